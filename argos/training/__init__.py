@@ -1,0 +1,1 @@
+"""Data, augmentation, losses, metrics and the training loop."""

@@ -1,0 +1,232 @@
+"""Endless training scenes: crops of photos, mosaics of photos, and people pasted onto empty backgrounds.
+
+Most photos show one large person in the middle; cameras see several small ones anywhere. Mosaics shrink real photos
+without inventing pixels, pasting draws the number and the size of people freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from argos.training.augment import camera_look
+from argos.training.photos import CROWD, IGNORE, Photo
+
+MIN_VISIBLE = 0.25
+"""A person of whom less than this share of the box is left in the view is ignored, not learnt."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One training view.
+
+    Attributes:
+        image: ``(S, S, 3)`` uint8, RGB.
+        ids: ``(S, S)`` uint8 id mask as in ``photos``.
+        boxes: ``(N, 4)`` float32, people to be found.
+        box_ids: ``(N,)`` uint8, value in ``ids``; 0 where only the box is known.
+        ignore: ``(K, 4)`` float32.
+    """
+
+    image: NDArray[np.uint8]
+    ids: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    box_ids: NDArray[np.uint8]
+    ignore: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What scenes are made of.
+
+    Attributes:
+        groups: lists of photos; each draw first chooses a group by ``weights``, then a photo in it.
+        weights: relative frequency of each group.
+        backgrounds: photos without people, for pasting.
+        people: RGBA cut-outs, for pasting.
+        paste: share of scenes with pasted people.
+        min_height, max_height: height of a pasted person as a share of the view, drawn log-uniformly.
+    """
+
+    groups: Sequence[Sequence[Photo]]
+    weights: Sequence[float]
+    backgrounds: Sequence[Photo]
+    people: Sequence[NDArray[np.uint8]]
+    paste: float = 0.45
+    min_height: float = 0.07
+    max_height: float = 1.1
+
+
+def scenes(mix: Mix, side: int, seed: int) -> Iterator[Scene]:
+    """Yield scenes of ``side`` x ``side`` pixels for ever, the same ones for the same seed."""
+    rng = np.random.default_rng(seed)
+    while True:
+        kind = rng.random()
+        if kind < mix.paste:
+            scene = pasted_scene(mix, side, rng)
+        elif kind < mix.paste + 0.6 * (1 - mix.paste):
+            scene = mosaic_scene(mix, side, rng)
+        else:
+            scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=2.0)
+        yield Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
+
+
+def photo_view(photo: Photo, size: tuple[int, int], rng: np.random.Generator, max_zoom: float) -> Scene:
+    """Cut a random window of a photo, at random scale, filling ``size`` (height, width)."""
+    height, width = size
+    rows, columns = photo.image.shape[:2]
+    fit = max(height / rows, width / columns)
+    zoom = fit * rng.uniform(1.0, max_zoom)
+    stretch = np.exp(rng.normal(0, 0.06))
+    scale_x, scale_y = max(zoom * stretch, width / columns), max(zoom / stretch, height / rows)
+    x0 = rng.uniform(0, columns * scale_x - width)
+    y0 = rng.uniform(0, rows * scale_y - height)
+    flip = rng.random() < 0.5
+
+    # the window is cut first and resized after: area averaging where it shrinks, so that nothing aliases
+    left, top = x0 / scale_x, y0 / scale_y
+    right, bottom = min((x0 + width) / scale_x, columns), min((y0 + height) / scale_y, rows)
+    window = (slice(int(top), max(int(top) + 1, round(bottom))), slice(int(left), max(int(left) + 1, round(right))))
+    how = cv2.INTER_AREA if min(scale_x, scale_y) < 0.9 else cv2.INTER_LINEAR
+    image = cv2.resize(photo.image[window], (width, height), interpolation=how)
+    ids = cv2.resize(photo.ids[window], (width, height), interpolation=cv2.INTER_NEAREST)
+    factor = np.array([width, height] * 2, np.float32) / np.array(
+        [window[1].stop - window[1].start, window[0].stop - window[0].start] * 2, np.float32
+    )
+    shift = np.array([window[1].start, window[0].start] * 2, np.float32)
+    boxes = (photo.boxes - shift) * factor
+    ignore = (photo.ignore - shift) * factor
+    if flip:
+        image, ids = image[:, ::-1], ids[:, ::-1]
+        boxes, ignore = _flipped(boxes, width), _flipped(ignore, width)
+    return _clipped(
+        Scene(np.ascontiguousarray(image), np.ascontiguousarray(ids), boxes, photo.box_ids, ignore),
+        drop=not photo.boxes_known,
+    )
+
+
+def mosaic_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
+    """Four photos around a random cross, each scaled to fill its quarter."""
+    cx, cy = (int(v) for v in rng.uniform(0.3 * side, 0.7 * side, 2))
+    image = np.zeros((side, side, 3), np.uint8)
+    ids = np.zeros((side, side), np.uint8)
+    boxes, box_ids, ignore, used = [], [], [], 0
+    for x0, y0, x1, y1 in ((0, 0, cx, cy), (cx, 0, side, cy), (0, cy, cx, side), (cx, cy, side, side)):
+        part = photo_view(_draw_photo(mix, rng), (y1 - y0, x1 - x0), rng, max_zoom=1.6)
+        image[y0:y1, x0:x1] = part.image
+        people = (part.ids > 0) & (part.ids < CROWD)
+        ids[y0:y1, x0:x1] = np.where(people, np.minimum(part.ids.astype(int) + used, CROWD - 1), part.ids)
+        boxes.append(part.boxes + np.array([x0, y0, x0, y0], np.float32))
+        box_ids.append(np.where(part.box_ids > 0, np.minimum(part.box_ids.astype(int) + used, CROWD - 1), 0))
+        ignore.append(part.ignore + np.array([x0, y0, x0, y0], np.float32))
+        used += int(part.ids[people].max(initial=0))
+    return Scene(
+        image, ids, np.concatenate(boxes), np.concatenate(box_ids).astype(np.uint8), np.concatenate(ignore)
+    )
+
+
+def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
+    """People cut from other photos, standing in front of an empty background; nearer ones cover farther ones."""
+    background = mix.backgrounds[rng.integers(len(mix.backgrounds))]
+    view = photo_view(background, (side, side), rng, max_zoom=2.5)
+    image, ids = view.image.copy(), view.ids.copy()
+    count = int(rng.choice([0, 1, 2, 3, 4, 6, 9], p=[0.1, 0.15, 0.2, 0.2, 0.15, 0.12, 0.08]))
+    height = side * np.exp(rng.uniform(np.log(mix.min_height), np.log(mix.max_height)))
+    heights = np.sort(height * np.exp(rng.normal(0, 0.3, count)))
+    ground = rng.uniform(0.4, 1.05) * side
+    full = []
+    for number, tall in enumerate(heights, start=1):
+        person = _jittered(mix.people[rng.integers(len(mix.people))], max(8, round(float(tall))), rng)
+        h, w = person.shape[:2]
+        foot = ground + (tall - height) * 0.7 + rng.normal(0, 0.15) * side
+        x0, y0 = int(rng.uniform(-0.3 * w, side - 0.7 * w)), int(np.clip(foot - h, -0.3 * h, side - 0.4 * h))
+        _paste(image, ids, person, x0, y0, number)
+        full.append((x0, y0, x0 + w, y0 + h))
+    return _visible_boxes(Scene(image, ids, *_box_arrays(full), view.ignore))
+
+
+def _box_arrays(boxes: list[tuple[int, int, int, int]]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    return np.asarray(boxes, np.float32).reshape(-1, 4), np.arange(1, len(boxes) + 1, dtype=np.uint8)
+
+
+def _draw_photo(mix: Mix, rng: np.random.Generator) -> Photo:
+    weights = np.asarray(mix.weights, float)
+    group = mix.groups[rng.choice(len(mix.groups), p=weights / weights.sum())]
+    return group[rng.integers(len(group))]
+
+
+def _jittered(person: NDArray[np.uint8], height: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Scale a cut-out to a height, sometimes cut at the hips, flip it and change its light a little."""
+    if rng.random() < 0.2:  # sitting behind a desk or standing behind a counter
+        person = person[: int(person.shape[0] * rng.uniform(0.4, 0.75))]
+    if rng.random() < 0.5:
+        person = person[:, ::-1]
+    width = max(4, round(person.shape[1] * height / person.shape[0] * np.exp(rng.normal(0, 0.08))))
+    how = cv2.INTER_AREA if height < person.shape[0] else cv2.INTER_LINEAR
+    alpha = person[:, :, 3:].astype(np.float32) / 255
+    colour = cv2.resize(person[:, :, :3] * alpha, (width, height), interpolation=how)  # premultiplied: no halo
+    alpha = cv2.resize(alpha, (width, height), interpolation=how)
+    colour = np.clip(colour * np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3)), 0, 255)
+    return np.dstack([colour, alpha * 255]).astype(np.uint8)
+
+
+def _paste(
+    image: NDArray[np.uint8], ids: NDArray[np.uint8], person: NDArray[np.uint8], x0: int, y0: int, number: int
+) -> None:
+    """Blend a premultiplied RGBA person into the picture and mark it in the id mask."""
+    top, left = max(0, -y0), max(0, -x0)
+    bottom, right = min(person.shape[0], image.shape[0] - y0), min(person.shape[1], image.shape[1] - x0)
+    if bottom <= top or right <= left:
+        return
+    part = person[top:bottom, left:right].astype(np.float32)
+    window = (slice(y0 + top, y0 + bottom), slice(x0 + left, x0 + right))
+    cover = part[:, :, 3:] / 255
+    image[window] = np.clip(image[window] * (1 - cover) + part[:, :, :3], 0, 255).astype(np.uint8)
+    ids[window][cover[:, :, 0] > 0.5] = number
+
+
+def _visible_boxes(scene: Scene) -> Scene:
+    """Shrink each box to the visible pixels of its person; the barely visible become ignored."""
+    boxes, box_ids, ignore = [], [], [scene.ignore]
+    for (x0, y0, x1, y1), number in zip(scene.boxes.tolist(), scene.box_ids.tolist(), strict=True):
+        rows, columns = np.nonzero(scene.ids == number)
+        if len(rows) < 0.08 * (x1 - x0) * (y1 - y0) or len(rows) < 12:
+            if len(rows):
+                scene.ids[rows, columns] = IGNORE
+                tight = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+                ignore.append(np.asarray([tight], np.float32))
+            continue
+        boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+        box_ids.append(number)
+    return Scene(
+        scene.image,
+        scene.ids,
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        np.asarray(box_ids, np.uint8),
+        np.concatenate(ignore),
+    )
+
+
+def _flipped(boxes: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
+
+
+def _clipped(scene: Scene, drop: bool) -> Scene:
+    """Clip boxes to the view; mostly cut-off or tiny people become ignored. ``drop``: none are known one by one."""
+    height, width = scene.ids.shape
+    limit = np.array([width, height, width, height], np.float32)
+    boxes = np.clip(scene.boxes, 0, limit)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    whole = (scene.boxes[:, 2] - scene.boxes[:, 0]) * (scene.boxes[:, 3] - scene.boxes[:, 1])
+    keep = (area >= MIN_VISIBLE * whole) & (area >= 24)
+    ignore = np.clip(scene.ignore, 0, limit)
+    if drop:
+        keep = np.zeros(len(boxes), bool)
+        ignore = np.asarray([[0, 0, width, height]], np.float32)
+    ignore = np.concatenate([ignore, boxes[~keep & (area > 0)]])
+    ignore = ignore[(ignore[:, 2] > ignore[:, 0]) & (ignore[:, 3] > ignore[:, 1])]
+    return Scene(scene.image, scene.ids, boxes[keep], scene.box_ids[keep], ignore.astype(np.float32))
