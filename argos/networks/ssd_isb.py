@@ -1,0 +1,355 @@
+"""SSD-ISB: a single-shot detector with instance segmentation branches.
+
+Reference:
+    Kolhatkar, Real-Time Instance and Semantic Segmentation Using Deep Learning, 2020, chapters 3 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from argos.networks.backbones.mobilenet_v1 import Features, MobileNetV1, conv_bn_relu, scaled
+from argos.networks.ssd_boxes import ANCHORS_PERSON, ANCHORS_PUBLISHED, Sizes, encompassing, make_anchors
+
+STRIDE = 32  # of the map from which branches are cropped
+EXTRAS = ((256, 512), (128, 256), (128, 256), (64, 128))  # filters of the four pairs of extra layers
+SEPARABLE_FILTERS, DECODER_FILTERS = 128, 32
+
+
+class SSDOutput(NamedTuple):
+    """What the network says about a batch of images.
+
+    Attributes:
+        deltas: ``(N, A, 4)`` floats, see ``ssd_boxes.decode``.
+        logits: ``(N, A, num_classes + 1)`` floats, class 0 is the background.
+        anchors: ``(A, 4)`` float32 in pixels of the input.
+        features: maps of the backbone, for the branches.
+    """
+
+    deltas: Tensor
+    logits: Tensor
+    anchors: Tensor
+    features: Features
+
+
+class BranchMasks(NamedTuple):
+    """Masks of the boxes that one branch took.
+
+    Attributes:
+        logits: ``(M, num_classes, h, w)`` floats; positive is inside.
+        boxes: ``(M, 4)`` floats, the encompassing boxes that the masks cover, in pixels of the input.
+        image: ``(M,)`` int64, image of the batch.
+        index: ``(M,)`` int64, place of the box in the list of its image.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    image: Tensor
+    index: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Input of one branch, in cells of the 1/32 map.
+
+    Attributes:
+        height: cells.
+        width: cells.
+        exact: take only boxes of exactly this shape; otherwise also smaller ones, resized.
+        pool: crop at twice the size, then 2x2 max pooling, as the Single-Branch network does.
+    """
+
+    height: int
+    width: int
+    exact: bool = False
+    pool: bool = False
+
+
+def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crop boxes from a map and resize them bilinearly, all boxes at once.
+
+    Cell centres are half-pixel: a box that is aligned to the stride and has ``size`` cells is copied exactly.
+
+    Args:
+        features: ``(N, C, H, W)`` floats.
+        stride: pixels per cell.
+        boxes: ``(M, 4)`` in pixels.
+        image: ``(M,)`` int64, image of each box.
+        size: ``(h, w)`` of the result in cells.
+
+    Returns:
+        ``(M, C, h, w)``; outside of the map its border is repeated.
+    """
+    n, channels, height, width = features.shape
+    rows = features.permute(0, 2, 3, 1).reshape(n * height * width, channels)
+    y, next_y, fraction_y = _positions(boxes[:, 1], boxes[:, 3], stride, size[0], height)
+    x, next_x, fraction_x = _positions(boxes[:, 0], boxes[:, 2], stride, size[1], width)
+    base = image[:, None] * height
+
+    def corner(y: Tensor, weight_y: Tensor, x: Tensor, weight_x: Tensor) -> Tensor | None:
+        weight = weight_y[:, :, None] * weight_x[:, None, :]  # (M, h, w)
+        if not weight.any():  # aligned boxes touch one corner only, a quarter of the work
+            return None
+        index = ((base + y) * width)[:, :, None] + x[:, None, :]
+        picked = rows.index_select(0, index.reshape(-1)).view(*index.shape, channels)
+        return picked * weight[..., None].to(picked.dtype)
+
+    result: Tensor | None = None
+    for row, weight_y in ((y, 1 - fraction_y), (next_y, fraction_y)):
+        for column, weight_x in ((x, 1 - fraction_x), (next_x, fraction_x)):
+            part = corner(row, weight_y, column, weight_x)
+            if part is not None:
+                result = part if result is None else result + part
+    if result is None:  # no boxes
+        return features.new_zeros((0, channels, *size))
+    return result.permute(0, 3, 1, 2)
+
+
+def _positions(start: Tensor, end: Tensor, stride: int, cells: int, limit: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Cell, following cell and fraction between them of ``cells`` samples of each interval, each ``(M, cells)``."""
+    steps = (torch.arange(cells, device=start.device) + 0.5) / cells
+    position = (start[:, None] + (end - start)[:, None] * steps) / stride - 0.5
+    position = position.clamp(0, limit - 1)
+    # sums of floats miss whole cells by 1e-6; aligned boxes have to be copied, not interpolated
+    position = torch.where((position - position.round()).abs() < 1e-4, position.round(), position)
+    cell = position.floor()
+    fraction = position - cell
+    return cell.long(), (cell + 1).clamp(max=limit - 1).long(), fraction
+
+
+class Branch(nn.Module):
+    """Instance segmentation branch: separable convolution, then FCN steps with skips, then a score.
+
+    ReLU follows each sum, as is the default of the layers that the thesis used.
+
+    Args:
+        channels: of the maps at 1/8, 1/16 and 1/32.
+        shape: of the input.
+        steps: 2, 1 or 0 doublings, for FCN-8, FCN-16 and FCN-32.
+        num_classes: masks per box.
+
+    Reference:
+        Kolhatkar 2020, Figure 3.4 and section 3.2.1.
+    """
+
+    def __init__(self, channels: tuple[int, int, int], shape: Shape, steps: int, num_classes: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.depthwise = nn.Conv2d(channels[2], channels[2], 3, padding=1, groups=channels[2], bias=False)
+        self.pointwise = nn.Conv2d(channels[2], SEPARABLE_FILTERS, 1)
+        self.up = nn.ModuleList()
+        self.skips = nn.ModuleList()
+        width = SEPARABLE_FILTERS
+        for skip_channels in (channels[1], channels[0])[:steps]:
+            self.up.append(nn.ConvTranspose2d(width, DECODER_FILTERS, 4, stride=2, padding=1))
+            self.skips.append(nn.Conv2d(skip_channels, DECODER_FILTERS, 1))
+            width = DECODER_FILTERS
+        self.score = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
+        """Mask logits ``(M, num_classes, h * 2**steps, w * 2**steps)`` of encompassing boxes ``(M, 4)``."""
+        h, w = self.shape.height, self.shape.width
+        if self.shape.pool:
+            x = F.max_pool2d(crop(features.stride32, STRIDE, boxes, image, (2 * h, 2 * w)), 2)
+        else:
+            x = crop(features.stride32, STRIDE, boxes, image, (h, w))  # (M, C32, h, w)
+        x = F.relu(self.pointwise(self.depthwise(x)))  # (M, 128, h, w)
+        maps = ((features.stride16, STRIDE // 2), (features.stride8, STRIDE // 4))
+        for up, skip, (feature, stride) in zip(self.up, self.skips, maps, strict=False):
+            h, w = 2 * h, 2 * w
+            # a 1x1 convolution commutes with interpolation; before the crop it is paid once, not per box
+            x = F.relu(up(x) + crop(skip(feature), stride, boxes, image, (h, w)))  # (M, 32, h, w)
+        return self.score(x)
+
+
+class SSDISB(nn.Module):
+    """SSD on MobileNet-v1, and branches that segment the boxes. Any input size; smaller maps shrink to 1x1.
+
+    Args:
+        branches: inputs of the branches; none leaves the plain detector.
+        multiplier: depth multiplier of backbone and extra maps.
+        num_classes: classes without the background.
+        steps: 2, 1 or 0 for branches of FCN-8, FCN-16 or FCN-32.
+        anchors: (width, height) of the anchors of the six maps.
+        stop_gradient: cut the gradient where branches are cropped, as published.
+        align: grid of the encompassing boxes in pixels, a divisor of 32; 32 as published, 8 is tight for
+            small people. Weights of one serve the other.
+        max_boxes: most boxes of one image in one branch; the rest get no mask.
+
+    Raises:
+        ValueError: ``align`` does not divide 32, or ``steps`` is not 0, 1 or 2.
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[Shape],
+        multiplier: float = 1.0,
+        num_classes: int = 1,
+        steps: int = 2,
+        anchors: tuple[Sizes, ...] = ANCHORS_PERSON,
+        stop_gradient: bool = True,
+        align: int = STRIDE,
+        max_boxes: int = 100,
+    ) -> None:
+        super().__init__()
+        if align < 1 or STRIDE % align:
+            raise ValueError(f"align should divide {STRIDE}, got {align}")
+        if steps not in (0, 1, 2):
+            raise ValueError(f"steps should be 0, 1 or 2, got {steps}")
+        self.num_classes = num_classes
+        self.anchor_table = anchors
+        self.stop_gradient = stop_gradient
+        self.align = align
+        self.max_boxes = max_boxes
+        self.backbone = MobileNetV1(multiplier)
+        channels = [self.backbone.channels[1], self.backbone.channels[2]]
+        self.extras = nn.ModuleList()
+        for squeeze, filters in EXTRAS:
+            middle, out = scaled(squeeze, multiplier), scaled(filters, multiplier)
+            self.extras.append(
+                nn.Sequential(conv_bn_relu(channels[-1], middle, 1), conv_bn_relu(middle, out, 3, stride=2))
+            )
+            channels.append(out)
+        pairs = list(zip(channels, anchors, strict=True))
+        self.box_heads = nn.ModuleList(nn.Conv2d(c, 4 * len(sizes), 1) for c, sizes in pairs)
+        self.class_heads = nn.ModuleList(nn.Conv2d(c, (num_classes + 1) * len(sizes), 1) for c, sizes in pairs)
+        # exact shapes choose first, then the smallest shape that holds the box
+        ordered = sorted(branches, key=lambda shape: (not shape.exact, shape.height * shape.width, shape.height))
+        self.branches = nn.ModuleList(Branch(self.backbone.channels, s, steps, num_classes) for s in ordered)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        heads = (*self.box_heads, *self.class_heads, *(branch.score for branch in self.branches))
+        for head in heads:
+            nn.init.normal_(head.weight, std=0.01)
+
+    def forward(self, image: Tensor) -> SSDOutput:
+        """Detect on ``(N, 3, H, W)`` floats in 0..1; sizes that 32 does not divide are padded right and below."""
+        height, width = image.shape[-2:]
+        # after the normalisation zero is mid grey, what the convolutions see beyond every border
+        x = F.pad(image * 2 - 1, (0, -width % STRIDE, 0, -height % STRIDE))
+        height, width = x.shape[-2:]
+        features = self.backbone(x)
+        maps = [features.stride16, features.stride32]
+        for extra in self.extras:
+            maps.append(extra(maps[-1]))  # (N, C, ceil(H/64), ceil(W/64)), 1/128, 1/256, 1/512
+        deltas = [_flat(head(x), 4) for head, x in zip(self.box_heads, maps, strict=True)]
+        logits = [_flat(head(x), self.num_classes + 1) for head, x in zip(self.class_heads, maps, strict=True)]
+        anchors = make_anchors(height, width, self.anchor_table).to(image.device)
+        return SSDOutput(torch.cat(deltas, dim=1), torch.cat(logits, dim=1), anchors, features)
+
+    def masks(self, features: Features, boxes: Sequence[Tensor]) -> list[BranchMasks]:
+        """Segment boxes of a batch.
+
+        Args:
+            features: from ``forward``.
+            boxes: per image ``(M, 4)`` in pixels of the input, the most important first.
+
+        Returns:
+            One entry per branch that took a box. A box has no mask where its branch is full, or where all
+            branches are exact and none has its shape.
+        """
+        if self.stop_gradient:
+            features = Features(*(x.detach() for x in features))
+        rows, columns = features.stride32.shape[-2:]
+        device = features.stride32.device
+        image = torch.cat([torch.full((len(b),), n, dtype=torch.int64) for n, b in enumerate(boxes)]).to(device)
+        index = torch.cat([torch.arange(len(b)) for b in boxes]).to(device)
+        crops = encompassing(torch.cat(list(boxes)).to(device), self.align, rows * STRIDE, columns * STRIDE)
+        chosen = choose_branches(crops, [branch.shape for branch in self.branches])
+        result = []
+        for n, branch in enumerate(self.branches):
+            taken = _first(image, chosen == n, self.max_boxes)
+            if len(taken):
+                logits = branch(features, crops[taken], image[taken])
+                result.append(BranchMasks(logits, crops[taken], image[taken], index[taken]))
+        return result
+
+
+def choose_branches(boxes: Tensor, shapes: Sequence[Shape]) -> Tensor:
+    """Branch of each encompassing box ``(M, 4)``: the first shape that holds it, the largest if none does.
+
+    Returns:
+        ``(M,)`` int64, -1 where only exact shapes exist and none fits.
+    """
+    chosen = torch.full((len(boxes),), -1, dtype=torch.int64, device=boxes.device)
+    cells = torch.ceil((boxes[:, 2:] - boxes[:, :2]) / STRIDE)  # (M, 2): width, height
+    for n in reversed(range(len(shapes))):
+        size = cells.new_tensor([shapes[n].width, shapes[n].height])
+        fits = (cells == size).all(dim=1) if shapes[n].exact else (cells <= size).all(dim=1)
+        if n == len(shapes) - 1 and not shapes[n].exact:
+            fits = torch.ones_like(fits)
+        chosen[fits] = n
+    return chosen
+
+
+def _first(image: Tensor, mask: Tensor, most: int) -> Tensor:
+    """Indices where ``mask``, at most ``most`` of each image."""
+    taken = torch.nonzero(mask).squeeze(1)
+    kept = [taken[image[taken] == n][:most] for n in torch.unique(image[taken])]
+    return torch.cat(kept) if kept else taken
+
+
+def _flat(x: Tensor, values: int) -> Tensor:
+    """``(N, n * values, H, W)`` to ``(N, H * W * n, values)``."""
+    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)
+
+
+SINGLE_BRANCH = (Shape(10, 10, pool=True),)
+MULTI_SHAPE = tuple(
+    Shape(h, w) for h, w in ((15, 10), (9, 4), (7, 3), (6, 3), (5, 2), (4, 2), (3, 2), (2, 2), (2, 1), (1, 1))
+)
+NEW_SHAPES = tuple(Shape(n, n) for n in (15, 10, 8, 6, 4, 2, 1))
+SMALL_SHAPES = tuple(Shape(h, w) for h, w in ((10, 10), (8, 6), (6, 4), (5, 3), (4, 2), (2, 2), (2, 1), (1, 1)))
+SINGLE_SHAPE = tuple(
+    Shape(h, w, exact=True)
+    for h, w in ((7, 2), (6, 3), (6, 2), (5, 3), (5, 2), (4, 3), (4, 2), (3, 3), (3, 2), (3, 1), (2, 2), (2, 1))
+)
+SINGLE_SHAPE_PLUS = (*SINGLE_SHAPE, Shape(1, 1, exact=True), Shape(14, 14))
+
+
+def ssd_mobilenet(multiplier: float = 1.0, anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
+    """The detector alone: 5,543,558 variables, 3,152,790 with multiplier 0.75."""
+    return SSDISB((), multiplier, anchors=anchors)
+
+
+def single_branch(multiplier: float = 1.0, steps: int = 2, anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
+    """Single-Branch, 5,790,631 variables; SB-FCN16 with one step, SB-MN0.75 with that multiplier (Tables 5.5, 5.7)."""
+    return SSDISB(SINGLE_BRANCH, multiplier, steps=steps, anchors=anchors)
+
+
+def multi_shape(
+    shapes: Sequence[Shape] = MULTI_SHAPE,
+    multiplier: float = 1.0,
+    steps: int = 2,
+    anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED,
+) -> SSDISB:
+    """Multi-Shape, 8,014,288 variables; MS-FCN16, MS-MN0.75, MS-NewShapes, MS-SmallShapes (Tables 5.5, 5.9)."""
+    return SSDISB(shapes, multiplier, steps=steps, anchors=anchors, max_boxes=30)
+
+
+def single_shape(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
+    """Single-Shape: 12 branches without resizing. Boxes of other shapes get no mask."""
+    return SSDISB(SINGLE_SHAPE, anchors=anchors, max_boxes=30)
+
+
+def single_shape_plus(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
+    """Single-Shape+, 9,002,580 variables: Single-Shape, 1x1, and a 14x14 branch that resizes all other boxes."""
+    return SSDISB(SINGLE_SHAPE_PLUS, anchors=anchors, max_boxes=30)
+
+
+def person_isb(multiplier: float = 0.75, align: int = 8) -> SSDISB:
+    """Our network for people: Single-Branch with upright anchors and tight encompassing boxes."""
+    return SSDISB(SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align)
