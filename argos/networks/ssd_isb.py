@@ -39,7 +39,8 @@ class SSDOutput(NamedTuple):
     features: Features
 
 
-class BranchMasks(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class BranchMasks:
     """Masks of the boxes that one branch took.
 
     Attributes:
@@ -166,7 +167,8 @@ class Branch(nn.Module):
             h, w = 2 * h, 2 * w
             # a 1x1 convolution commutes with interpolation; before the crop it is paid once, not per box
             x = F.relu(up(x) + crop(skip(feature), stride, boxes, image, (h, w)))  # (M, 32, h, w)
-        return self.score(x)
+        logits: Tensor = self.score(x)
+        return logits
 
 
 class SSDISB(nn.Module):
@@ -222,6 +224,7 @@ class SSDISB(nn.Module):
         self.class_heads = nn.ModuleList(nn.Conv2d(c, (num_classes + 1) * len(sizes), 1) for c, sizes in pairs)
         # exact shapes choose first, then the smallest shape that holds the box
         ordered = sorted(branches, key=lambda shape: (not shape.exact, shape.height * shape.width, shape.height))
+        self.shapes = tuple(ordered)
         self.branches = nn.ModuleList(Branch(self.backbone.channels, s, steps, num_classes) for s in ordered)
         self._initialise()
 
@@ -268,7 +271,7 @@ class SSDISB(nn.Module):
         image = torch.cat([torch.full((len(b),), n, dtype=torch.int64) for n, b in enumerate(boxes)]).to(device)
         index = torch.cat([torch.arange(len(b)) for b in boxes]).to(device)
         crops = encompassing(torch.cat(list(boxes)).to(device), self.align, rows * STRIDE, columns * STRIDE)
-        chosen = choose_branches(crops, [branch.shape for branch in self.branches])
+        chosen = choose_branches(crops, self.shapes)
         result = []
         for n, branch in enumerate(self.branches):
             taken = _first(image, chosen == n, self.max_boxes)
