@@ -62,16 +62,19 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def load_instances(folder: Path, annotations: str, max_side: int = 512) -> list[Photo]:
+def load_instances(
+    folder: Path, annotations: str, max_side: int = 512, complete_only: bool = True
+) -> list[Photo]:
     """Photos with person masks, from a COCO JSON (RLE or polygons) beside ``images/``.
 
-    A photo with ``complete: false`` is left out: unmarked people would be learnt as background.
+    A photo with ``complete: false`` is left out unless ``complete_only`` is off: unmarked people would be learnt as
+    background, but the marked ones can be cut out.
     """
     document = _read_json(folder / annotations)
     by_image = _annotations_by_image(document)
     photos = []
     for entry in document["images"]:
-        if not entry.get("complete", True):
+        if complete_only and not entry.get("complete", True):
             continue
         image = read_rgb(folder / "images" / entry["file_name"])
         ids = np.zeros(image.shape[:2], np.uint8)

@@ -68,10 +68,10 @@ def scenes(mix: Mix, side: int, seed: int) -> Iterator[Scene]:
         kind = rng.random()
         if kind < mix.paste:
             scene = pasted_scene(mix, side, rng)
-        elif kind < mix.paste + 0.6 * (1 - mix.paste):
+        elif kind < mix.paste + 0.65 * (1 - mix.paste):
             scene = mosaic_scene(mix, side, rng)
         else:
-            scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=2.0)
+            scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=1.5)
         yield Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
 
 
@@ -143,7 +143,8 @@ def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
         person = _jittered(mix.people[rng.integers(len(mix.people))], max(8, round(float(tall))), rng)
         h, w = person.shape[:2]
         foot = ground + (tall - height) * 0.7 + rng.normal(0, 0.15) * side
-        x0, y0 = int(rng.uniform(-0.3 * w, side - 0.7 * w)), int(np.clip(foot - h, -0.3 * h, side - 0.4 * h))
+        x0 = int(rng.uniform(min(-0.3 * w, side - 0.7 * w), max(-0.3 * w, side - 0.7 * w)))
+        y0 = int(np.clip(foot - h, -0.3 * h, side - 0.4 * h))
         _paste(image, ids, person, x0, y0, number)
         full.append((x0, y0, x0 + w, y0 + h))
     return _visible_boxes(Scene(image, ids, *_box_arrays(full), view.ignore))

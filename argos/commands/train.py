@@ -1,0 +1,30 @@
+"""``argos train NAME``: train one of the shipped networks by its recipe."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``argos train``."""
+    parser.add_argument("name", choices=["asbunet", "qunet16", "ssdisb"], help="which recipe")
+    parser.add_argument("--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)")
+    parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; the averaged weights end in ``OUT/average.pt``."""
+    import cv2
+    import torch
+
+    from argos.training.recipes import RECIPES
+
+    logging.getLogger("argos").setLevel(logging.INFO)
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)
+    RECIPES[args.name](args.out or Path("runs") / args.name, args.minutes)
+    return 0

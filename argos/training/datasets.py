@@ -1,0 +1,87 @@
+"""The project's data folder, split by role: what to learn from, what to paste, what to measure on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy.typing import NDArray
+
+from argos.errors import ArgosError
+from argos.training import photos
+from argos.training.photos import Photo
+from argos.training.scenes import Mix
+
+EVERY_TENTH = 10
+"""Backgrounds have no split of their own: every tenth is kept for measuring."""
+
+
+def data_folder() -> Path:
+    """Folder of training data: ``$ARGOS_DATA`` or ``../shared/data`` beside the checkout.
+
+    Raises:
+        ArgosError: there is none.
+    """
+    folder = Path(os.environ.get("ARGOS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    if not (folder / "persons").is_dir():
+        raise ArgosError(f"{folder}: no training data here (persons/ is missing); set ARGOS_DATA to the folder")
+    return folder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingPhotos:
+    """Photos of the training split by kind of annotation, and people to paste."""
+
+    masks: list[Photo]
+    boxes: list[Photo]
+    streets: list[Photo]
+    backgrounds: list[Photo]
+    people: list[NDArray]
+
+
+def training_photos(folder: Path) -> TrainingPhotos:
+    """Load the whole training split into memory (about 2 GB)."""
+    masks = photos.load_instances(folder / "persons", "instances_train.json")
+    masks += photos.load_instances(folder / "persons_more", "instances_train.json")
+    incomplete = photos.load_instances(folder / "persons", "instances_incomplete.json", complete_only=False)
+    backgrounds = photos.load_backgrounds(folder / "backgrounds")
+    return TrainingPhotos(
+        masks=masks,
+        boxes=photos.load_boxes(folder / "persons_boxes", "boxes_train.json"),
+        streets=photos.load_camvid(folder / "camvid" / "train"),
+        backgrounds=[p for n, p in enumerate(backgrounds) if n % EVERY_TENTH],
+        people=photos.load_cutouts(folder / "cutouts") + photos.cut_people([*masks, *incomplete]),
+    )
+
+
+def validation_photos(folder: Path) -> list[Photo]:
+    """Photos with masks of the validation split, and the kept backgrounds."""
+    backgrounds = photos.load_backgrounds(folder / "backgrounds")
+    return [
+        *photos.load_instances(folder / "persons", "instances_val.json"),
+        *photos.load_instances(folder / "persons_more", "instances_val.json"),
+        *backgrounds[::EVERY_TENTH],
+    ]
+
+
+def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:
+    """Scenes for person segmentation; photos with boxes serve as street and room without people around the boxes."""
+    by_source: dict[str, list[Photo]] = {}
+    for photo in data.masks:
+        by_source.setdefault(photo.source, []).append(photo)
+    weight = {"ccp": 2.0, "hsd": 1.5, "coco": 3.0, "jaialai": 0.5}
+    groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds]
+    weights = [weight.get(source, 1.0) for source in by_source] + [2.0, 0.6, 1.0]
+    return Mix(groups, weights, data.backgrounds, data.people, paste=0.45, min_height=min_height)
+
+
+def instance_mix(data: TrainingPhotos) -> Mix:
+    """Scenes for the detector: every photo in which people are marked one by one, boxes first."""
+    known = [p for p in data.masks if p.boxes_known]
+    coco = [p for p in known if p.source == "coco"]
+    other = [p for p in known if p.source != "coco"]
+    stretched = [p for p in data.boxes if p.source != "voc07"]
+    voc = [p for p in data.boxes if p.source == "voc07"]
+    groups = [voc, stretched, coco, other, data.backgrounds]
+    return Mix(groups, [3.5, 1.5, 2.0, 1.5, 0.7], data.backgrounds, data.people, paste=0.4, min_height=0.07)

@@ -1,0 +1,162 @@
+"""What SSD-ISB minimises when it learns from scratch, and its COCO measures."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from argos.networks.ssd_decode import detect
+from argos.networks.ssd_isb import SSDISB, person_isb
+from argos.training import datasets, photos
+from argos.training.fit import Batch
+from argos.training.losses import person_targets
+from argos.training.losses_ssd import Truth, jitter_boxes, mask_loss, multibox_loss
+from argos.training.photos import CROWD, Photo
+
+
+class Scaffold(nn.Module):
+    """The detector and a small person-segmentation head that only helps its backbone to learn.
+
+    Without weights pre-trained on a large set the boxes alone teach too little; pixels teach more per photo. The
+    head is thrown away.
+    """
+
+    def __init__(self, detector: SSDISB) -> None:
+        super().__init__()
+        self.detector = detector
+        channels = detector.backbone.channels
+        self.deep = nn.Conv2d(channels[1], 32, 1)
+        self.shallow = nn.Conv2d(channels[0], 32, 1)
+        self.score = nn.Conv2d(32, 1, 1)
+
+
+def ssdisb_for_training() -> Scaffold:
+    """SSD-ISB with gradients flowing from the masks into the backbone, in its scaffold."""
+    detector = person_isb()
+    detector.stop_gradient = False
+    return Scaffold(detector)
+
+
+def ssdisb_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """Multibox, mask and helper losses."""
+    assert isinstance(network, Scaffold)
+    images = batch.images.to(memory_format=torch.channels_last).float().div_(255)
+    output = network.detector(images)
+    truths = truths_of(batch)
+    boxes = multibox_loss(output, truths, match_threshold=0.45)
+    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
+    masks = network.detector.masks(output.features, crops)
+
+    features = output.features
+    deep = F.interpolate(network.deep(features.stride16), size=features.stride8.shape[-2:], mode="bilinear")
+    logits = network.score(F.relu(deep + network.shallow(features.stride8)))[:, 0]
+    person, valid = (F.avg_pool2d(x, 8) for x in person_targets(batch.ids))
+    helper = (F.binary_cross_entropy_with_logits(logits, person, reduction="none") * valid).sum()
+    return {
+        "box": boxes.box,
+        "label": boxes.label,
+        "mask": 2 * mask_loss(masks, truths),
+        "helper": 2 * helper / valid.sum().clamp(min=1),
+    }
+
+
+def truths_of(batch: Batch) -> list[Truth]:
+    """People of a batch for the losses; boxes thinner than two pixels become ignored."""
+    truths = []
+    for ids, boxes, numbers, ignore in zip(batch.ids, batch.boxes, batch.box_ids, batch.ignore, strict=True):
+        thin = ((boxes[:, 2:] - boxes[:, :2]) < 2).any(1)
+        ignore = torch.cat([ignore, boxes[thin]])
+        boxes, numbers = boxes[~thin], numbers[~thin]
+        masks = (ids[None] == numbers[:, None, None]) & (numbers > 0)[:, None, None]
+        truths.append(Truth(boxes, torch.zeros(len(boxes), dtype=torch.int64), ignore, masks))
+    return truths
+
+
+def evaluate_ssdisb(network: nn.Module, long_side: int = 512) -> dict[str, float]:
+    """Box AP50 on the photos with boxes and mask AP50 on the photos with masks, validation split.
+
+    Returns:
+        ``box_ap50``, ``mask_ap50`` (area above 32^2), ``empty_ok`` (share of empty photos without a detection of
+        0.5 or more).
+    """
+    detector = network.detector if isinstance(network, Scaffold) else network
+    assert isinstance(detector, SSDISB)
+    folder = datasets.data_folder()
+    boxed = photos.load_boxes(folder / "persons_boxes", "boxes_val.json")
+    masked = [p for p in datasets.validation_photos(folder) if p.boxes_known]
+    empty = [p for p in masked if p.source == "background"]
+    masked = [p for p in masked if p.source != "background"]
+    seen = [float(_found(detector, p, long_side).scores.max(initial=0)) for p in empty]
+    return {
+        "box_ap50": average_precision(detector, boxed, "bbox", long_side),
+        "mask_ap50": average_precision(detector, masked, "segm", long_side, min_area=32**2),
+        "empty_ok": float(np.mean([score < 0.5 for score in seen])),
+    }
+
+
+def _found(detector: SSDISB, photo: Photo, long_side: int) -> Any:
+    scale = long_side / max(photo.image.shape[:2])
+    size = (round(photo.image.shape[1] * scale), round(photo.image.shape[0] * scale))
+    pixels = torch.from_numpy(np.ascontiguousarray(cv2.resize(photo.image, size))).permute(2, 0, 1)[None]
+    return detect(detector, pixels.float() / 255, score_threshold=0.05)[0]
+
+
+def average_precision(
+    detector: SSDISB, held: Sequence[Photo], kind: str, long_side: int, min_area: float = 0.0
+) -> float:
+    """AP at IoU 0.5 by pycocotools.
+
+    Args:
+        detector: in evaluation mode.
+        held: photos; crowds and boxes of which nothing is known are ignored.
+        kind: ``bbox`` or ``segm``.
+        long_side: network pixels of the longer side of a photo.
+        min_area: people smaller than this, in pixels of the photo, are ignored.
+    """
+    from pycocotools import mask as rle
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    images, truths, found = [], [], []
+    for number, photo in enumerate(held, start=1):
+        rows, columns = photo.ids.shape
+        images.append({"id": number, "height": rows, "width": columns})
+        entries = [(box, int(i), 0) for box, i in zip(photo.boxes.tolist(), photo.box_ids, strict=True)]
+        entries += [(box, 0, 1) for box in photo.ignore.tolist()]
+        for (x0, y0, x1, y1), own, crowd in entries:
+            if kind == "segm":
+                mask = photo.ids == own if own else (photo.ids >= CROWD)
+                shape, area = rle.encode(np.asfortranarray(mask.astype(np.uint8))), float(mask.sum())
+            else:
+                shape, area = None, (x1 - x0) * (y1 - y0)
+            truths.append({"id": len(truths) + 1, "image_id": number, "category_id": 1, "area": area,
+                           "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": int(crowd or area < min_area),
+                           "segmentation": shape})  # fmt: skip
+        people = _found(detector, photo, long_side)
+        sx, sy = columns / people.size[1], rows / people.size[0]
+        for n, (x0, y0, x1, y1) in enumerate(people.boxes.tolist()):
+            entry = {"image_id": number, "category_id": 1, "score": float(people.scores[n]),
+                     "bbox": [x0 * sx, y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy]}  # fmt: skip
+            if kind == "segm":
+                full = cv2.resize(people.full_mask(n).astype(np.uint8), (columns, rows))
+                entry["segmentation"] = rle.encode(np.asfortranarray(full))
+            found.append(entry)
+    if not found:
+        return 0.0
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = {"images": images, "annotations": truths, "categories": [{"id": 1, "name": "person"}], "info": {}}
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(found), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return float(evaluation.stats[1])

@@ -1,0 +1,205 @@
+"""The training loop: resumable, scheduled by time, with an averaged copy of the weights for evaluation."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from argos.training.scenes import Mix, Scene, scenes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Scenes as tensors.
+
+    Attributes:
+        images: ``(N, 3, S, S)`` uint8.
+        ids: ``(N, S, S)`` uint8 id masks.
+        boxes, box_ids, ignore: one array per picture, as in ``Scene``.
+    """
+
+    images: Tensor
+    ids: Tensor
+    boxes: tuple[Tensor, ...]
+    box_ids: tuple[Tensor, ...]
+    ignore: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long and how fast to learn.
+
+    Attributes:
+        minutes: wall-clock length; the learning rate follows the share of it that has passed, so a run on a busy
+            machine ends on time with a finished schedule.
+        side: size of the training views in pixels.
+        batch: scenes per step.
+        peak_rate: highest learning rate (AdamW, 3 % linear warm-up, cosine to 1 % of the peak).
+        weight_decay: of AdamW.
+        average: decay of the exponential moving average of the weights, per step.
+        seed: of the data and the initial weights.
+        report_s, save_s: seconds between log lines, and between checkpoints.
+    """
+
+    minutes: float
+    side: int
+    batch: int
+    peak_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    average: float = 0.998
+    seed: int = 1
+    report_s: float = 30.0
+    save_s: float = 180.0
+
+
+class SceneStream(IterableDataset[Scene]):
+    """Endless scenes; each worker draws its own."""
+
+    def __init__(self, mix: Mix, side: int, seed: int) -> None:
+        self.mix, self.side, self.seed = mix, side, seed
+
+    def __iter__(self) -> Iterator[Scene]:
+        worker = get_worker_info()
+        return scenes(self.mix, self.side, self.seed * 1000 + (worker.id if worker else 0))
+
+
+def collate(drawn: list[Scene]) -> Batch:
+    """Stack scenes of equal size."""
+    return Batch(
+        torch.from_numpy(np.stack([s.image for s in drawn])).permute(0, 3, 1, 2),
+        torch.from_numpy(np.stack([s.ids for s in drawn])),
+        tuple(torch.from_numpy(s.boxes) for s in drawn),
+        tuple(torch.from_numpy(s.box_ids) for s in drawn),
+        tuple(torch.from_numpy(s.ignore) for s in drawn),
+    )
+
+
+def learning_rate(progress: float, peak: float) -> float:
+    """Warm-up over the first 3 %, then a cosine to 1 % of ``peak`` at ``progress`` 1."""
+    if progress < 0.03:
+        return peak * (0.05 + 0.95 * progress / 0.03)
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - 0.03) / 0.97))))
+
+
+@torch.no_grad()
+def average_into(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move ``average`` towards ``network``: parameters by ``decay``, running statistics copied."""
+    for mean, now in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(now, 1 - decay)
+    for mean_buffer, now_buffer in zip(average.buffers(), network.buffers(), strict=True):
+        mean_buffer.copy_(now_buffer)
+
+
+def fit(
+    network: nn.Module,
+    mix: Mix,
+    loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]],
+    recipe: Recipe,
+    folder: Path,
+    evaluate: Callable[[nn.Module], Mapping[str, float]],
+    evaluate_every_min: float = 12.0,
+) -> nn.Module:
+    """Train ``network``; continues from ``folder/last.pt`` where there is one.
+
+    Args:
+        network: moved to channels-last memory.
+        mix: what the scenes are made of.
+        loss: named parts of the loss, whose sum is minimised.
+        recipe: how long and how fast.
+        folder: gets ``last.pt`` (checkpoint), ``average.pt`` (averaged weights) and ``log.txt``.
+        evaluate: called with the averaged network in evaluation mode.
+        evaluate_every_min: minutes between evaluations.
+
+    Returns:
+        The averaged network.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    network.to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network).eval()
+    groups = [
+        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.peak_rate)
+    spent, step = _resume(folder / "last.pt", network, average, optimizer)
+
+    stream = DataLoader(SceneStream(mix, recipe.side, recipe.seed + step), recipe.batch, num_workers=1,
+                        collate_fn=collate, prefetch_factor=6)  # fmt: skip
+    start = time.monotonic() - spent
+    reported = saved = evaluated = time.monotonic()
+    sums: dict[str, float] = {}
+    steps = 0
+    network.train()
+    for batch in stream:
+        progress = (time.monotonic() - start) / (recipe.minutes * 60)
+        if progress >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(progress, recipe.peak_rate)
+        parts = loss(network, batch)
+        total = torch.stack(list(parts.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        if torch.isfinite(total.detach()):
+            optimizer.step()
+        step, steps = step + 1, steps + 1
+        average_into(average, network, min(recipe.average, (1 + step) / (10 + step)))
+        for name, part in parts.items():
+            sums[name] = sums.get(name, 0.0) + float(part.detach())
+
+        now = time.monotonic()
+        if now - reported > recipe.report_s:
+            text = " ".join(f"{name} {value / steps:.4f}" for name, value in sums.items())
+            _say(folder, f"step {step} {100 * progress:.1f}% {steps * recipe.batch / (now - reported):.1f} scenes/s {text}")
+            reported, sums, steps = now, {}, 0
+        if now - saved > recipe.save_s:
+            _save(folder, network, average, optimizer, now - start, step)
+            saved = now
+        if now - evaluated > evaluate_every_min * 60:
+            _say(folder, f"step {step} " + " ".join(f"{k} {v:.4f}" for k, v in evaluate(average).items()))
+            evaluated = time.monotonic()
+    _save(folder, network, average, optimizer, time.monotonic() - start, step)
+    _say(folder, f"done, step {step} " + " ".join(f"{k} {v:.4f}" for k, v in evaluate(average).items()))
+    return average
+
+
+def _say(folder: Path, text: str) -> None:
+    log.info(text)
+    with (folder / "log.txt").open("a") as file:
+        file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+def _save(
+    folder: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, spent: float, step: int
+) -> None:
+    state = {"network": network.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
+             "spent": spent, "step": step}  # fmt: skip
+    torch.save(state, folder / "last.part")
+    (folder / "last.part").replace(folder / "last.pt")
+    torch.save(average.state_dict(), folder / "average.part")
+    (folder / "average.part").replace(folder / "average.pt")
+
+
+def _resume(
+    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[float, int]:
+    if not path.exists():
+        return 0.0, 0
+    state = torch.load(path, weights_only=True)
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return float(state["spent"]), int(state["step"])
