@@ -83,8 +83,8 @@ def photo_view(photo: Photo, size: tuple[int, int], rng: np.random.Generator, ma
     zoom = fit * rng.uniform(1.0, max_zoom)
     stretch = np.exp(rng.normal(0, 0.06))
     scale_x, scale_y = max(zoom * stretch, width / columns), max(zoom / stretch, height / rows)
-    x0 = rng.uniform(0, columns * scale_x - width)
-    y0 = rng.uniform(0, rows * scale_y - height)
+    x0 = rng.random() * max(0.0, columns * scale_x - width)
+    y0 = rng.random() * max(0.0, rows * scale_y - height)
     flip = rng.random() < 0.5
 
     # the window is cut first and resized after: area averaging where it shrinks, so that nothing aliases
