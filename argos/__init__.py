@@ -1,0 +1,58 @@
+"""ARGOS finds people in live video and computes only the parts of the frame that hold them.
+
+The public names are imported when they are first used, so that a subscriber never loads torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argos.errors import ArgosError, ConfigError, SchemaError, SourceError, WeightsError
+    from argos.pipelines.api import Pipeline
+    from argos.publishing.subscriber import Subscriber
+    from argos.types import Frame, Result
+
+__all__ = [
+    "ArgosError",
+    "ConfigError",
+    "Frame",
+    "Pipeline",
+    "Result",
+    "SchemaError",
+    "SourceError",
+    "Subscriber",
+    "WeightsError",
+    "__version__",
+]
+
+try:
+    __version__ = metadata.version("argos-vision")
+except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
+    __version__ = "0+checkout"
+
+_MODULES = {
+    "ArgosError": "argos.errors",
+    "ConfigError": "argos.errors",
+    "Frame": "argos.types",
+    "Pipeline": "argos.pipelines.api",
+    "Result": "argos.types",
+    "SchemaError": "argos.errors",
+    "SourceError": "argos.errors",
+    "Subscriber": "argos.publishing.subscriber",
+    "WeightsError": "argos.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'argos' has no attribute '{name}'")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,202 @@
+"""Topics and headers of ``argos/1`` as they stand on the wire: one struct for one kind of message.
+
+Within major 1 fields are only added, with a default; readers ignore fields they do not know.
+On the wire ``box`` and ``crop`` are ``[x, y, w, h]`` and ``size`` is ``[w, h]`` in pixels of the source frame; in an
+``rle`` alone ``size`` is ``[h, w]``, as in COCO. Fields that begin with ``t_`` are wall clock, nanoseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from argos.errors import SchemaError
+
+Count = Annotated[int, Meta(ge=0)]
+WireBox = tuple[int, int, Count, Count]
+WireSize = tuple[Count, Count]
+WireRegion = tuple[int, int, Count, Count, float]
+
+HELLO, RESULT, STATUS, OVERLAY = "argos.hello/1.0", "argos.result/1.0", "argos.status/1.0", "argos.overlay/1.0"
+
+
+class Rle(msgspec.Struct, frozen=True):
+    """Compressed run lengths as pycocotools takes them; ``size`` is ``[h, w]``."""
+
+    size: WireSize
+    counts: str
+
+
+class MaskHeader(msgspec.Struct, frozen=True):
+    """Mask of one person, cropped to ``crop``.
+
+    In a message its bytes are ``len`` bytes from ``off`` of part ``part``, where the header counts as part 0; in a
+    JSONL line they are inline, as ``rle``.
+    """
+
+    enc: str
+    crop: WireBox
+    part: Count | UnsetType = UNSET
+    off: Count | UnsetType = UNSET
+    len: Count | UnsetType = UNSET
+    rle: Rle | UnsetType = UNSET
+
+
+class SemanticHeader(msgspec.Struct, frozen=True):
+    """Person mask of the whole frame: all of part ``part``, or inline as ``rle``; ``area`` is its share, 0..1."""
+
+    enc: str
+    size: WireSize
+    area: float
+    part: Count | UnsetType = UNSET
+    rle: Rle | UnsetType = UNSET
+
+
+class InstanceHeader(msgspec.Struct, frozen=True):
+    """One person; ``id`` is null when no tracker ran."""
+
+    id: int | None
+    label: str
+    score: float
+    box: WireBox
+    mask: MaskHeader
+
+
+class ResultHeader(msgspec.Struct, frozen=True):
+    """Everything known about one analysed frame.
+
+    ``seq`` counts 0, 1, 2, ... per run and camera: a gap is loss on the way. ``frame`` counts decoded frames: its gaps
+    are drops before the analysis, counted by reason in ``dropped``. ``instances`` and ``semantic`` are null when their
+    task is off. ``privacy`` is ``off`` when nothing is covered before publishing.
+    """
+
+    schema: Annotated[str, Meta(pattern=r"^argos\.result/1\.\d+$")]
+    run: str
+    camera: str
+    epoch: Count
+    seq: Count
+    frame: Count
+    pts: int | None
+    pts_s: float
+    time_base: tuple[int, int]
+    t_capture_ns: int
+    t_publish_ns: int
+    clock: Annotated[str, Meta(examples=["arrival", "file", "ntp"])]
+    size: WireSize
+    mode: Annotated[str, Meta(examples=["pack", "gather", "full", "mask", "skip"])]
+    regions: list[WireRegion]
+    instances: list[InstanceHeader] | None
+    semantic: SemanticHeader | None
+    deep_share: float
+    dropped: dict[str, int]
+    privacy: str
+    models: dict[str, str]
+    config: str
+    spans_ms: dict[str, float]
+
+
+class StatusHeader(msgspec.Struct, frozen=True):
+    """How a camera is doing; sent every second, on change, and to each new subscription."""
+
+    schema: Annotated[str, Meta(pattern=r"^argos\.status/1\.\d+$")]
+    run: str
+    camera: str
+    state: Annotated[str, Meta(examples=["connecting", "up", "stalled", "lost", "ended"])]
+    code: str
+    message: str
+    t_since_ns: int
+    t_sent_ns: int
+    epoch: Count
+    fps_in: float
+    fps_out: float
+    age_ms: float | None
+    last_pts_s: float | None
+    dropped: dict[str, int]
+    size: WireSize | None
+
+
+class HelloHeader(msgspec.Struct, frozen=True):
+    """What a publisher offers; sent to each new subscription, on the topic of the camera ``-``."""
+
+    schema: Annotated[str, Meta(pattern=r"^argos\.hello/1\.\d+$")]
+    run: str
+    cameras: list[str]
+    kinds: list[str]
+    models: dict[str, str]
+    version: str
+    t_sent_ns: int
+
+
+class OverlayHeader(msgspec.Struct, frozen=True):
+    """A drawn picture: all of part ``part``, where the header counts as part 0."""
+
+    schema: Annotated[str, Meta(pattern=r"^argos\.overlay/1\.\d+$")]
+    run: str
+    camera: str
+    seq: Count
+    result_seq: Count
+    pts_s: float
+    codec: str
+    part: Count
+    size: WireSize
+    t_sent_ns: int
+
+
+Header = ResultHeader | StatusHeader | HelloHeader | OverlayHeader
+HEADERS: dict[str, type[Header]] = {
+    "hello": HelloHeader,
+    "result": ResultHeader,
+    "status": StatusHeader,
+    "overlay": OverlayHeader,
+}
+
+
+KINDS = tuple(HEADERS)
+NO_CAMERA = "-"
+"""Stands for the publisher itself in the topic of ``hello``; no camera can have this name."""
+
+LABELS = ("person",)
+"""Names of the classes, by the index in ``Instances.labels``; others travel as ``class-<index>``."""
+
+_TOPIC = re.compile(rb"argos/1/([a-z]+)/(-|[a-z0-9][a-z0-9_-]{0,62})/")
+
+
+@lru_cache(maxsize=1024)
+def topic(kind: str, camera: str) -> bytes:
+    """``argos/1/<kind>/<camera>/``.
+
+    Raises:
+        ValueError: the camera's name does not follow ``[a-z0-9][a-z0-9_-]{0,62}``.
+    """
+    name = f"argos/1/{kind}/{camera}/".encode()
+    if not _TOPIC.fullmatch(name):
+        raise ValueError(f"camera '{camera}': expected a name like desk-2 (a-z, 0-9, _ and -, at most 63 characters)")
+    return name
+
+
+def parse_topic(name: bytes) -> tuple[str, str]:
+    """``(kind, camera)`` of a topic.
+
+    Raises:
+        SchemaError: it is not a topic of ``argos/1``.
+    """
+    match = _TOPIC.fullmatch(name)
+    if match is None:
+        raise SchemaError(f"topic {name[:80]!r}: expected argos/1/<kind>/<camera>/")
+    return match[1].decode(), match[2].decode()
+
+
+def message_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the headers of all kinds, and of a JSONL line."""
+    headers, parts = msgspec.json.schema_components(HEADERS.values(), ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "argos/1",
+        "description": "Header of an ARGOS message; a message is [topic argos/1/<kind>/<camera>/, header, part...].",
+        "oneOf": list(headers),
+        "$defs": parts,
+    }
