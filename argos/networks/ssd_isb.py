@@ -231,7 +231,8 @@ class SSDISB(nn.Module):
     def _initialise(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                # by fan in: fan out would count all groups of the branches' depthwise layer, which has no norm
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         heads = (*self.box_heads, *self.class_heads, *(branch.score for branch in self.branches))
