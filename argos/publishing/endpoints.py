@@ -1,0 +1,73 @@
+"""Addresses of 0MQ: what may be bound or connected, said in words."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import cast
+
+import zmq
+
+from argos.errors import PublishError
+
+EXAMPLES = "tcp://127.0.0.1:5555 or ipc:///run/argos/socket"
+
+_ADDRESS = re.compile(r"tcp://[^\s:/]+:(?P<port>\*|\d{1,5})|ipc://.+")
+_LOOPBACK = re.compile(r"tcp://(127(\.\d+){3}|localhost|lo):.*|ipc://.*")
+
+
+def is_address(endpoint: str) -> bool:
+    """Whether it reads ``tcp://HOST:PORT`` or ``ipc://PATH``; 0MQ itself takes port 99999 and uses another."""
+    match = _ADDRESS.fullmatch(endpoint)
+    return match is not None and (match["port"] in (None, "*") or int(match["port"]) < 65536)
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this machine reaches the address."""
+    return _LOOPBACK.fullmatch(endpoint) is not None
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind a socket.
+
+    Returns:
+        The bound address, with the port the system chose for ``*``.
+
+    Raises:
+        PublishError: it cannot be bound.
+    """
+    if not is_address(endpoint):
+        raise PublishError(f"{endpoint}: not an address; expected publish.bind like {EXAMPLES}")
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise PublishError(f"{endpoint}: {_why_not_bound(error)}") from error
+    bound = cast(bytes, socket.getsockopt(zmq.LAST_ENDPOINT))
+    return bound.decode().rstrip("\0")
+
+
+def _why_not_bound(error: zmq.ZMQError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "address already in use; choose another publish.bind or stop the other process"
+        case errno.EADDRNOTAVAIL | errno.ENODEV:
+            return "no such address on this machine; choose one of its addresses, or 127.0.0.1, as publish.bind"
+        case errno.EACCES:
+            return "permission denied; choose a publish.bind with a port above 1023"
+        case _:
+            return f"cannot be bound ({error.strerror}); choose another publish.bind"
+
+
+def connect(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Connect a socket; the other side need not be there yet.
+
+    Raises:
+        ValueError: it is not an address.
+    """
+    plain = endpoint.removeprefix("sub+connect:")
+    if not is_address(plain):
+        raise ValueError(f"{endpoint}: not an address; expected one like {EXAMPLES}")
+    try:
+        socket.connect(plain)
+    except zmq.ZMQError as error:
+        raise ValueError(f"{endpoint}: cannot be connected ({error.strerror})") from error

@@ -1,0 +1,294 @@
+"""The ZeroMQ subscriber: messages of publishers, near or far, without torch, PyAV or OpenCV."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+import zmq
+
+from argos.errors import SchemaError
+from argos.publishing.decode import Message, decode
+from argos.publishing.endpoints import connect
+from argos.publishing.wake import Wake
+from argos.publishing.wire import KINDS, NO_CAMERA, parse_topic, topic
+
+logger = logging.getLogger(__name__)
+
+_UNREAD_MESSAGES = 256  # in 0MQ, before the I/O thread has them
+_LARGEST_MESSAGE = 64 << 20
+_RUNS_REMEMBERED = 1024
+
+
+class _Origin(msgspec.Struct):
+    """What the I/O thread needs to know of a header."""
+
+    run: str = ""
+    seq: int | None = None
+
+
+_read_origin = msgspec.json.Decoder(_Origin).decode
+
+
+class Subscriber:
+    """Iterates over the messages of one or more publishers; a context manager.
+
+    A thread of its own reads the socket, so that a slow consumer gets new messages instead of old ones: of each camera
+    and kind the newest waits, or with ``queue=n`` the ``n`` newest of all, in order. Connections that break are made
+    again. A publisher that hangs is noticed by its missing heartbeats: ``connected`` turns False.
+
+    Attributes:
+        missed: messages lost on the way: gaps in ``seq`` within a run, camera and kind.
+        discarded: messages that arrived, and were replaced by newer ones before they were asked for.
+        malformed: messages that do not follow ``argos/1``.
+        connected: whether a publisher is connected.
+    """
+
+    def __init__(
+        self,
+        endpoints: str | Sequence[str],
+        cameras: Sequence[str] | None = None,
+        kinds: Sequence[str] = ("result",),
+        *,
+        mode: Literal["latest"] = "latest",
+        queue: int | None = None,
+        timeout: float | None = None,
+        heartbeat_s: float = 1.0,
+    ) -> None:
+        """Connect in the background; the publisher need not be there yet.
+
+        Args:
+            endpoints: one or more addresses like ``tcp://host:5555``.
+            cameras: only these; default all.
+            kinds: of ``hello``, ``result``, ``status``, ``overlay``. A ``hello`` belongs to no camera.
+            mode: ``latest``, the newest of each camera and kind.
+            queue: keep this many messages in order instead.
+            timeout: seconds without a message after which iteration and ``receive`` raise; None waits for ever.
+            heartbeat_s: a publisher that does not answer for twice as long is disconnected.
+
+        Raises:
+            ValueError: an address, a camera's name or a kind is not one, or ``queue`` is less than 1.
+        """
+        if mode != "latest" or (queue is not None and queue < 1):
+            raise ValueError(f"mode '{mode}', queue {queue}: expected mode 'latest', or queue=n of at least 1")
+        self.missed = 0
+        self.discarded = 0
+        self.malformed = 0
+        self.connected = False
+        self._endpoints = [endpoints] if isinstance(endpoints, str) else list(endpoints)
+        self._timeout = timeout
+        self._waiting: _Latest | _Queue = _Latest() if queue is None else _Queue(queue)
+        self._last_seq: OrderedDict[tuple[str, str, str], int] = OrderedDict()
+        self._arrived_s: float | None = None
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._ready = threading.Condition()
+        prefixes = _prefixes(cameras, kinds)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        try:
+            _set_options(self._socket, heartbeat_s)
+            events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+            self._monitor = self._socket.get_monitor_socket(events)
+            for prefix in prefixes:
+                self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
+            for endpoint in self._endpoints:
+                connect(self._socket, endpoint)
+        except ValueError:
+            self._context.destroy(linger=0)
+            raise
+        self._wake = Wake()
+        # the sockets move to this thread for good; starting it is the memory barrier that 0MQ asks for
+        self._thread = threading.Thread(target=self._work, name="argos-subscriber", daemon=True)
+        self._thread.start()
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the last message arrived; None before the first."""
+        return None if self._arrived_s is None else time.monotonic() - self._arrived_s
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """Wait for the next message.
+
+        Args:
+            timeout: seconds; default the subscriber's own.
+
+        Raises:
+            TimeoutError: none came in time.
+            ValueError: the subscriber is closed.
+        """
+        message = self._next(self._timeout if timeout is None else timeout)
+        if message is None:
+            raise ValueError("the subscriber is closed")
+        return message
+
+    def __iter__(self) -> Iterator[Message]:
+        """The messages, until ``close``; raises ``TimeoutError`` as ``receive`` does."""
+        while (message := self._next(self._timeout)) is not None:
+            yield message
+
+    def close(self) -> None:
+        """Disconnect; ends an iteration in another thread. Any thread may call it, more than once."""
+        with self._ready:
+            already, self._closed = self._closed, True
+            if already:
+                return
+            self._ready.notify_all()
+            self._wake.set()
+        self._thread.join()
+        self._context.term()
+        self._wake.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _next(self, timeout: float | None) -> Message | None:
+        """The next message that can be read; None when closed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._ready:
+                while not self._closed and not len(self._waiting):
+                    if self._failure is not None:
+                        raise self._failure
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if left is not None and left <= 0:
+                        state = "connected" if self.connected else "not connected"
+                        raise TimeoutError(f"{', '.join(self._endpoints)}: no message for {timeout:g} s ({state})")
+                    self._ready.wait(left)
+                if self._closed:
+                    return None
+                parts = self._waiting.take()
+            try:
+                return decode(parts)
+            except SchemaError as error:
+                self._count_malformed(error)
+
+    def _count_malformed(self, error: Exception) -> None:
+        with self._ready:
+            self.malformed += 1
+        logger.debug("malformed message: %s", error)
+
+    # From here on everything runs in the subscriber's thread.
+
+    def _work(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # handed on: the consumer raises it
+            with self._ready:
+                self._failure = error
+                self._ready.notify_all()
+        finally:
+            self._socket.disable_monitor()
+            self._monitor.close(linger=0)
+            self._socket.close(linger=0)
+
+    def _serve(self) -> None:
+        peers: set[bytes] = set()
+        poller = zmq.Poller()
+        for waited in (self._socket, self._monitor, self._wake):
+            poller.register(waited, zmq.POLLIN)
+        while not self._closed:
+            ready = dict(poller.poll())
+            if self._monitor in ready:
+                event, peer = self._monitor.recv_multipart()
+                succeeded = int.from_bytes(event[:2], sys.byteorder) == zmq.EVENT_HANDSHAKE_SUCCEEDED
+                (peers.add if succeeded else peers.discard)(peer)
+                self.connected = bool(peers)
+            if self._socket in ready:
+                self._take_in(self._socket.recv_multipart())
+
+    def _take_in(self, parts: list[bytes]) -> None:
+        try:
+            kind, camera = parse_topic(parts[0])
+            origin = _read_origin(parts[1])
+        except (SchemaError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError) as error:
+            self._count_malformed(error)
+            return
+        with self._ready:
+            self._arrived_s = time.monotonic()
+            if origin.seq is not None:
+                self._count_gap((origin.run, camera, kind), origin.seq)
+            self.discarded += self._waiting.put((camera, kind), parts)
+            self._ready.notify()
+
+    def _count_gap(self, stream: tuple[str, str, str], seq: int) -> None:
+        """A publisher that started again has a new run and begins a new count."""
+        last = self._last_seq.pop(stream, None)
+        if last is not None and seq > last + 1:
+            self.missed += seq - last - 1
+        self._last_seq[stream] = seq if last is None else max(seq, last)
+        while len(self._last_seq) > _RUNS_REMEMBERED:
+            self._last_seq.popitem(last=False)
+
+
+class _Latest:
+    """The newest message of each camera and kind; a stream keeps its turn when its message is replaced."""
+
+    def __init__(self) -> None:
+        self._messages: dict[tuple[str, str], list[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, stream: tuple[str, str], parts: list[bytes]) -> int:
+        """Keep a message; returns how many it replaced."""
+        replaced = int(stream in self._messages)
+        self._messages[stream] = parts
+        return replaced
+
+    def take(self) -> list[bytes]:
+        return self._messages.pop(next(iter(self._messages)))
+
+
+class _Queue:
+    """The newest messages of all streams, in order."""
+
+    def __init__(self, longest: int) -> None:
+        self._messages: deque[list[bytes]] = deque(maxlen=longest)
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, stream: tuple[str, str], parts: list[bytes]) -> int:
+        """Keep a message; returns how many it replaced."""
+        replaced = int(len(self._messages) == self._messages.maxlen)
+        self._messages.append(parts)
+        return replaced
+
+    def take(self) -> list[bytes]:
+        return self._messages.popleft()
+
+
+def _prefixes(cameras: Sequence[str] | None, kinds: Sequence[str]) -> list[bytes]:
+    unknown = set(kinds) - set(KINDS)
+    if unknown or not kinds:
+        raise ValueError(f"kinds {list(kinds)}: expected some of {', '.join(KINDS)}")
+    if cameras is None:
+        return [f"argos/1/{kind}/".encode() for kind in kinds]
+    if isinstance(cameras, str):
+        raise ValueError(f"cameras '{cameras}': expected a list of names")
+    return [topic(kind, camera) for kind in kinds for camera in ((NO_CAMERA,) if kind == "hello" else tuple(cameras))]
+
+
+def _set_options(socket: zmq.Socket[bytes], heartbeat_s: float) -> None:
+    socket.setsockopt(zmq.RCVHWM, _UNREAD_MESSAGES)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IPV6, 0)
+    socket.setsockopt(zmq.RECONNECT_IVL, 100)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, round(1000 * heartbeat_s))
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, round(2000 * heartbeat_s))
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
