@@ -1,4 +1,4 @@
-"""Boxes of a single-shot detector: anchors, overlap, coding, matching, non-maximum suppression.
+"""Boxes of a single-shot detector: anchors, overlap, coding, matching, suppression, crops.
 
 Boxes are ``(x0, y0, x1, y1)`` in pixels of the network's input, end exclusive.
 """
@@ -209,3 +209,55 @@ def encompassing(boxes: Tensor, align: int, height: int, width: int) -> Tensor:
     start = torch.minimum(start, limit - align)
     end = torch.minimum(torch.ceil(boxes[:, 2:] / align) * align, limit)
     return torch.cat([start, torch.maximum(end, start + align)], dim=1)
+
+
+def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crop boxes from a map and resize them bilinearly, all boxes at once.
+
+    Cell centres are half-pixel: a box that is aligned to the stride and has ``size`` cells is copied exactly.
+
+    Args:
+        features: ``(N, C, H, W)`` floats.
+        stride: pixels per cell.
+        boxes: ``(M, 4)`` in pixels.
+        image: ``(M,)`` int64, image of each box.
+        size: ``(h, w)`` of the result in cells.
+
+    Returns:
+        ``(M, C, h, w)``; outside of the map its border is repeated.
+    """
+    n, channels, height, width = features.shape
+    rows = features.permute(0, 2, 3, 1).reshape(n * height * width, channels)
+    y, next_y, fraction_y = _positions(boxes[:, 1], boxes[:, 3], stride, size[0], height)
+    x, next_x, fraction_x = _positions(boxes[:, 0], boxes[:, 2], stride, size[1], width)
+    base = image[:, None] * height
+
+    def corner(y: Tensor, weight_y: Tensor, x: Tensor, weight_x: Tensor) -> Tensor | None:
+        weight = weight_y[:, :, None] * weight_x[:, None, :]  # (M, h, w)
+        if not weight.any():  # aligned boxes touch one corner only, a quarter of the work
+            return None
+        index = ((base + y) * width)[:, :, None] + x[:, None, :]
+        picked = rows.index_select(0, index.reshape(-1)).view(*index.shape, channels)
+        return picked * weight[..., None].to(picked.dtype)
+
+    result: Tensor | None = None
+    for row, weight_y in ((y, 1 - fraction_y), (next_y, fraction_y)):
+        for column, weight_x in ((x, 1 - fraction_x), (next_x, fraction_x)):
+            part = corner(row, weight_y, column, weight_x)
+            if part is not None:
+                result = part if result is None else result + part
+    if result is None:  # no boxes
+        return features.new_zeros((0, channels, *size))
+    return result.permute(0, 3, 1, 2)
+
+
+def _positions(start: Tensor, end: Tensor, stride: int, cells: int, limit: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Cell, following cell and fraction between them of ``cells`` samples of each interval, each ``(M, cells)``."""
+    steps = (torch.arange(cells, device=start.device) + 0.5) / cells
+    position = (start[:, None] + (end - start)[:, None] * steps) / stride - 0.5
+    position = position.clamp(0, limit - 1)
+    # sums of floats miss whole cells by 1e-6; aligned boxes have to be copied, not interpolated
+    position = torch.where((position - position.round()).abs() < 1e-4, position.round(), position)
+    cell = position.floor()
+    fraction = position - cell
+    return cell.long(), (cell + 1).clamp(max=limit - 1).long(), fraction

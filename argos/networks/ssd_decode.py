@@ -85,11 +85,46 @@ def detect(
         grow: pixels by which a mask may stick out of its detection; the box then grows with it.
 
     Returns:
-        One ``Instances`` per image, best first, in pixels of ``image``. A detection that got no mask, because
-        its branch was full or none has its shape, or whose mask is empty, is dropped.
+        As ``people_of``.
     """
     size = (image.shape[2], image.shape[3])
-    output = network(image)
+    return people_of(
+        network,
+        network(image),
+        size,
+        score_threshold=score_threshold,
+        nms_iou=nms_iou,
+        max_people=max_people,
+        grow=grow,
+    )
+
+
+@torch.inference_mode()
+def people_of(
+    network: SSDISB,
+    output: SSDOutput,
+    size: Size,
+    *,
+    score_threshold: float = 0.4,
+    nms_iou: float = 0.5,
+    max_people: int = 100,
+    grow: int = 3,
+) -> list[Instances]:
+    """Segment the detections of an output that was computed before, by whatever engine.
+
+    Args:
+        network: whose branches are used, in evaluation mode.
+        output: for N images.
+        size: of the images before padding.
+        score_threshold: least probability.
+        nms_iou: greatest IoU of two detections of one class.
+        max_people: most people of an image.
+        grow: pixels by which a mask may stick out of its detection; the box then grows with it.
+
+    Returns:
+        One ``Instances`` per image, best first, in pixels of the image. A detection that got no mask, because
+        its branch was full or none has its shape, or whose mask is empty, is dropped.
+    """
     found = detections(output, score_threshold, nms_iou, max_people, size)
     people: list[dict[int, _Person]] = [{} for _ in found]
     for branch in network.masks(output.features, [d.boxes for d in found]):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from argos.networks.backbones.mobilenet_v1 import Features, MobileNetV1, conv_bn_relu, scaled
-from argos.networks.ssd_boxes import ANCHORS_PERSON, ANCHORS_PUBLISHED, Sizes, encompassing, make_anchors
+from argos.networks.ssd_boxes import ANCHORS_PERSON, ANCHORS_PUBLISHED, Sizes, crop, encompassing, make_anchors
 
 STRIDE = 32  # of the map from which branches are cropped
 EXTRAS = ((256, 512), (128, 256), (128, 256), (64, 128))  # filters of the four pairs of extra layers
@@ -73,58 +73,6 @@ class Shape:
     pool: bool = False
 
 
-def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Crop boxes from a map and resize them bilinearly, all boxes at once.
-
-    Cell centres are half-pixel: a box that is aligned to the stride and has ``size`` cells is copied exactly.
-
-    Args:
-        features: ``(N, C, H, W)`` floats.
-        stride: pixels per cell.
-        boxes: ``(M, 4)`` in pixels.
-        image: ``(M,)`` int64, image of each box.
-        size: ``(h, w)`` of the result in cells.
-
-    Returns:
-        ``(M, C, h, w)``; outside of the map its border is repeated.
-    """
-    n, channels, height, width = features.shape
-    rows = features.permute(0, 2, 3, 1).reshape(n * height * width, channels)
-    y, next_y, fraction_y = _positions(boxes[:, 1], boxes[:, 3], stride, size[0], height)
-    x, next_x, fraction_x = _positions(boxes[:, 0], boxes[:, 2], stride, size[1], width)
-    base = image[:, None] * height
-
-    def corner(y: Tensor, weight_y: Tensor, x: Tensor, weight_x: Tensor) -> Tensor | None:
-        weight = weight_y[:, :, None] * weight_x[:, None, :]  # (M, h, w)
-        if not weight.any():  # aligned boxes touch one corner only, a quarter of the work
-            return None
-        index = ((base + y) * width)[:, :, None] + x[:, None, :]
-        picked = rows.index_select(0, index.reshape(-1)).view(*index.shape, channels)
-        return picked * weight[..., None].to(picked.dtype)
-
-    result: Tensor | None = None
-    for row, weight_y in ((y, 1 - fraction_y), (next_y, fraction_y)):
-        for column, weight_x in ((x, 1 - fraction_x), (next_x, fraction_x)):
-            part = corner(row, weight_y, column, weight_x)
-            if part is not None:
-                result = part if result is None else result + part
-    if result is None:  # no boxes
-        return features.new_zeros((0, channels, *size))
-    return result.permute(0, 3, 1, 2)
-
-
-def _positions(start: Tensor, end: Tensor, stride: int, cells: int, limit: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Cell, following cell and fraction between them of ``cells`` samples of each interval, each ``(M, cells)``."""
-    steps = (torch.arange(cells, device=start.device) + 0.5) / cells
-    position = (start[:, None] + (end - start)[:, None] * steps) / stride - 0.5
-    position = position.clamp(0, limit - 1)
-    # sums of floats miss whole cells by 1e-6; aligned boxes have to be copied, not interpolated
-    position = torch.where((position - position.round()).abs() < 1e-4, position.round(), position)
-    cell = position.floor()
-    fraction = position - cell
-    return cell.long(), (cell + 1).clamp(max=limit - 1).long(), fraction
-
-
 class Branch(nn.Module):
     """Instance segmentation branch: separable convolution, then FCN steps with skips, then a score.
 
@@ -135,14 +83,18 @@ class Branch(nn.Module):
         shape: of the input.
         steps: 2, 1 or 0 doublings, for FCN-8, FCN-16 and FCN-32.
         num_classes: masks per box.
+        centred: see ``SSDISB``.
 
     Reference:
         Kolhatkar 2020, Figure 3.4 and section 3.2.1.
     """
 
-    def __init__(self, channels: tuple[int, int, int], shape: Shape, steps: int, num_classes: int) -> None:
+    def __init__(
+        self, channels: tuple[int, int, int], shape: Shape, steps: int, num_classes: int, centred: bool = False
+    ) -> None:
         super().__init__()
         self.shape = shape
+        self.centred = centred
         self.depthwise = nn.Conv2d(channels[2], channels[2], 3, padding=1, groups=channels[2], bias=False)
         self.pointwise = nn.Conv2d(channels[2], SEPARABLE_FILTERS, 1)
         self.up = nn.ModuleList()
@@ -158,17 +110,22 @@ class Branch(nn.Module):
         """Mask logits ``(M, num_classes, h * 2**steps, w * 2**steps)`` of encompassing boxes ``(M, 4)``."""
         h, w = self.shape.height, self.shape.width
         if self.shape.pool:
-            x = F.max_pool2d(crop(features.stride32, STRIDE, boxes, image, (2 * h, 2 * w)), 2)
+            x = F.max_pool2d(self._crop(features.stride32, STRIDE, boxes, image, (2 * h, 2 * w)), 2)
         else:
-            x = crop(features.stride32, STRIDE, boxes, image, (h, w))  # (M, C32, h, w)
+            x = self._crop(features.stride32, STRIDE, boxes, image, (h, w))  # (M, C32, h, w)
         x = F.relu(self.pointwise(self.depthwise(x)))  # (M, 128, h, w)
         maps = ((features.stride16, STRIDE // 2), (features.stride8, STRIDE // 4))
         for up, skip, (feature, stride) in zip(self.up, self.skips, maps, strict=False):
             h, w = 2 * h, 2 * w
             # a 1x1 convolution commutes with interpolation; before the crop it is paid once, not per box
-            x = F.relu(up(x) + crop(skip(feature), stride, boxes, image, (h, w)))  # (M, 32, h, w)
+            x = F.relu(up(x) + self._crop(skip(feature), stride, boxes, image, (h, w)))  # (M, 32, h, w)
         logits: Tensor = self.score(x)
         return logits
+
+    def _crop(self, features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+        # with symmetric padding the field of cell k is centred on pixel k * stride, not on the middle of the cell
+        shift = (stride - 1) / 2 if self.centred else 0.0
+        return crop(features, stride, boxes + shift, image, size)
 
 
 class SSDISB(nn.Module):
@@ -184,6 +141,8 @@ class SSDISB(nn.Module):
         align: grid of the encompassing boxes in pixels, a divisor of 32; 32 as published, 8 is tight for
             small people. Weights of one serve the other.
         max_boxes: most boxes of one image in one branch; the rest get no mask.
+        centred: sample the maps for a branch where their receptive fields are centred. As published, half a cell
+            is lost: the 1/8 map says what is 3.5 pixels up and left of where its mask is drawn.
 
     Raises:
         ValueError: ``align`` does not divide 32, or ``steps`` is not 0, 1 or 2.
@@ -199,6 +158,7 @@ class SSDISB(nn.Module):
         stop_gradient: bool = True,
         align: int = STRIDE,
         max_boxes: int = 100,
+        centred: bool = False,
     ) -> None:
         super().__init__()
         if align < 1 or STRIDE % align:
@@ -225,7 +185,7 @@ class SSDISB(nn.Module):
         # exact shapes choose first, then the smallest shape that holds the box
         ordered = sorted(branches, key=lambda shape: (not shape.exact, shape.height * shape.width, shape.height))
         self.shapes = tuple(ordered)
-        self.branches = nn.ModuleList(Branch(self.backbone.channels, s, steps, num_classes) for s in ordered)
+        self.branches = nn.ModuleList(Branch(self.backbone.channels, s, steps, num_classes, centred) for s in ordered)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -354,6 +314,6 @@ def single_shape_plus(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
     return SSDISB(SINGLE_SHAPE_PLUS, anchors=anchors, max_boxes=30)
 
 
-def person_isb(multiplier: float = 0.75, align: int = 8) -> SSDISB:
+def person_isb(multiplier: float = 0.75, align: int = 8, centred: bool = False) -> SSDISB:
     """Our network for people: Single-Branch with upright anchors and tight encompassing boxes."""
-    return SSDISB(SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align)
+    return SSDISB(SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align, centred=centred)

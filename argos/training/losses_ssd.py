@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from argos.networks.ssd_boxes import BACKGROUND, encode, match
-from argos.networks.ssd_isb import BranchMasks, SSDOutput, crop
+from argos.networks.ssd_boxes import BACKGROUND, crop, encode, match
+from argos.networks.ssd_isb import BranchMasks, SSDOutput
 
 
 @dataclass(frozen=True, slots=True, eq=False)

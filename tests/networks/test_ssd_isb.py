@@ -12,7 +12,8 @@ from torch import Tensor
 
 from argos.networks import ssd_isb
 from argos.networks.backbones.mobilenet_v1 import Features, MobileNetV1
-from argos.networks.ssd_isb import SSDISB, Branch, Shape, choose_branches, crop
+from argos.networks.ssd_boxes import crop
+from argos.networks.ssd_isb import SSDISB, Branch, Shape, choose_branches
 
 NONE = torch.zeros((0, 4))
 
@@ -163,6 +164,30 @@ def test_branch_crops_its_skips_as_the_thesis_does_before_the_1x1_convolution() 
     x = F.relu(branch.up[0](x) + branch.skips[0](crop(features.stride16, 16, boxes, image, (6, 4))))
     x = F.relu(branch.up[1](x) + branch.skips[1](crop(features.stride8, 8, boxes, image, (12, 8))))
     torch.testing.assert_close(branch(features, boxes, image), branch.score(x), atol=1e-5, rtol=1e-4)
+
+
+def test_fields_of_cells_are_centred_on_the_first_pixel_of_their_stride() -> None:
+    torch.manual_seed(0)
+    backbone = MobileNetV1(0.25).eval()
+    for parameter in backbone.parameters():
+        parameter.data = parameter.data.abs() + 1e-3  # every pixel of a field counts
+    for module in backbone.modules():
+        if isinstance(module, nn.ReLU6):
+            module.max_val = float("inf")
+    for cell, stride, name in ((10, 8, "stride8"), (14, 16, "stride16")):
+        image = torch.rand(1, 3, 448, 448, requires_grad=True)
+        getattr(backbone(image), name)[0, :, cell, cell].sum().backward()
+        touched = torch.nonzero(image.grad.abs().sum(dim=(0, 1, 2)))
+        assert touched.min() + touched.max() == 2 * cell * stride, name
+
+
+def test_centred_branches_sample_maps_half_a_cell_further() -> None:
+    torch.manual_seed(0)
+    plain, centred = (Branch((6, 8, 10), Shape(3, 2), 0, 1, centred=c) for c in (False, True))
+    centred.load_state_dict(plain.state_dict())
+    features = Features(torch.rand(1, 6, 16, 16), torch.rand(1, 8, 8, 8), torch.rand(1, 10, 4, 4))
+    boxes, image = torch.tensor([[8.0, 16, 64, 80]]), torch.tensor([0])
+    torch.testing.assert_close(centred(features, boxes, image), plain(features, boxes + 15.5, image))
 
 
 @pytest.mark.parametrize(("steps", "factor"), [(0, 1), (1, 2), (2, 4)])
