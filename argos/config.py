@@ -1,0 +1,305 @@
+"""Configuration: from ``camera.yaml`` or bare sources to a validated ``Config``, with every fault at once.
+
+Defaults are merged under each camera: maps merge, lists and values replace. Relative sources and weights start at the
+configuration's folder when they exist there, otherwise at the current directory; outputs at the current directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from argos.config_faults import (
+    ConfigFaults,
+    Fault,
+    KeyPath,
+    Mark,
+    dotted,
+    faults_of_validation,
+    shown,
+)
+from argos.config_models import Camera, CameraDefaults, Config, ConfigFile, Settings
+from argos.config_overrides import apply_override
+from argos.config_paths import in_folder, with_source_in
+from argos.config_report import config_digest
+from argos.config_yaml import Document, parse_yaml
+from argos.errors import ConfigError
+from argos.sources.names import camera_name, redact
+
+if TYPE_CHECKING:
+    from argos.sources.options import SourceOptions
+
+__all__ = [
+    "Camera",
+    "Config",
+    "ConfigFaults",
+    "config_digest",
+    "config_from_sources",
+    "load_config",
+    "source_options",
+]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read and validate a configuration.
+
+    Args:
+        path: the YAML file.
+        overrides: ``KEY=VALUE`` with a dotted key (``cameras.door.rate.fps=5``) and a YAML value.
+
+    Returns:
+        The configuration, defaults merged into every camera.
+
+    Raises:
+        ConfigFaults: (a ``ConfigError``) every fault, one per line, sorted by position.
+        ConfigError: the file cannot be read.
+    """
+    document = read_document(path, overrides)
+    return build_config(document, path.parent, path.stem)
+
+
+def config_from_sources(sources: Sequence[str], overrides: Sequence[str] = ()) -> Config:
+    """The configuration of ``argos run SOURCE...``, without a file.
+
+    One source is written as ``camera``, several as ``cameras``. Names come from the sources; equal ones get ``-2``,
+    ``-3``. The same source may be given twice.
+
+    Args:
+        sources: URLs and paths.
+        overrides: as for ``load_config``.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigFaults: every fault, one per line.
+    """
+    entries: dict[str, Any] = {}
+    for source in sources:
+        stem = camera_name(source)
+        names = [stem, *(f"{stem[:58]}-{n}" for n in range(2, len(sources) + 2))]
+        entries[next(name for name in names if name not in entries)] = {"source": {"url": source}}
+    if len(entries) == 1:
+        ((name, entry),) = entries.items()
+        document = Document({"version": 1, "camera": {"name": name, **entry}})
+    else:
+        document = Document({"version": 1, "cameras": entries})
+    document.values[()] = Mark(0, 0, 0, "")
+    for n, override in enumerate(overrides):
+        apply_override(document, override, n + 1)
+    return build_config(document, None, "camera", same_source=True)
+
+
+def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """The text of a configuration with its overrides, before validation.
+
+    Raises:
+        ConfigError: the file cannot be read or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        remedy = " - argos init writes one" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}){remedy}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text; a configuration is a YAML file") from error
+    document = parse_yaml(text, str(path), folder=path.parent)
+    if document.data is None and document.faults:
+        raise ConfigFaults(document.faults)
+    if not isinstance(document.data, dict):
+        found = "is empty" if document.data is None else f"should be a mapping (key: value), got {shown(document.data)}"
+        mark = Mark(0, 1, 1, str(path))
+        raise ConfigFaults([*document.faults, Fault(mark, "", f"{found} - argos init writes a configuration")])
+    for n, override in enumerate(overrides):
+        apply_override(document, override, n + 1)
+    return document
+
+
+def build_config(document: Document, folder: Path | None, stem: str, *, same_source: bool = False) -> Config:
+    """Merge, validate and complete.
+
+    Args:
+        document: what was written; its ``data`` is a mapping.
+        folder: where relative sources may start; None for sources of the command line.
+        stem: default name of ``camera``.
+        same_source: two cameras may have the same source.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigFaults: every fault of the document and of its validation.
+    """
+    data: dict[str, Any] = document.data
+    faults = list(document.faults)
+
+    shared = {key: value for key, value in data.items() if key not in ("camera", "cameras", "defaults")}
+    settings = _validate(Settings, shared, document, [()], faults, known=ConfigFile)
+    defaults = _normal(data.get("defaults"))
+    _validate(CameraDefaults, defaults, document, [("defaults",)], faults)
+
+    cameras: dict[str, Camera] = {}
+    for path, name, entry in _entries(document, stem, faults):
+        merged = _merge(defaults, entry) if isinstance(defaults, dict) and isinstance(entry, dict) else entry
+        if isinstance(merged, dict):
+            merged = {**merged, "name": name}
+        camera = _validate(Camera, merged, document, [path, ("defaults",)], faults)
+        if camera is not None:
+            cameras[name] = with_source_in(camera, folder)
+    if not same_source:
+        _refuse_same_source(cameras, document, faults)
+    if settings is not None:
+        _refuse_same_output(settings, len(cameras), document, faults)
+
+    # A value that could not be substituted was already named; what validation says of the hole left there is noise.
+    named = {fault.key for fault in document.faults}
+    faults = document.faults + [f for f in faults[len(document.faults) :] if f.key not in named]
+    if faults or settings is None:
+        raise ConfigFaults(faults)
+    models = {role: in_folder(name, folder) for role, name in settings.engine.models}
+    engine = settings.engine.model_copy(update={"models": settings.engine.models.model_copy(update=models)})
+    return Config(
+        version=1,
+        cameras=cameras,
+        engine=engine,
+        publish=settings.publish,
+        outputs=settings.outputs,
+        logging=settings.logging,
+    )
+
+
+def _entries(document: Document, stem: str, faults: list[Fault]) -> list[tuple[KeyPath, str, Any]]:
+    """Where each camera is written, its name, and what is written."""
+    data = document.data
+
+    def fault(path: KeyPath, text: str) -> None:
+        faults.append(Fault(_mark(document, path, key=True), dotted(path), text))
+
+    if "camera" in data and "cameras" in data:
+        later = max(("camera", "cameras"), key=lambda key: _mark(document, (key,), key=True))
+        fault((later,), "camera and cameras cannot both be given: move the camera below cameras, or remove one")
+    entries: list[tuple[KeyPath, str, Any]] = []
+    if "camera" in data:
+        entry = _normal(data["camera"])
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if name is None:
+            name = camera_name(stem)
+        entries.append((("camera",), name, entry))
+    cameras = data.get("cameras", {})
+    if not isinstance(cameras, dict):
+        fault(("cameras",), f"should be a mapping from names to cameras, got {shown(cameras)}")
+        return entries
+    for name, entry in cameras.items():
+        path = ("cameras", name)
+        entry = _normal(entry)
+        if isinstance(entry, dict) and entry.get("name", name) != name:
+            fault((*path, "name"), f"the key '{name}' is the camera's name; remove this one")
+        entries.append((path, name, entry))
+    if not entries:
+        fault((), "no camera: write camera: {source: ...}, or cameras: with one or more names below")
+    return entries
+
+
+def _normal(entry: Any) -> Any:
+    """A camera's mapping with ``source: URL`` written out; nothing is an empty mapping."""
+    if entry is None:
+        return {}
+    if isinstance(entry, dict) and isinstance(entry.get("source"), str):
+        return {**entry, "source": {"url": entry["source"]}}
+    return entry
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` over ``below``: maps merge, lists and values replace; an empty section says nothing."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = below.get(key)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merge(under, value)
+        elif not (isinstance(under, Mapping) and value is None):
+            merged[key] = value
+    return merged
+
+
+def _validate(
+    model: type[_Model],
+    data: Any,
+    document: Document,
+    prefixes: Sequence[KeyPath],
+    faults: list[Fault],
+    known: type[BaseModel] | None = None,
+) -> _Model | None:
+    """Validate ``data``; faults are placed below the first prefix that has their key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for loc, text in faults_of_validation(error.errors(include_url=False), data, known or model):
+            path = _written_at(document, loc, prefixes)
+            if any(path[:n] in document.hidden for n in range(len(path) + 1)) and ", got " in text:
+                text = text.rpartition(", got ")[0] + " (the value is not shown, it comes from a secret)"
+            mark = _mark(document, path, key=text.startswith(("unknown key", "is required")) or loc == ("name",))
+            faults.append(Fault(mark, redact(dotted(path)), text))
+    return None
+
+
+def _written_at(document: Document, loc: KeyPath, prefixes: Sequence[KeyPath]) -> KeyPath:
+    """The path of ``loc`` below the prefix under which it was written; the first one when it was not."""
+    if loc == ("name",) and prefixes[0][:1] == ("cameras",):
+        return prefixes[0]
+    if loc == ("source", "url") and (*prefixes[0], "source", "url") not in document.values:
+        return (*prefixes[0], "source")  # written in short, or missing altogether
+    return next(((*p, *loc) for p in prefixes if (*p, *loc) in document.values), (*prefixes[0], *loc))
+
+
+def _mark(document: Document, path: KeyPath, *, key: bool = False) -> Mark:
+    """Position of the key or value of ``path``, or of the nearest one around it."""
+    if not key and path in document.values:
+        return document.values[path]
+    for end in range(len(path), -1, -1):
+        for places in (document.keys, document.values):
+            if path[:end] in places:
+                return places[path[:end]]
+    return Mark(0, 0, 0, "")
+
+
+def _refuse_same_source(cameras: Mapping[str, Camera], document: Document, faults: list[Fault]) -> None:
+    first: dict[str, str] = {}
+    for name, camera in cameras.items():
+        other = first.setdefault(camera.source.url, name)
+        if other != name:
+            path = _written_at(document, ("source", "url"), [("cameras", name), ("defaults",)])
+            text = f"the same source as cameras.{other}: remove one of them"
+            faults.append(Fault(_mark(document, path), dotted(path), text))
+
+
+def _refuse_same_output(settings: Settings, cameras: int, document: Document, faults: list[Fault]) -> None:
+    paths: list[str] = []
+    for n, output in enumerate(settings.outputs):
+        text = ""
+        if output.path in paths:
+            text = f"outputs.{paths.index(output.path)} writes the same file; give each its own"
+        elif cameras > 1 and output.type != "jsonl" and "%camera%" not in output.path:
+            text = f"{cameras} cameras would write the same file; put %camera% into the path"
+        paths.append(output.path)
+        if text:
+            path = ("outputs", n, "path")
+            faults.append(Fault(_mark(document, path), dotted(path), text))
+
+
+def source_options(camera: Camera) -> SourceOptions:
+    """The options of ``argos.sources.read`` that a camera asks for."""
+    from argos.sources.options import Reconnect, SourceOptions
+
+    source = camera.source
+    return SourceOptions(
+        transport=source.transport,
+        open_timeout_s=source.open_timeout_s,
+        stall_timeout_s=source.stall_timeout_s,
+        reconnect=Reconnect(**source.reconnect.model_dump()),
+        fps=camera.rate.fps,
+    )

@@ -1,0 +1,302 @@
+"""The keys of ``camera.yaml``: frozen models with every default, range and meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from argos.config_values import (
+    CanvasSide,
+    Name,
+    Seconds,
+    Section,
+    Share,
+    check_bind,
+    check_device,
+    check_suffix,
+    check_unique,
+    check_url,
+)
+
+Task = Literal["semantic", "instances"]
+
+
+class Reconnect(Section):
+    """How a live source that was lost is tried again."""
+
+    initial_s: Seconds = Field(default=0.1, description="wait before the first new attempt, seconds")
+    max_s: Seconds = Field(default=1.0, description="longest wait between attempts, seconds; at least initial_s")
+    factor: float = Field(default=2.0, ge=1, description="the wait grows by this factor at each attempt")
+    jitter: Share = Field(default=0.2, description="random share of the wait that is added or taken away, 0..1")
+    give_up_after: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="attempts after which the camera is given up; null: never"
+    )
+
+    @field_validator("max_s")
+    @classmethod
+    def _not_below_initial(cls, max_s: float, info: ValidationInfo) -> float:
+        if max_s < info.data.get("initial_s", 0):
+            raise ValueError(f"should be at least initial_s ({info.data['initial_s']:g}), got {max_s:g}")
+        return max_s
+
+
+class SourceDefaults(Section):
+    """How sources are opened and read."""
+
+    transport: Literal["tcp", "udp"] = Field(default="tcp", description="how RTSP carries the pictures")
+    open_timeout_s: Seconds = Field(default=2.0, description="longest wait for a live source to open, seconds")
+    stall_timeout_s: Seconds = Field(
+        default=1.5, description="a live source without a decoded frame for this long is lost, seconds"
+    )
+    reconnect: Reconnect = Field(default=Reconnect(), description="how a live source that was lost is tried again")
+
+
+class Source(SourceDefaults):
+    """Where pictures come from."""
+
+    url: Annotated[str, AfterValidator(check_url)] = Field(
+        description="rtsp(s)://..., http(s)://..., webcam:N, /dev/videoN, fake://people?n=5&seed=1, or the path of a "
+        "video, an image, a directory or a glob of images; a relative path starts at the configuration's folder when "
+        "it exists there, otherwise at the current directory"
+    )
+
+
+class Rate(Section):
+    """How many frames are analysed."""
+
+    fps: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="at most this many frames per second, chosen by presentation time; null: all"
+    )
+
+
+class Latency(Section):
+    """What happens to frames that come faster than they are analysed."""
+
+    policy: Literal["latest", "every_frame"] | None = Field(
+        default=None,
+        description="latest: older frames are dropped and counted; every_frame: reading waits; "
+        "null: every_frame for files, latest for live sources",
+    )
+
+
+class RegionsSection(Section):
+    """Where the deep networks look."""
+
+    mode: Literal["auto", "pack", "gather", "full", "mask"] = Field(
+        default="auto",
+        description="pack: regions into canvases; gather: in place, active blocks only; full: the whole frame; "
+        "mask: the whole frame with the rest blanked; auto: the cheaper of them, frame by frame",
+    )
+    threshold: Share | None = Field(
+        default=None, description="probability from which a cell is proposed, 0..1; null: the value in the model's card"
+    )
+    dilation: Annotated[int, Field(ge=0)] | Literal["dynamic"] = Field(
+        default="dynamic",
+        description="growth of the proposed cells, in cells; dynamic: in proportion to each",
+    )
+    min_area: Share = Field(default=0.0002, description="smaller components are dropped; share of the frame, 0..1")
+    margin: int = Field(default=16, ge=0, description="context that the network sees around each region, frame pixels")
+    refresh_full_s: Seconds | None = Field(
+        default=10.0, description="the whole frame is analysed this often, which bounds a miss, seconds; null: never"
+    )
+
+
+class InstancesSection(Section):
+    """People one by one."""
+
+    score_threshold: Share | None = Field(
+        default=None, description="lowest score of a person, 0..1; null: the value in the model's card"
+    )
+    nms: Share = Field(default=0.5, description="of two boxes with a larger IoU the better one is kept, 0..1")
+    max_people: int = Field(default=100, ge=1, description="most people per frame")
+
+
+class SemanticSection(Section):
+    """Person or not, for every pixel."""
+
+    threshold: Share | None = Field(
+        default=None, description="probability from which a pixel is person, 0..1; null: the value in the model's card"
+    )
+
+
+def _url_mapping(source: Any) -> Any:
+    """``source: URL`` is short for ``source: {url: URL}``."""
+    return {"url": source} if isinstance(source, str) else source
+
+
+class CameraDefaults(Section):
+    """What holds for every camera that does not say otherwise: maps are merged, lists replaced."""
+
+    source: SourceDefaults = Field(default=SourceDefaults(), description="how the source is opened and read")
+    rate: Rate = Field(default=Rate(), description="how many frames are analysed")
+    latency: Latency = Field(default=Latency(), description="what happens to frames that come too fast")
+    tasks: Annotated[tuple[Task, ...], Field(strict=False, min_length=1), AfterValidator(check_unique)] = Field(
+        default=("instances",), description="what is found: semantic (one person mask), instances (people one by one)"
+    )
+    regions: RegionsSection = Field(default=RegionsSection(), description="where the deep networks look")
+    instances: InstancesSection = Field(default=InstancesSection(), description="settings of the task instances")
+    semantic: SemanticSection = Field(default=SemanticSection(), description="settings of the task semantic")
+
+
+class Camera(CameraDefaults):
+    """One camera, complete."""
+
+    name: Name = Field(description="a-z, 0-9, '-' and '_'; names the camera in topics, files and messages")
+    source: Annotated[Source, BeforeValidator(_url_mapping, json_schema_input_type=str | Source)] = Field(
+        description="where pictures come from: text (see url) or a mapping"
+    )
+
+
+class CameraEntry(Camera):
+    """One camera as it is written; without ``name`` it is the key, or the stem of the configuration's file."""
+
+    name: Name | None = Field(default=None, description=str(Camera.model_fields["name"].description))  # type: ignore[assignment]
+
+
+class Packing(Section):
+    """The canvases that regions are packed into."""
+
+    canvas: Annotated[tuple[CanvasSide, CanvasSide], Field(strict=False)] = Field(
+        default=(320, 320), description="[height, width] of a canvas in network pixels, multiples of 32"
+    )
+    max_canvases: int = Field(default=2, ge=1, le=64, description="most canvases per step; what does not fit is shrunk")
+    gutter: int = Field(default=8, ge=0, description="empty canvas pixels between regions")
+
+
+class Models(Section):
+    """Weights by role: the name of shipped ones or the path of a .safetensors file with its card beside it."""
+
+    proposal: Annotated[str, Field(min_length=1)] = Field(default="qunet16", description="proposes regions")
+    semantic: Annotated[str, Field(min_length=1)] = Field(default="asbunet", description="the task semantic")
+    instances: Annotated[str, Field(min_length=1)] = Field(default="ssdisb", description="the task instances")
+
+
+class Engine(Section):
+    """How the networks are run."""
+
+    device: Annotated[str, AfterValidator(check_device)] = Field(
+        default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU where there is one"
+    )
+    threads: Annotated[int, Field(ge=1)] | None = Field(default=None, description="CPU threads; null: all cores")
+    scale: Annotated[float, Field(gt=0, le=4)] | Literal["auto"] = Field(
+        default="auto",
+        description="network pixels per frame pixel; auto: the frame's long side becomes 640",
+    )
+    packing: Packing = Field(default=Packing(), description="the canvases that regions are packed into")
+    models: Models = Field(default=Models(), description="weights by role")
+
+
+class MaskEncodings(Section):
+    """How masks travel."""
+
+    semantic: Literal["bits", "bits_zlib"] = Field(default="bits_zlib", description="bits is larger and faster")
+    instances: Literal["coco_rle"] = Field(default="coco_rle", description="run lengths as in COCO, cropped to the box")
+
+
+class OverlayPictures(Section):
+    """Drawn pictures for viewers; encoded only while someone subscribes."""
+
+    quality: int = Field(default=80, ge=1, le=100, description="JPEG quality, 1..100")
+    max_fps: float = Field(default=5.0, gt=0, description="at most this many per second")
+    width: Annotated[int, Field(ge=32)] | None = Field(
+        default=960, description="wider frames are reduced to this width, pixels; null: never"
+    )
+
+
+class Publish(Section):
+    """Publishing over ZeroMQ by the contract argos/1."""
+
+    insecure: bool = Field(default=False, description="allow bind to be reached from other machines without encryption")
+    bind: str | None = Field(
+        default=None,
+        description="tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555; null: off",
+    )
+    kinds: Annotated[
+        tuple[Literal["result", "status", "overlay"], ...],
+        Field(strict=False, min_length=1),
+        AfterValidator(check_unique),
+    ] = Field(default=("result", "status", "overlay"), description="kinds of messages")
+    masks: MaskEncodings = Field(default=MaskEncodings(), description="how masks travel")
+    overlay: OverlayPictures = Field(default=OverlayPictures(), description="drawn pictures for viewers")
+
+    @field_validator("bind")
+    @classmethod
+    def _reachable(cls, bind: str | None, info: ValidationInfo) -> str | None:
+        if bind is not None:
+            check_bind(bind, insecure=info.data.get("insecure", True))  # a faulty insecure is a fault of its own
+        return bind
+
+
+class JsonlOutput(Section):
+    """One line of JSON per result."""
+
+    type: Literal["jsonl"]
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="file to write, from the current directory; %camera% becomes the camera's name"
+    )
+
+
+class OverlayOutput(Section):
+    """A video with masks and boxes drawn."""
+
+    type: Literal["overlay"]
+    path: Annotated[str, check_suffix(".mp4")] = Field(description="an .mp4 file; as the path of jsonl")
+
+
+class ContactSheetOutput(Section):
+    """One picture with drawn frames from the whole run."""
+
+    type: Literal["contact_sheet"]
+    path: Annotated[str, check_suffix(".png", ".jpg")] = Field(description="a .png or .jpg file; as the path of jsonl")
+
+
+Output = Annotated[JsonlOutput | OverlayOutput | ContactSheetOutput, Field(discriminator="type")]
+
+
+class Logging(Section):
+    """Messages about the run, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least that is written")
+    format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="text or one JSON object per line; auto: text, with short times on a terminal"
+    )
+
+
+class Settings(Section):
+    """What the cameras share."""
+
+    version: Literal[1] = Field(description="version of this form")
+    engine: Engine = Field(default=Engine(), description="how the networks are run")
+    publish: Publish = Field(default=Publish(), description="publishing over ZeroMQ")
+    outputs: Annotated[tuple[Output, ...], Field(strict=False)] = Field(default=(), description="files to write")
+    logging: Logging = Field(default=Logging(), description="messages about the run")
+
+
+class ConfigFile(Settings):
+    """camera.yaml as it is written: ``camera`` or ``cameras``, never both."""
+
+    model_config = ConfigDict(
+        title="ARGOS camera.yaml", json_schema_extra={"oneOf": [{"required": ["camera"]}, {"required": ["cameras"]}]}
+    )
+
+    camera: CameraEntry | None = Field(default=None, description="the only camera")
+    cameras: dict[Name, CameraEntry] | None = Field(default=None, description="several cameras, by name")
+    defaults: CameraDefaults = Field(default=CameraDefaults(), description="merged under each camera")
+
+
+class Config(Settings):
+    """A complete configuration: every camera with the defaults merged.
+
+    Attributes:
+        cameras: by name, in the order they were written.
+    """
+
+    cameras: dict[str, Camera]

@@ -1,0 +1,43 @@
+"""Where files named in a configuration are found."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from argos.config_models import Camera, Config
+from argos.sources.names import file_path, kind_of
+
+
+def is_path(url: str) -> bool:
+    """Whether a source is a file, a directory or a glob, not a URL or a device."""
+    return kind_of(url) in ("video", "images") and not url.lower().startswith(("http:", "https:"))
+
+
+def _exists(name: str) -> bool:
+    path = file_path(name)
+    return Path(path).exists() or next(glob.iglob(path, recursive=True), None) is not None
+
+
+def in_folder(name: str, folder: Path | None) -> str:
+    """``name`` as a path from ``folder`` when it exists there."""
+    if folder is None or Path(file_path(name)).is_absolute() or not _exists(str(folder / name)):
+        return name
+    return str(folder / name)
+
+
+def with_source_in(camera: Camera, folder: Path | None) -> Camera:
+    """The camera with its file or directory found from ``folder``."""
+    url = camera.source.url
+    if not is_path(url) or in_folder(url, folder) == url:
+        return camera
+    return camera.model_copy(update={"source": camera.source.model_copy(update={"url": in_folder(url, folder)})})
+
+
+def config_warnings(config: Config) -> list[str]:
+    """What is no error but will not work as things are: files that do not exist now."""
+    return [
+        f"camera '{name}': {camera.source.url} does not exist now"
+        for name, camera in config.cameras.items()
+        if is_path(camera.source.url) and not _exists(camera.source.url)
+    ]

@@ -1,0 +1,99 @@
+"""What the values of a configuration must be: names, URLs, endpoints, devices; and the base of its mappings."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from argos.config_faults import did_you_mean, shown
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "fake", "file")
+"""Source URLs; everything else with ``://`` is a typing error."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        rule = "1 to 63 of a-z, 0-9, '-' and '_', the first a letter or digit"
+        raise ValueError(f"a camera's name should be {rule}, got {shown(name)}")
+    return name
+
+
+def check_url(url: str) -> str:
+    scheme, colon, _ = url.partition("://")
+    if not url.strip():
+        raise ValueError("should be a URL, a path, webcam:N or fake://..., got nothing")
+    if colon and scheme.lower() not in SCHEMES:
+        known = ", ".join(f"{known}://" for known in SCHEMES)
+        hint = did_you_mean(scheme.lower(), SCHEMES)
+        raise ValueError(f"unknown scheme '{scheme}://' (known: {known}){hint}")
+    if url.startswith("webcam:") and not re.fullmatch(r"webcam:\d+", url):
+        raise ValueError(f"should be webcam:N with the number N of the device, as in webcam:0, got {shown(url)}")
+    return url
+
+
+def check_device(device: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError(f"should be auto, cpu, cuda or cuda:N, got {shown(device)}")
+    return device
+
+
+def check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = [value for n, value in enumerate(values) if value in values[:n]]
+    if repeated:
+        raise ValueError(f"should name each once, got {shown(repeated[0])} twice")
+    return values
+
+
+def check_suffix(*suffixes: str) -> Any:
+    def check(path: str) -> str:
+        if PurePath(path).suffix.lower() not in suffixes:
+            raise ValueError(f"should end in {' or '.join(suffixes)}, got {shown(path)}")
+        return path
+
+    return AfterValidator(check)
+
+
+def check_bind(bind: str, *, insecure: bool) -> None:
+    """Refuse an endpoint that cannot be read, or that other machines can reach without ``insecure``.
+
+    Raises:
+        ValueError: with the remedy.
+    """
+    tcp = re.fullmatch(r"tcp://(?P<host>\[[^\]]+\]|[^:\[\]/]+):(?P<port>\d+|\*)", bind)
+    if tcp is None or (tcp["port"] != "*" and int(tcp["port"]) > 65535):
+        if re.fullmatch(r"ipc://.+", bind):
+            return
+        raise ValueError(f"should be tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555, got {shown(bind)}")
+    host = tcp["host"].strip("[]")
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, not an address
+        is_loopback = host in ("localhost", "lo")
+    if not is_loopback and not insecure:
+        raise ValueError(
+            f"{bind} can be reached from other machines, and what is published is not encrypted: "
+            "bind to 127.0.0.1, or set publish.insecure: true if everyone on that network may see it"
+        )
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0)]
+CanvasSide = Annotated[int, Field(ge=32, multiple_of=32)]
+Name = Annotated[str, AfterValidator(check_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
+
+
+class Section(BaseModel):
+    """A mapping with known keys; an empty one (``rate:`` with nothing below) has the defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_section(cls, data: Any) -> Any:
+        return {} if data is None else data
