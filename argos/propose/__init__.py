@@ -1,0 +1,1 @@
+"""Where people may be: frame -> region mask -> boxes."""
