@@ -1,0 +1,1 @@
+"""Rectangles of frames on canvases of one size, and results back to the frames."""

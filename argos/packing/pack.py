@@ -1,0 +1,126 @@
+"""Regions of several frames onto canvases of one size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from argos.packing.place import place
+from argos.packing.rectangles import Rectangles, rectangles_of
+from argos.types import Frame, PackedBatch, Placements, Regions, Size
+
+BACKGROUND = 114
+"""Grey of the gutter and of empty canvas, the usual letterbox grey of detectors; context comes from the margin."""
+
+SHRINK_STEP = 0.94
+"""What does not fit ``max_canvases`` is tried again this much smaller."""
+
+
+def pack(
+    frames: Sequence[Frame],
+    regions: Sequence[Regions],
+    canvas_size: Size,
+    *,
+    scale: float,
+    margin: int,
+    gutter: int,
+    max_canvases: int,
+) -> PackedBatch:
+    """Copy the regions of the frames, with context, onto as few canvases as possible.
+
+    At scale 1 the pixels are copied unchanged. A region that is larger than a canvas is cut into tiles or reduced
+    (``rectangles_of``). When all together do not fit ``max_canvases``, everything is shrunk by one more factor until
+    it does; ``placements.scale`` holds the product.
+
+    Args:
+        frames: pictures of any cameras and sizes.
+        regions: what to take from each frame.
+        canvas_size: size of every canvas; a partly filled canvas keeps it.
+        scale: canvas pixels per frame pixel.
+        margin: context around each region, frame pixels, cut at the frame.
+        gutter: canvas pixels between rectangles, filled with ``BACKGROUND``.
+        max_canvases: most canvases in the batch.
+
+    Returns:
+        ``(B, *canvas_size, 3)`` canvases and their placements; B is 0 without regions.
+
+    Raises:
+        ValueError: regions of other frames, a size, scale or number out of range, or more regions than pixels.
+    """
+    if [frame.size for frame in frames] != [of_frame.frame_size for of_frame in regions]:
+        raise ValueError(
+            f"regions should be those of the frames: sizes {[frame.size for frame in frames]} of the frames, "
+            f"{[of_frame.frame_size for of_frame in regions]} of the regions"
+        )
+    placements = plan_placements(
+        regions, canvas_size, scale=scale, margin=margin, gutter=gutter, max_canvases=max_canvases
+    )
+    count = int(placements.canvas.max(initial=-1)) + 1
+    canvases = np.full((count, *canvas_size, 3), BACKGROUND, np.uint8)
+    for n in range(len(placements)):
+        x0, y0, x1, y1 = placements.source[n]
+        a0, b0, a1, b1 = placements.target[n]
+        crop = frames[placements.frame[n]].pixels[y0:y1, x0:x1]
+        canvases[placements.canvas[n], b0:b1, a0:a1] = _resized(crop, (b1 - b0, a1 - a0))
+    return PackedBatch(canvases, placements)
+
+
+def plan_placements(
+    regions: Sequence[Regions], canvas_size: Size, *, scale: float, margin: int, gutter: int, max_canvases: int
+) -> Placements:
+    """The placements of ``pack``, without touching a pixel.
+
+    Args:
+        regions: one value per frame; the other arguments as in ``pack``.
+
+    Returns:
+        Placements by frame, region and tile.
+
+    Raises:
+        ValueError: as in ``pack``.
+    """
+    if min(canvas_size) < 1 or max_canvases < 1:
+        raise ValueError(f"canvas_size and max_canvases should be positive, got {canvas_size} and {max_canvases}")
+    if not scale > 0 or margin < 0 or gutter < 0:
+        raise ValueError(
+            f"scale should be positive, margin and gutter not negative, got {scale}, {margin} and {gutter}"
+        )
+    shrink = 1.0
+    while True:
+        rectangles = rectangles_of(regions, canvas_size, scale=scale, margin=margin, shrink=shrink)
+        filled = _area(rectangles, gutter) / (max_canvases * (canvas_size[0] + gutter) * (canvas_size[1] + gutter))
+        if filled <= 1:
+            placed = place(rectangles.size, canvas_size, gutter=gutter, max_canvases=max_canvases)
+            if placed is not None:
+                return _placements(rectangles, *placed)
+        if rectangles.size.max() == 1:
+            raise ValueError(
+                f"{len(rectangles)} regions with a gutter of {gutter} do not fit {max_canvases} canvases of "
+                f"{canvas_size}; merge regions, or choose a smaller gutter or more canvases"
+            )
+        shrink *= min(SHRINK_STEP, 1 / math.sqrt(filled))
+
+
+def _area(rectangles: Rectangles, gutter: int) -> int:
+    """Canvas pixels of all rectangles with their gutters."""
+    return int((rectangles.size.astype(np.int64) + gutter).prod(axis=1).sum())
+
+
+def _placements(rectangles: Rectangles, canvas: NDArray[np.int32], corner: NDArray[np.int32]) -> Placements:
+    """Rectangles with their places."""
+    target = np.concatenate([corner, corner + rectangles.size[:, ::-1]], axis=1).astype(np.int32)
+    return Placements(rectangles.frame, rectangles.source, rectangles.core, canvas, target, rectangles.scale)
+
+
+def _resized(crop: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Resize where needed; averaging below half the size, where linear interpolation would skip pixels."""
+    height, width = size
+    if crop.shape[:2] == (height, width):
+        return crop
+    shrinks = max(crop.shape[0] / height, crop.shape[1] / width) > 2
+    out = cv2.resize(crop, (int(width), int(height)), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(out, np.uint8)

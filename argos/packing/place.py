@@ -1,0 +1,52 @@
+"""Where rectangles lie on canvases: offline MaxRects, best short side fit, by ``rectpack``."""
+
+from __future__ import annotations
+
+import numpy as np
+import rectpack
+from numpy.typing import NDArray
+
+from argos.types import Size
+
+
+def place(
+    sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int, max_canvases: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+    """Place rectangles on as few canvases as the heuristic finds, largest first, never rotated.
+
+    Args:
+        sizes: ``(N, 2)`` int32, ``(height, width)``, none larger than the canvas.
+        canvas_size: size of a canvas.
+        gutter: canvas pixels between two rectangles; none to the edge of the canvas.
+        max_canvases: canvases available.
+
+    Returns:
+        ``(canvas, corner)``: ``(N,)`` int32 index of the canvas and ``(N, 2)`` int32 ``(x, y)`` of the top left corner;
+        None when they do not fit.
+
+    Reference:
+        Jylänki, A Thousand Ways to Pack the Bin, 2010, MAXRECTS-BSSF-DESCA.
+    """
+    count = len(sizes)
+    canvas, corner = np.zeros(count, np.int32), np.zeros((count, 2), np.int32)
+    if count == 0:
+        return canvas, corner
+    height, width = canvas_size
+    # each rectangle carries its gutter at its right and bottom, and so does the canvas
+    packer = rectpack.newPacker(
+        mode=rectpack.PackingMode.Offline,
+        bin_algo=rectpack.PackingBin.BBF,
+        pack_algo=rectpack.MaxRectsBssf,
+        sort_algo=rectpack.SORT_AREA,
+        rotation=False,
+    )
+    packer.add_bin(width + gutter, height + gutter, count=min(max_canvases, count))
+    for n, (h, w) in enumerate(sizes.tolist()):
+        packer.add_rect(w + gutter, h + gutter, n)
+    packer.pack()
+    placed = packer.rect_list()
+    if len(placed) < count:
+        return None
+    for b, x, y, _, _, n in placed:
+        canvas[n], corner[n] = b, (x, y)
+    return canvas, corner

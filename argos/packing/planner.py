@@ -1,0 +1,95 @@
+"""How the deep network is run on a frame: packed, in place, in full, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from argos.packing.pack import plan_placements
+from argos.packing.rectangles import rectangles_of
+from argos.types import Mode, Regions, Size
+
+AskedMode = Literal["auto", "pack", "gather", "full", "mask"]
+
+FULL_SHARE = 0.8
+"""Packing this share of the pixels of the full frame is not worth the context lost at its borders."""
+
+
+def plan(
+    mode: AskedMode,
+    regions: Regions | None,
+    frame_size: Size,
+    canvas_size: Size,
+    scale: float,
+    *,
+    margin: int,
+    gutter: int,
+) -> Mode:
+    """Choose the mode for one frame; ``plan_frames`` with one frame.
+
+    Args:
+        mode: what the configuration asks for.
+        regions: what was proposed; None when no proposer ran, then the frame is computed in full.
+        frame_size: size of the frame.
+        canvas_size, scale, margin, gutter: as for ``pack``.
+
+    Returns:
+        The mode to run.
+    """
+    return plan_frames(mode, [regions], [frame_size], canvas_size, scale, margin=margin, gutter=gutter)[0]
+
+
+def plan_frames(
+    mode: AskedMode,
+    regions: Sequence[Regions | None],
+    frame_sizes: Sequence[Size],
+    canvas_size: Size,
+    scale: float,
+    *,
+    margin: int,
+    gutter: int,
+) -> list[Mode]:
+    """Choose the mode for each of several frames that share canvases.
+
+    ``auto`` skips frames without regions. A frame whose packed rectangles alone have ``FULL_SHARE`` of its pixels is
+    computed in full. The others are packed together, unless the whole canvases they need have ``FULL_SHARE`` of their
+    pixels; then they are computed in full too. All pixels are counted at ``scale``. The other modes are kept, but
+    there is nothing to run them on in a frame without regions.
+
+    Args:
+        mode: what the configuration asks for.
+        regions: what was proposed, one value per frame; None when no proposer ran, then the frame is computed in full.
+        frame_sizes: sizes of the frames.
+        canvas_size, scale, margin, gutter: as for ``pack``.
+
+    Returns:
+        The mode to run, for each frame.
+    """
+    modes: list[Mode] = []
+    for of_frame, (height, width) in zip(regions, frame_sizes, strict=True):
+        if mode == "full" or of_frame is None:
+            modes.append("full")
+        elif len(of_frame) == 0:
+            modes.append("skip")
+        elif mode != "auto":
+            modes.append(mode)
+        else:
+            rectangles = rectangles_of([of_frame], canvas_size, scale=scale, margin=margin)
+            packed = int(rectangles.size.prod(axis=1).sum())
+            modes.append("full" if packed >= FULL_SHARE * height * width * scale**2 else "pack")
+    if mode != "auto":
+        return modes
+    together = [of_frame for of_frame, chosen in zip(regions, modes, strict=True) if of_frame and chosen == "pack"]
+    full = sum(h * w for (h, w), chosen in zip(frame_sizes, modes, strict=True) if chosen == "pack") * scale**2
+    canvases = _canvases_needed(together, canvas_size, scale, margin=margin, gutter=gutter)
+    if canvases * canvas_size[0] * canvas_size[1] >= FULL_SHARE * full:
+        return ["full" if chosen == "pack" else chosen for chosen in modes]
+    return modes
+
+
+def _canvases_needed(regions: Sequence[Regions], canvas_size: Size, scale: float, *, margin: int, gutter: int) -> int:
+    """Canvases that hold all regions at ``scale``, however many."""
+    if not regions:
+        return 0
+    placements = plan_placements(regions, canvas_size, scale=scale, margin=margin, gutter=gutter, max_canvases=1 << 20)
+    return int(placements.canvas.max()) + 1
