@@ -13,11 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=["asbunet", "qunet16", "ssdisb"], help="which recipe")
     parser.add_argument("--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)")
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
+    parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the card of the "
+                        "training in OUT to argos/weights")  # fmt: skip
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; the averaged weights end in ``OUT/average.pt``."""
+    """Train, the averaged weights end in ``OUT/average.pt``; or ship what was trained."""
     import cv2
     import torch
 
@@ -26,5 +28,13 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
-    RECIPES[args.name](args.out or Path("runs") / args.name, args.minutes)
+    folder = args.out or Path("runs") / args.name
+    if args.ship:
+        from argos.engines.weights import SHIPPED
+        from argos.training.ship import ship
+
+        for key, value in ship(args.name, folder, SHIPPED).metrics.items():
+            print(f"{key:<16} {value:.4f}")
+        return 0
+    RECIPES[args.name](folder, args.minutes)
     return 0

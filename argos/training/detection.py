@@ -40,7 +40,7 @@ class Scaffold(nn.Module):
 
 def ssdisb_for_training() -> Scaffold:
     """SSD-ISB with gradients flowing from the masks into the backbone, in its scaffold."""
-    detector = person_isb()
+    detector = person_isb(centred=True)
     detector.stop_gradient = False
     return Scaffold(detector)
 

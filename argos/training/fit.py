@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from argos.training.scenes import Mix, Scene, scenes
+from argos.training.scenes import Mix, Scene, draw_scene
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +39,28 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """Views of one size: small ones first, many more fit into the same time.
+
+    Attributes:
+        until: share of the training at which the phase ends.
+        side: of the views in pixels.
+        batch: scenes per step.
+    """
+
+    until: float
+    side: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How long and how fast to learn.
 
     Attributes:
         minutes: wall-clock length; the learning rate follows the share of it that has passed, so a run on a busy
             machine ends on time with a finished schedule.
-        side: size of the training views in pixels.
-        batch: scenes per step.
+        phases: sizes of the training views, in order of time; the last ends at 1.
         peak_rate: highest learning rate (AdamW, 3 % linear warm-up, cosine to 1 % of the peak).
         weight_decay: of AdamW.
         average: decay of the exponential moving average of the weights, per step.
@@ -54,8 +69,7 @@ class Recipe:
     """
 
     minutes: float
-    side: int
-    batch: int
+    phases: tuple[Phase, ...]
     peak_rate: float = 2e-3
     weight_decay: float = 1e-2
     average: float = 0.998
@@ -64,15 +78,31 @@ class Recipe:
     save_s: float = 180.0
 
 
-class SceneStream(IterableDataset[Scene]):
-    """Endless scenes; each worker draws its own."""
+class SceneStream(IterableDataset[Batch]):
+    """Endless batches of scenes, in the size of the present phase; each worker draws its own.
 
-    def __init__(self, mix: Mix, side: int, seed: int) -> None:
-        self.mix, self.side, self.seed = mix, side, seed
+    Args:
+        mix: what scenes are made of.
+        recipe: phases and seed.
+        start: ``time.monotonic()`` at which the training began; the clock is the same in worker processes.
+        offset: added to the seed, so that a resumed run sees new scenes.
+    """
 
-    def __iter__(self) -> Iterator[Scene]:
+    def __init__(self, mix: Mix, recipe: Recipe, start: float, offset: int) -> None:
+        self.mix, self.recipe, self.start, self.offset = mix, recipe, start, offset
+
+    def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
-        return scenes(self.mix, self.side, self.seed * 1000 + (worker.id if worker else 0))
+        cv2.setNumThreads(1)
+        rng = np.random.default_rng((self.recipe.seed, self.offset, worker.id if worker else 0))
+        while True:
+            phase = phase_at((time.monotonic() - self.start) / (self.recipe.minutes * 60), self.recipe.phases)
+            yield collate([draw_scene(self.mix, phase.side, rng) for _ in range(phase.batch)])
+
+
+def phase_at(progress: float, phases: tuple[Phase, ...]) -> Phase:
+    """The phase in which ``progress`` 0..1 lies."""
+    return next((phase for phase in phases if progress < phase.until), phases[-1])
 
 
 def collate(drawn: list[Scene]) -> Batch:
@@ -135,12 +165,11 @@ def fit(
     optimizer = torch.optim.AdamW(groups, lr=recipe.peak_rate)
     spent, step = _resume(folder / "last.pt", network, average, optimizer)
 
-    stream = DataLoader(SceneStream(mix, recipe.side, recipe.seed + step), recipe.batch, num_workers=1,
-                        collate_fn=collate, prefetch_factor=6)  # fmt: skip
     start = time.monotonic() - spent
+    stream = DataLoader(SceneStream(mix, recipe, start, step), batch_size=None, num_workers=1, prefetch_factor=4)
     reported = saved = evaluated = time.monotonic()
     sums: dict[str, float] = {}
-    steps = 0
+    steps = seen = 0
     network.train()
     for batch in stream:
         progress = (time.monotonic() - start) / (recipe.minutes * 60)
@@ -155,7 +184,7 @@ def fit(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         if torch.isfinite(total.detach()):
             optimizer.step()
-        step, steps = step + 1, steps + 1
+        step, steps, seen = step + 1, steps + 1, seen + len(batch.images)
         average_into(average, network, min(recipe.average, (1 + step) / (10 + step)))
         for name, part in parts.items():
             sums[name] = sums.get(name, 0.0) + float(part.detach())
@@ -163,8 +192,8 @@ def fit(
         now = time.monotonic()
         if now - reported > recipe.report_s:
             text = " ".join(f"{name} {value / steps:.4f}" for name, value in sums.items())
-            _say(folder, f"step {step} {100 * progress:.1f}% {steps * recipe.batch / (now - reported):.1f} scenes/s {text}")
-            reported, sums, steps = now, {}, 0
+            _say(folder, f"step {step} {100 * progress:.1f}% {seen / (now - reported):.1f} scenes/s {text}")
+            reported, sums, steps, seen = now, {}, 0, 0
         if now - saved > recipe.save_s:
             _save(folder, network, average, optimizer, now - start, step)
             saved = now

@@ -6,7 +6,7 @@ without inventing pixels, pasting draws the number and the size of people freely
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -49,7 +49,9 @@ class Mix:
         backgrounds: photos without people, for pasting.
         people: RGBA cut-outs, for pasting.
         paste: share of scenes with pasted people.
-        min_height, max_height: height of a pasted person as a share of the view, drawn log-uniformly.
+        mosaic: share of mosaics among the scenes without pasted people.
+        min_height: height of the smallest pasted person in pixels.
+        max_height: of the largest, as a share of the view; between them heights are drawn log-uniformly.
     """
 
     groups: Sequence[Sequence[Photo]]
@@ -57,22 +59,21 @@ class Mix:
     backgrounds: Sequence[Photo]
     people: Sequence[NDArray[np.uint8]]
     paste: float = 0.45
-    min_height: float = 0.07
+    mosaic: float = 0.65
+    min_height: float = 22.0
     max_height: float = 1.1
 
 
-def scenes(mix: Mix, side: int, seed: int) -> Iterator[Scene]:
-    """Yield scenes of ``side`` x ``side`` pixels for ever, the same ones for the same seed."""
-    rng = np.random.default_rng(seed)
-    while True:
-        kind = rng.random()
-        if kind < mix.paste:
-            scene = pasted_scene(mix, side, rng)
-        elif kind < mix.paste + 0.65 * (1 - mix.paste):
-            scene = mosaic_scene(mix, side, rng)
-        else:
-            scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=1.5)
-        yield Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
+def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
+    """Draw a scene of ``side`` x ``side`` pixels; in small views mosaics are rarer, their quarters would show dwarfs."""
+    kind = rng.random()
+    if kind < mix.paste:
+        scene = pasted_scene(mix, side, rng)
+    elif kind < mix.paste + mix.mosaic * min(1.0, side / 256) * (1 - mix.paste):
+        scene = mosaic_scene(mix, side, rng)
+    else:
+        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=1.5)
+    return Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
 
 
 def photo_view(photo: Photo, size: tuple[int, int], rng: np.random.Generator, max_zoom: float) -> Scene:
@@ -135,7 +136,7 @@ def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     view = photo_view(background, (side, side), rng, max_zoom=2.5)
     image, ids = view.image.copy(), view.ids.copy()
     count = int(rng.choice([0, 1, 2, 3, 4, 6, 9], p=[0.1, 0.15, 0.2, 0.2, 0.15, 0.12, 0.08]))
-    height = side * np.exp(rng.uniform(np.log(mix.min_height), np.log(mix.max_height)))
+    height = side * np.exp(rng.uniform(np.log(mix.min_height / side), np.log(mix.max_height)))
     heights = np.sort(height * np.exp(rng.normal(0, 0.3, count)))
     ground = rng.uniform(0.4, 1.05) * side
     full = []

@@ -1,0 +1,53 @@
+# make demo: set everything up and run the main job.   make test: set everything up and pass the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+
+.PHONY: demo test check bench clip weights clean system-packages
+
+demo: .venv/installed
+	$(BIN)/argos run configs/demo.yaml
+
+test: .venv/installed-dev system-packages
+	$(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: .venv/installed
+	$(BIN)/argos bench samples/people.mp4 --out benchmarks/results/people.json
+
+# the shipped sample clip and its ground truth, rendered again
+clip: .venv/installed
+	$(BIN)/python samples/make_clip.py
+
+# trains the shipped weights again (hours); see docs/training.md
+weights: .venv/installed-dev
+	for name in qunet16 asbunet ssdisb; do $(BIN)/argos train $$name --minutes 120 || exit 1; done
+
+clean:
+	rm -rf .venv build dist out runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ .venv/installed
+
+# the RTSP tests talk to GStreamer's server; without the right to install it they are skipped and say so
+system-packages:
+	@/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || { \
+	  command -v apt-get >/dev/null || exit 0; \
+	  if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else exit 0; fi; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $(RTSP_PACKAGES) >/dev/null \
+	    || echo "could not install $(RTSP_PACKAGES); the RTSP tests will be skipped"; }

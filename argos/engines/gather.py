@@ -1,0 +1,76 @@
+"""Gather-scatter runs of the two segmenters: one frame, its active pixels, results only there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, to_unit_floats
+from argos.engines.sparse import SparseNetwork
+from argos.networks.ssd_boxes import STRIDES
+from argos.networks.ssd_decode import people_of
+from argos.types import Instances
+
+_CPU = torch.device("cpu")
+_SURELY_BACKGROUND = 1e4
+
+
+class SparseSemantic:
+    """ASBU-Net on the active blocks only.
+
+    Attributes:
+        sparse: the wrapped network; its counters tell what was executed.
+    """
+
+    def __init__(self, segmenter: SemanticSegmenter) -> None:
+        self.sparse = SparseNetwork(segmenter.network)
+
+    def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
+        logits = self.sparse.forward(to_unit_floats(pixels[None], _CPU), active)
+        scores = torch.sigmoid(logits[0, 0]).numpy()
+        return np.asarray(np.where(active, scores, 0), np.float32)
+
+
+class SparseInstances:
+    """SSD-ISB with its backbone and heads on the active blocks only; the branches run on the found boxes as always.
+
+    Attributes:
+        sparse: the wrapped network; its counters tell what was executed.
+    """
+
+    def __init__(self, segmenter: InstanceSegmenter) -> None:
+        self.segmenter = segmenter
+        self.sparse = SparseNetwork(segmenter.network)
+
+    @torch.inference_mode()
+    def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:
+        """People whose anchor cell holds an active pixel, in pixels of ``pixels`` ``(H, W, 3)``."""
+        image = to_unit_floats(pixels[None], _CPU)
+        output = self.sparse.forward(image, active)
+        # a masked logit is 0 for every class, which a softmax takes for an even bet
+        idle = ~_anchor_activity(active, self.segmenter.network.anchor_table)
+        logits = output.logits.clone()
+        logits[0, idle, 0] = _SURELY_BACKGROUND
+        chosen = self.segmenter
+        return people_of(
+            chosen.network,
+            output._replace(logits=logits),
+            (pixels.shape[0], pixels.shape[1]),
+            score_threshold=chosen.score_threshold,
+            nms_iou=chosen.nms,
+            max_people=chosen.max_people,
+        )[0]
+
+
+def _anchor_activity(active: NDArray[np.bool_], table: tuple[tuple[tuple[float, float], ...], ...]) -> Tensor:
+    """Which anchors sit in a cell with an active pixel, ``(A,)`` bool, in the order of ``make_anchors``."""
+    pixels = torch.from_numpy(active)[None, None].float()
+    parts = []
+    for stride, sizes in zip(STRIDES, table, strict=True):
+        cells = F.max_pool2d(pixels, stride, stride, ceil_mode=True)[0, 0] > 0  # (h, w)
+        parts.append(cells.reshape(-1, 1).expand(-1, len(sizes)).reshape(-1))
+    return torch.cat(parts)

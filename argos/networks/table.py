@@ -1,0 +1,19 @@
+"""Every network by name; a weights card names one of these and the arguments it was built with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from argos.networks.asbunet import asbunet
+from argos.networks.qunet import qunet
+from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "qunet": qunet,
+    "asbunet": asbunet,
+    "ssd_isb.person": person_isb,
+    "ssd_isb.single_branch": single_branch,
+    "ssd_isb.multi_shape": multi_shape,
+}

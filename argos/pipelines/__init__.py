@@ -1,0 +1,1 @@
+"""The straight lines: the only place where the stages meet."""

@@ -1,0 +1,298 @@
+"""``argos.Pipeline``: a configuration, running. Iterate over it to get results; everything else happens by itself."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from argos.config import Config, config_digest, config_from_sources, load_config, source_options
+from argos.drawing.overlay import overlay
+from argos.errors import SourceError
+from argos.pipelines.build import output_files, people_of_config, view_of
+from argos.pipelines.feeds import Arrived, Feed
+from argos.pipelines.outputs import Outputs
+from argos.pipelines.views import Analysis
+from argos.publishing.encode import MaskEncodings
+from argos.publishing.publisher import Publisher
+from argos.sources.names import is_live
+from argos.types import Result, Status
+
+JOIN_S = 6.0
+"""Longest wait for a decoding thread on the way out; a blocked read ends by its own timeout before."""
+
+
+class Pipeline:
+    """Reads every camera, finds people, publishes, writes, and yields each result.
+
+    Args:
+        config: validated configuration.
+        fail_fast: a live camera that cannot be reached ends the run instead of being tried again.
+
+    Attributes:
+        config: as given.
+        run: id of this run, in every message.
+        endpoint: bound address of the publisher; None when nothing is published.
+        paths: files being written.
+
+    Example:
+        >>> with argos.Pipeline.from_yaml("camera.yaml") as pipeline:
+        ...     for result in pipeline:
+        ...         print(result.camera, len(result.instances))
+    """
+
+    def __init__(self, config: Config, *, fail_fast: bool = False) -> None:
+        self.config = config
+        self.run = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"
+        self.endpoint: str | None = None
+        self.paths: list[Path] = []
+        self._fail_fast = fail_fast
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._feeds: dict[str, Feed] = {}
+        self._publisher: Publisher | None = None
+        self._outputs: Outputs | None = None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Pipeline:
+        """A pipeline from ``camera.yaml``; ``overrides`` as ``cameras.door.rate.fps=5``.
+
+        Raises:
+            ConfigError: with every fault of the file.
+        """
+        return cls(load_config(Path(path), overrides))
+
+    @classmethod
+    def from_sources(cls, *sources: str, overrides: Sequence[str] = ()) -> Pipeline:
+        """A pipeline over sources with the default settings.
+
+        Raises:
+            ConfigError: with every fault of the sources and overrides.
+        """
+        return cls(config_from_sources(sources, overrides))
+
+    def __enter__(self) -> Self:
+        """Load the networks, bind the publisher, open the outputs, start decoding.
+
+        Raises:
+            WeightsError, DeviceError, PublishError: what is missing, and the remedy.
+        """
+        cv2.setNumThreads(1)
+        if self.config.engine.threads is not None:
+            torch.set_num_threads(self.config.engine.threads)
+        self._people, cards = people_of_config(self.config)
+        self._models = {role: card.identity for role, card in cards.items()}
+        self._digest = config_digest(self.config)
+        self._views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
+        self._last_full_s: dict[str, tuple[int, float]] = {}
+        self._seq = dict.fromkeys(self.config.cameras, 0)
+        self._told: dict[str, tuple[str, str, int]] = {}
+        for name, camera in self.config.cameras.items():
+            live = is_live(camera.source.url)
+            self._feeds[name] = Feed(
+                name,
+                camera.source.url,
+                source_options(camera),
+                every_frame=(camera.latency.policy or ("latest" if live else "every_frame")) == "every_frame",
+                live=live,
+                fail_fast=self._fail_fast,
+                changed=self._changed,
+                stop=self._stop,
+            )
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        for feed in self._feeds.values():
+            feed.start()
+        return self
+
+    def _open(self) -> None:
+        publish = self.config.publish
+        if publish.bind is not None:
+            self._publisher = Publisher(
+                publish.bind,
+                run=self.run,
+                cameras=list(self.config.cameras),
+                kinds=publish.kinds,
+                models=self._models,
+                masks=MaskEncodings(semantic=publish.masks.semantic),
+                status=self.status,
+                overlay_fps=publish.overlay.max_fps,
+                overlay_quality=publish.overlay.quality,
+                insecure=publish.insecure,
+            )
+            self.endpoint = self._publisher.endpoint
+        files = output_files(self.config)
+        if any(files.values()):
+            self._outputs = Outputs(dict(files))
+            self.paths = self._outputs.paths
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Result]:
+        """Yield each result after it was published and handed to the outputs; ends when every source has ended.
+
+        Raises:
+            SourceError: with ``fail_fast``, a camera could not be reached.
+            PublishError: an output cannot be written any more.
+        """
+        while not self._stop.is_set():
+            arrived = self._wait()
+            self._tell_states()
+            self._raise_faults()
+            if arrived is None:
+                return
+            for result in self._analysed(arrived):
+                self._send(result)
+                yield result
+
+    def stop(self) -> None:
+        """End the iteration after the present frame; from any thread, any number of times."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop decoding, publish the last states, finish the files."""
+        self.stop()
+        for feed in self._feeds.values():
+            feed.join(JOIN_S)
+        try:
+            if self._outputs is not None:
+                outputs, self._outputs = self._outputs, None
+                outputs.close()
+        finally:
+            if self._publisher is not None:
+                self._tell_states()
+                publisher, self._publisher = self._publisher, None
+                publisher.close()
+
+    def status(self, camera: str) -> Status:
+        """How a camera is doing now."""
+        return self._feeds[camera].status(self.run)
+
+    @property
+    def errors(self) -> dict[str, SourceError]:
+        """Cameras whose source ended by a fault, and the fault."""
+        return {name: feed.error for name, feed in self._feeds.items() if feed.error is not None}
+
+    def _wait(self) -> list[Arrived] | None:
+        """At most one frame of each camera, as soon as one has any; None when all have ended."""
+        with self._changed:
+            while not self._stop.is_set():
+                arrived = [a for feed in self._feeds.values() if (a := feed.take()) is not None]
+                if arrived:
+                    return arrived
+                if all(feed.done for feed in self._feeds.values()):
+                    return None
+                if self._told_differs():
+                    return []
+                self._changed.wait(0.5)
+        return None
+
+    def _analysed(self, arrived: Sequence[Arrived]) -> list[Result]:
+        if not arrived:
+            return []
+        frames = [a.frame for a in arrived]
+        views = [self._views[frame.camera] for frame in frames]
+        analyses = self._people.step(frames, views, [self._due_full(a) for a in arrived])
+        return [self._result(a, analysis) for a, analysis in zip(arrived, analyses, strict=True)]
+
+    def _due_full(self, arrived: Arrived) -> bool:
+        """Whether a frame is analysed in full, because the last full one is too long ago."""
+        frame = arrived.frame
+        every = self.config.cameras[frame.camera].regions.refresh_full_s
+        if every is None:
+            return False
+        epoch, last = self._last_full_s.get(frame.camera, (-1, 0.0))
+        if epoch == frame.epoch and frame.pts_s - last < every:
+            return False
+        self._last_full_s[frame.camera] = (frame.epoch, frame.pts_s)
+        return True
+
+    def _result(self, arrived: Arrived, analysis: Analysis) -> Result:
+        frame, feed = arrived.frame, self._feeds[arrived.frame.camera]
+        seq = self._seq[frame.camera]
+        self._seq[frame.camera] = seq + 1
+        now = time.time_ns()
+        feed.rate_out.tick()
+        feed.age_ms = (now - frame.captured_ns) / 1e6
+        return Result(
+            camera=frame.camera,
+            epoch=frame.epoch,
+            seq=seq,
+            index=frame.index,
+            pts=frame.pts,
+            time_base=frame.time_base,
+            pts_s=frame.pts_s,
+            captured_ns=frame.captured_ns,
+            clock=frame.clock,
+            run=self.run,
+            size=frame.size,
+            mode=analysis.mode,
+            regions=analysis.regions,
+            instances=analysis.instances,
+            semantic=analysis.semantic,
+            deep_share=analysis.deep_share,
+            spans_ms={"decode": arrived.decode_ms, **analysis.spans_ms},
+            dropped=dict(feed.dropped),
+            models=self._models,
+            config=self._digest,
+            published_ns=now,
+            image=frame.pixels,
+        )
+
+    def _send(self, result: Result) -> None:
+        if self._publisher is not None:
+            self._publisher.send(result)
+            width = self.config.publish.overlay.width
+            self._publisher.offer_overlay(result, lambda: _picture(result, width))
+        if self._outputs is not None:
+            self._outputs.write(result)
+
+    def _told_differs(self) -> bool:
+        return any(self._told.get(name) != _mark(feed.status(self.run)) for name, feed in self._feeds.items())
+
+    def _tell_states(self) -> None:
+        """Publish the status of every camera whose state changed."""
+        for name, feed in self._feeds.items():
+            status = feed.status(self.run)
+            if self._told.get(name) != _mark(status):
+                self._told[name] = _mark(status)
+                if self._publisher is not None:
+                    self._publisher.status_changed(status)
+
+    def _raise_faults(self) -> None:
+        for feed in self._feeds.values():
+            if feed.crash is not None:
+                raise feed.crash
+            if self._fail_fast and feed.error is not None:
+                raise feed.error
+
+
+def _mark(status: Status) -> tuple[str, str, int]:
+    return status.state, status.code, status.epoch
+
+
+def _picture(result: Result, width: int | None) -> NDArray[np.uint8]:
+    """The overlay of a result, reduced to ``width``."""
+    assert result.image is not None
+    picture = overlay(result.image, result)
+    if width is None or picture.shape[1] <= width:
+        return picture
+    height = round(picture.shape[0] * width / picture.shape[1])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,116 @@
+"""From a validated configuration to the parts of a pipeline: plain functions, nothing is looked up by name later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from argos.config import Camera, Config
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.engines.weights import Card, load_network
+from argos.errors import DeviceError, WeightsError
+from argos.networks.qunet import QUNet
+from argos.networks.ssd_isb import SSDISB
+from argos.pipelines.people import People
+from argos.pipelines.views import Canvas, InstanceLimits, View
+from argos.propose.qunet import QUNetProposer
+
+
+def device_of(asked: str) -> str:
+    """The device to run on; ``auto`` is the first GPU where there is one.
+
+    Raises:
+        DeviceError: a GPU is asked for and there is none.
+    """
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda"):
+        wanted = int(asked.partition(":")[2] or 0)
+        if wanted >= torch.cuda.device_count():
+            raise DeviceError(f"engine.device: {asked} is not available here; choose auto or cpu")
+    return asked
+
+
+def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
+    """Load the networks that the cameras need.
+
+    Returns:
+        The line, and the cards of its models by role.
+
+    Raises:
+        WeightsError: a model is missing, damaged or made for something else.
+        DeviceError: the device is not available.
+    """
+    device = device_of(config.engine.device)
+    models, cameras = config.engine.models, list(config.cameras.values())
+    network, card = load_network(models.proposal, device, "proposal")
+    if not isinstance(network, QUNet):
+        raise WeightsError(f"{models.proposal}: engine.models.proposal should be a QU-Net, got {card.network}")
+    cards = {"proposal": card}
+    proposer = QUNetProposer(network, threshold=card.thresholds["threshold"], device=device)
+    semantic = instances = None
+    if any("semantic" in camera.tasks for camera in cameras):
+        network, card = load_network(models.semantic, device, "semantic")
+        cards["semantic"] = card
+        semantic = SemanticSegmenter(network)
+    if any("instances" in camera.tasks for camera in cameras):
+        network, card = load_network(models.instances, device, "instances")
+        if not isinstance(network, SSDISB):
+            raise WeightsError(f"{models.instances}: engine.models.instances should be an SSD-ISB, got {card.network}")
+        cards["instances"] = card
+        limits = [instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks]
+        # cameras share canvases, so the network keeps what the least strict of them wants
+        instances = InstanceSegmenter(
+            network,
+            score_threshold=min(limit.score_threshold for limit in limits),
+            nms=max(limit.nms for limit in limits),
+            max_people=max(limit.max_people for limit in limits),
+        )
+    packing = config.engine.packing
+    return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
+
+
+def instance_limits(camera: Camera, card: Card) -> InstanceLimits:
+    """Limits of a camera, the score threshold from the model's card where the configuration leaves it open."""
+    chosen = camera.instances
+    threshold = card.thresholds["score_threshold"] if chosen.score_threshold is None else chosen.score_threshold
+    return InstanceLimits(threshold, chosen.nms, chosen.max_people)
+
+
+def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
+    """How the frames of a camera are analysed."""
+    regions = camera.regions
+    semantic = instances = None
+    if "semantic" in camera.tasks:
+        semantic = camera.semantic.threshold
+        if semantic is None:
+            semantic = cards["semantic"].thresholds["threshold"]
+    if "instances" in camera.tasks:
+        instances = instance_limits(camera, cards["instances"])
+    return View(
+        mode=regions.mode,
+        proposal_threshold=cards["proposal"].thresholds["threshold"] if regions.threshold is None else regions.threshold,
+        dilation=regions.dilation,
+        min_area=regions.min_area,
+        margin=regions.margin,
+        semantic=semantic,
+        instances=instances,
+        scale=None if config.engine.scale == "auto" else config.engine.scale,
+    )
+
+
+def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
+    """``(type, path)`` of the files of each camera; a path without ``%camera%`` serves the only camera."""
+    several = len(config.cameras) > 1
+    files: dict[str, list[tuple[str, Path]]] = {}
+    for name in config.cameras:
+        files[name] = []
+        for output in config.outputs:
+            path = Path(output.path.replace("%camera%", name))
+            if several and "%camera%" not in output.path:
+                path = path.with_name(f"{path.stem}-{name}{path.suffix}")
+            files[name].append((output.type, path))
+    return files
+
+

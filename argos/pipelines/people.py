@@ -1,0 +1,289 @@
+"""The straight line for people: frames -> proposals -> plan -> pack | gather | full | mask -> segment -> stitch.
+
+Several cameras are a list of frames that shares one plan and one pack.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, network_size, resize_frame
+from argos.engines.gather import SparseInstances, SparseSemantic
+from argos.packing.pack import BACKGROUND, pack
+from argos.packing.planner import plan_frames
+from argos.packing.stitch import stitch_instances, stitch_scores
+from argos.propose.qunet import QUNetProposer
+from argos.pipelines.views import AUTO_SIDE, Analysis, Canvas, View
+from argos.propose.regions import dilate, regions_of, whole_frame
+from argos.types import (
+    Frame,
+    Instances,
+    Mode,
+    PackedBatch,
+    Placements,
+    RegionMask,
+    Regions,
+    SemanticMask,
+    Size,
+    no_instances,
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """One frame on its way through a step."""
+
+    frame: Frame
+    view: View
+    scale: float
+    mask: RegionMask | None = None
+    regions: Regions | None = None
+    mode: Mode = "full"
+    share: float = 0.0
+    instances: Instances | None = None
+    semantic: SemanticMask | None = None
+    spans_ms: dict[str, float] = field(default_factory=dict)
+
+    def spend(self, stage: str, start: float, share: float = 1.0) -> None:
+        """Add the time since ``start`` to a stage, this frame's share of it."""
+        self.spans_ms[stage] = self.spans_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3 * share
+
+
+class People:
+    """Finds people in frames of any cameras; one call of ``step`` is one turn of the line.
+
+    Args:
+        proposer: says where people may be.
+        semantic: person segmentation; None when no camera asks for it.
+        instances: instance segmentation; None when no camera asks for it.
+        canvas: of packing.
+    """
+
+    def __init__(
+        self,
+        proposer: QUNetProposer,
+        semantic: SemanticSegmenter | None,
+        instances: InstanceSegmenter | None,
+        canvas: Canvas,
+    ) -> None:
+        self.proposer, self.semantic, self.instances, self.canvas = proposer, semantic, instances, canvas
+        self.sparse_semantic: SparseSemantic | None = None  # built at the first frame in mode gather
+        self.sparse_instances: SparseInstances | None = None
+
+    def step(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> list[Analysis]:
+        """Analyse frames together.
+
+        Args:
+            frames: at most one per camera.
+            views: one per frame.
+            refresh: frames that are computed in full whatever their mode, so that nothing is missed for long.
+
+        Returns:
+            One analysis per frame, in order.
+        """
+        works = [
+            _Work(frame, view, view.scale or AUTO_SIDE / max(frame.size))
+            for frame, view in zip(frames, views, strict=True)
+        ]
+        for work, full in zip(works, refresh, strict=True):
+            if work.view.mode != "full" and not full:
+                self._propose(work)
+        self._plan(works)
+        packed = [work for work in works if work.mode == "pack"]
+        if packed:
+            self._packed(packed)
+        for work in works:
+            if work.mode == "gather":
+                self._gathered(work)
+            elif work.mode in ("full", "mask"):
+                self._whole(work)
+            elif work.mode == "skip":
+                self._nothing(work)
+        return [_analysis(work) for work in works]
+
+    def _propose(self, work: _Work) -> None:
+        start = time.perf_counter()
+        scores = self.proposer(work.frame).scores
+        proposed = RegionMask(scores, scores >= work.view.proposal_threshold, work.frame.size)
+        work.mask = dilate(proposed, work.view.dilation)
+        work.regions = regions_of(work.mask, dilation=0, min_area=work.view.min_area, margin=work.view.margin)
+        work.spend("propose", start)
+
+    def _plan(self, works: Sequence[_Work]) -> None:
+        """Choose the modes; cameras that ask for the same mode and scale are planned together."""
+        start = time.perf_counter()
+        for key in {(work.view.mode, work.scale, work.view.margin) for work in works}:
+            mode, scale, margin = key
+            group = [work for work in works if (work.view.mode, work.scale, work.view.margin) == key]
+            modes = plan_frames(
+                mode,
+                [work.regions for work in group],
+                [work.frame.size for work in group],
+                self.canvas.size,
+                scale,
+                margin=margin,
+                gutter=self.canvas.gutter,
+            )
+            for work, chosen in zip(group, modes, strict=True):
+                work.mode = chosen
+                work.spend("plan", start, 1 / len(group))
+
+    def _packed(self, works: Sequence[_Work]) -> None:
+        """Frames of one scale and margin share their canvases."""
+        for key in {(work.scale, work.view.margin) for work in works}:
+            scale, margin = key
+            group = [work for work in works if (work.scale, work.view.margin) == key]
+            start = time.perf_counter()
+            batch = pack(
+                [work.frame for work in group],
+                [work.regions for work in group if work.regions is not None],
+                self.canvas.size,
+                scale=scale,
+                margin=margin,
+                gutter=self.canvas.gutter,
+                max_canvases=self.canvas.most * len(group),
+            )
+            areas = _target_areas(batch.placements, len(group))
+            for work, area in zip(group, areas, strict=True):
+                computed = batch.pixels.shape[0] * self.canvas.size[0] * self.canvas.size[1] * area
+                work.share = computed / _full_pixels(work)
+                work.spend("pack", start, area)
+            self._segment(batch, group, areas)
+
+    def _whole(self, work: _Work) -> None:
+        """The whole frame as the only rectangle of one canvas; in mode ``mask`` what is not proposed is blanked."""
+        start = time.perf_counter()
+        size = network_size(work.frame.size, work.scale)
+        pixels = resize_frame(work.frame.pixels, size)
+        if work.mode == "mask" and work.mask is not None:
+            pixels = np.where(_resized_mask(work.mask.mask, size)[:, :, None], pixels, np.uint8(BACKGROUND))
+        elif work.regions is None:
+            work.regions = whole_frame(work.frame.size)
+        batch = PackedBatch(np.ascontiguousarray(pixels[None]), whole_placement(work.frame.size, size, work.scale))
+        work.share = 1.0
+        work.spend("pack", start)
+        self._segment(batch, [work], [1.0])
+
+    def _segment(self, batch: PackedBatch, works: Sequence[_Work], shares: Sequence[float]) -> None:
+        """Run the networks on canvases and put what they find back on the frames."""
+        if self.semantic and any(work.view.semantic is not None for work in works):
+            start = time.perf_counter()
+            scores = self.semantic.scores(batch.pixels)
+            for work, share in zip(works, shares, strict=True):
+                work.spend("segment", start, share)
+            for n, work in enumerate(works):
+                _stitch_mask(work, scores, batch.placements, n)
+        if self.instances and any(work.view.instances is not None for work in works):
+            start = time.perf_counter()
+            people = self.instances.instances(batch.pixels)
+            for work, share in zip(works, shares, strict=True):
+                work.spend("segment", start, share)
+            for n, work in enumerate(works):
+                _stitch_people(work, people, batch.placements, n)
+
+    def _gathered(self, work: _Work) -> None:
+        """The networks in place, on the blocks that hold proposed cells."""
+        start = time.perf_counter()
+        assert work.mask is not None
+        size = network_size(work.frame.size, work.scale)
+        pixels = np.ascontiguousarray(resize_frame(work.frame.pixels, size))
+        active = _resized_mask(work.mask.mask, size)
+        placements = whole_placement(work.frame.size, size, work.scale)
+        work.spend("pack", start)
+        runs = []
+        if self.semantic and work.view.semantic is not None:
+            self.sparse_semantic = self.sparse_semantic or SparseSemantic(self.semantic)
+            start = time.perf_counter()
+            scores = self.sparse_semantic.scores(pixels, active)
+            work.spend("segment", start)
+            _stitch_mask(work, scores[None], placements, 0)
+            runs.append(self.sparse_semantic.sparse)
+        if self.instances and work.view.instances is not None:
+            self.sparse_instances = self.sparse_instances or SparseInstances(self.instances)
+            start = time.perf_counter()
+            people = self.sparse_instances.instances(pixels, active)
+            work.spend("segment", start)
+            _stitch_people(work, [people], placements, 0)
+            runs.append(self.sparse_instances.sparse)
+        work.share = sum(run.executed_macs for run in runs) / max(1, sum(run.dense_macs for run in runs))
+
+    def _nothing(self, work: _Work) -> None:
+        """Nobody proposed: empty results, published like any other."""
+        work.instances = no_instances(work.frame.size)
+        work.semantic = SemanticMask(np.zeros(work.frame.size, np.bool_))
+
+
+def _stitch_mask(work: _Work, scores: NDArray[np.float32], placements: Placements, n: int) -> None:
+    if work.view.semantic is None:
+        return
+    start = time.perf_counter()
+    stitched = stitch_scores(scores, placements, n, work.frame.size)
+    work.semantic = SemanticMask(stitched >= work.view.semantic)
+    work.spend("stitch", start)
+
+
+def _stitch_people(work: _Work, people: Sequence[Instances], placements: Placements, n: int) -> None:
+    limits = work.view.instances
+    if limits is None:
+        return
+    start = time.perf_counter()
+    size = work.frame.size
+    most = limits.max_people
+    stitched = stitch_instances(people, placements, n, size, nms=limits.nms, max_people=most)
+    work.instances = first(stitched, int((stitched.scores >= limits.score_threshold).sum()))
+    work.spend("stitch", start)
+
+
+def first(people: Instances, count: int) -> Instances:
+    """The first ``count`` people; they are ordered by score."""
+    chosen = slice(0, count)
+    return Instances(
+        people.boxes[chosen], people.scores[chosen], people.labels[chosen], people.masks[chosen], people.size
+    )
+
+
+def whole_placement(frame_size: Size, canvas_size: Size, scale: float) -> Placements:
+    """The placement of a whole frame that fills one canvas."""
+    height, width = frame_size
+    frame_box = np.array([[0, 0, width, height]], np.int32)
+    canvas_box = np.array([[0, 0, canvas_size[1], canvas_size[0]]], np.int32)
+    zero = np.zeros(1, np.int32)
+    return Placements(zero, frame_box, frame_box, zero, canvas_box, np.array([scale], np.float32))
+
+
+def _analysis(work: _Work) -> Analysis:
+    assert work.regions is not None
+    return Analysis(
+        work.mode,
+        work.regions,
+        work.instances if work.view.instances is not None else None,
+        work.semantic if work.view.semantic is not None else None,
+        work.share,
+        work.spans_ms,
+    )
+
+
+def _full_pixels(work: _Work) -> int:
+    height, width = network_size(work.frame.size, work.scale)
+    return height * width
+
+
+def _target_areas(placements: Placements, frames: int) -> list[float]:
+    """Share of the filled canvas pixels that belongs to each frame; sums to 1."""
+    sides = placements.target[:, 2:] - placements.target[:, :2]
+    areas = np.bincount(placements.frame, sides.prod(axis=1), minlength=frames)
+    return [float(area) for area in areas / max(1.0, areas.sum())]
+
+
+def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
+    height, width = size
+    grown: NDArray[np.uint8] = cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    return grown.astype(np.bool_)
+
+

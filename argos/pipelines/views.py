@@ -1,0 +1,74 @@
+"""What one turn of the line is told about a camera, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from argos.packing.planner import AskedMode
+from argos.propose.regions import Dilation
+from argos.types import Instances, Mode, Regions, SemanticMask, Size
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceLimits:
+    """Which people of one camera are kept.
+
+    Attributes:
+        score_threshold: least score.
+        nms: overlap above which two are one person.
+        max_people: most people in a frame.
+    """
+
+    score_threshold: float
+    nms: float
+    max_people: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the frames of one camera are analysed.
+
+    Attributes:
+        mode: asked for; ``auto`` chooses.
+        proposal_threshold: score from which a cell is proposed.
+        dilation, min_area: of the proposals, see ``regions_of``.
+        margin: context around a region in frame pixels.
+        semantic: threshold of the person mask; None when the task is off.
+        instances: of the people; None when the task is off.
+        scale: network pixels per frame pixel; None: the long side of the frame becomes ``AUTO_SIDE``.
+    """
+
+    mode: AskedMode
+    proposal_threshold: float
+    dilation: Dilation
+    min_area: float
+    margin: int
+    semantic: float | None
+    instances: InstanceLimits | None
+    scale: float | None
+
+
+AUTO_SIDE = 640
+"""Network pixels of a frame's long side where the configuration leaves the scale open."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """What one frame gave; ``Result`` without the bookkeeping of the stream."""
+
+    mode: Mode
+    regions: Regions
+    instances: Instances | None
+    semantic: SemanticMask | None
+    deep_share: float
+    spans_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Canvas:
+    """Size, number and gutter of the canvases."""
+
+    size: Size
+    most: int
+    gutter: int

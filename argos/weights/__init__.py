@@ -1,0 +1,1 @@
+"""Shipped weights: ``NAME.safetensors`` and its card ``NAME.json``."""
