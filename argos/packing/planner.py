@@ -51,10 +51,10 @@ def plan_frames(
 ) -> list[Mode]:
     """Choose the mode for each of several frames that share canvases.
 
-    ``auto`` skips frames without regions. A frame whose packed rectangles alone have ``FULL_SHARE`` of its pixels is
-    computed in full. The others are packed together, unless the whole canvases they need have ``FULL_SHARE`` of their
-    pixels; then they are computed in full too. All pixels are counted at ``scale``. The other modes are kept, but
-    there is nothing to run them on in a frame without regions.
+    ``auto`` skips frames without regions. A frame whose rectangles, context included, have ``FULL_SHARE`` of its
+    pixels is computed in full. The others are packed together, unless the whole canvases they need have
+    ``FULL_SHARE`` of the pixels of these frames at ``scale``; then they are computed in full too. The other modes are
+    kept, but there is nothing to run them on in a frame without regions.
 
     Args:
         mode: what the configuration asks for.
@@ -75,8 +75,8 @@ def plan_frames(
             modes.append(mode)
         else:
             rectangles = rectangles_of([of_frame], canvas_size, scale=scale, margin=margin)
-            packed = int(rectangles.size.prod(axis=1).sum())
-            modes.append("full" if packed >= FULL_SHARE * height * width * scale**2 else "pack")
+            read = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1).sum()
+            modes.append("full" if read >= FULL_SHARE * height * width else "pack")
     if mode != "auto":
         return modes
     together = [of_frame for of_frame, chosen in zip(regions, modes, strict=True) if of_frame and chosen == "pack"]
