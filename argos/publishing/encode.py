@@ -61,7 +61,7 @@ def encode_result(result: Result, masks: MaskEncodings = MaskEncodings()) -> lis
     if result.semantic is not None:
         parts.append(encode_mask(result.semantic.mask, masks.semantic))
         size = wire_size(result.semantic.mask.shape)
-        semantic = SemanticHeader(masks.semantic, size, round(result.semantic.area, 6), part=len(parts))
+        semantic = SemanticHeader(masks.semantic, size, person_share(result.semantic.mask), part=len(parts))
     return [topic("result", result.camera), _encode_json(result_header(result, people, semantic)), *parts]
 
 
@@ -148,6 +148,11 @@ def result_header(result: Result, people: Sequence[MaskHeader], semantic: Semant
         config=result.config,
         spans_ms={stage: float(ms) for stage, ms in result.spans_ms.items()},
     )
+
+
+def person_share(mask: NDArray[np.bool_]) -> float:
+    """Share of a mask that is set, 0..1, to six digits."""
+    return round(np.count_nonzero(mask) / max(1, mask.size), 6)
 
 
 def wire_boxes(instances: Instances) -> list[WireBox]:

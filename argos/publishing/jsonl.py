@@ -16,7 +16,7 @@ import msgspec
 
 from argos.errors import PublishError, SchemaError
 from argos.publishing.decode import result_of
-from argos.publishing.encode import result_header, wire_boxes, wire_size
+from argos.publishing.encode import person_share, result_header, wire_boxes, wire_size
 from argos.publishing.masks import encode_mask
 from argos.publishing.wire import MaskHeader, ResultHeader, Rle, SemanticHeader
 from argos.types import Result
@@ -38,7 +38,7 @@ def result_line(result: Result) -> bytes:
     if result.semantic is not None:
         mask = result.semantic.mask
         rle = Rle((mask.shape[0], mask.shape[1]), encode_mask(mask, "coco_rle").decode())
-        semantic = SemanticHeader("coco_rle", wire_size(mask.shape), round(result.semantic.area, 6), rle=rle)
+        semantic = SemanticHeader("coco_rle", wire_size(mask.shape), person_share(mask), rle=rle)
     return msgspec.json.encode(result_header(result, people, semantic)) + b"\n"
 
 

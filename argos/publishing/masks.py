@@ -7,7 +7,7 @@ third on as the difference to the one before the last, in groups of five bits, l
 from __future__ import annotations
 
 import zlib
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ MaskEncoding = Literal["bits", "bits_zlib", "coco_rle"]
 MASK_ENCODINGS: tuple[str, ...] = get_args(MaskEncoding)
 
 _DIGITS = 7  # five bits each: pycocotools keeps counts in 32 bits
-_SHIFTS = 5 * np.arange(_DIGITS, dtype=np.int64)
 
 
 def encode_mask(mask: NDArray[np.bool_], encoding: MaskEncoding) -> bytes:
@@ -67,12 +66,16 @@ def _unpack(bits: bytes, size: Size) -> NDArray[np.bool_]:
 
 def run_lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Lengths of the runs of a mask ``(h, w)`` in column order, zeros first (so the first may be 0)."""
-    flat = mask.ravel(order="F")
-    if flat.size == 0:
+    if mask.size == 0:
         return np.zeros(1, np.int64)
-    ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    first = [0, 0] if flat[0] else [0]
-    return np.diff(np.concatenate((first, ends, [flat.size]))).astype(np.int64, copy=False)
+    height, width = mask.shape
+    changed = np.zeros(mask.shape, np.bool_)  # found in row order and sorted: cheaper than turning a large mask
+    np.not_equal(mask[1:], mask[:-1], out=changed[1:])
+    np.not_equal(mask[0, 1:], mask[-1, :-1], out=changed[0, 1:])  # a column begins where the one before ended
+    y, x = np.divmod(np.flatnonzero(changed), width)
+    ends = np.sort(x * height + y)
+    first = [0, 0] if mask[0, 0] else [0]
+    return np.diff(np.concatenate((first, ends, [mask.size]))).astype(np.int64, copy=False)
 
 
 def full_frame_runs(mask: NDArray[np.bool_], corner: tuple[int, int], size: Size) -> NDArray[np.int64]:
@@ -118,13 +121,17 @@ def rle_string(runs: NDArray[np.int64]) -> bytes:
     """
     values = runs.copy()
     values[3:] -= runs[1:-2]
-    shifted = values[:, None] >> _SHIFTS  # (n, 7): the value without its lowest k digits
-    digits = shifted & 31
-    rest = shifted >> 5
-    more = rest != np.where(digits & 16, -1, 0)  # a digit's highest bit is its sign once nothing follows
-    kept = np.ones(digits.shape, np.bool_)
-    kept[:, 1:] = np.logical_and.accumulate(more[:, :-1], axis=1)
-    return cast(bytes, (digits + 32 * more + 48)[kept].astype(np.uint8).tobytes())
+    magnitude = np.where(values < 0, ~values, values)
+    lengths = np.ones(len(values), np.int64)
+    for digits in range(1, _DIGITS):
+        lengths += magnitude >= 1 << (5 * digits - 1)  # the highest bit of the last digit is the sign
+    starts = np.cumsum(lengths) - lengths
+    text = np.empty(lengths.sum(), np.uint8)
+    for place in range(lengths.max()):
+        more = lengths > place + 1
+        text[starts + place] = (values & 31) + 32 * more + 48
+        values, starts, lengths = values[more] >> 5, starts[more], lengths[more]
+    return text.tobytes()
 
 
 def read_rle_string(data: bytes) -> NDArray[np.int64]:
