@@ -152,7 +152,7 @@ def result_header(result: Result, people: Sequence[MaskHeader], semantic: Semant
 
 def person_share(mask: NDArray[np.bool_]) -> float:
     """Share of a mask that is set, 0..1, to six digits."""
-    return round(np.count_nonzero(mask) / max(1, mask.size), 6)
+    return round(int(np.count_nonzero(mask)) / max(1, mask.size), 6)
 
 
 def wire_boxes(instances: Instances) -> list[WireBox]:
