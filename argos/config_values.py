@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from argos.config_faults import did_you_mean, shown
+from argos.publishing.endpoints import is_address, is_loopback
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "fake", "file")
 """Source URLs; everything else with ``://`` is a typing error."""
@@ -65,17 +65,9 @@ def check_bind(bind: str, *, insecure: bool) -> None:
     Raises:
         ValueError: with the remedy.
     """
-    tcp = re.fullmatch(r"tcp://(?P<host>\[[^\]]+\]|[^:\[\]/]+):(?P<port>\d+|\*)", bind)
-    if tcp is None or (tcp["port"] != "*" and int(tcp["port"]) > 65535):
-        if re.fullmatch(r"ipc://.+", bind):
-            return
+    if not is_address(bind):
         raise ValueError(f"should be tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555, got {shown(bind)}")
-    host = tcp["host"].strip("[]")
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, not an address
-        is_loopback = host in ("localhost", "lo")
-    if not is_loopback and not insecure:
+    if not insecure and not is_loopback(bind):
         raise ValueError(
             f"{bind} can be reached from other machines, and what is published is not encrypted: "
             "bind to 127.0.0.1, or set publish.insecure: true if everyone on that network may see it"

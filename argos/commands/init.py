@@ -1,0 +1,123 @@
+"""``argos init``: write a commented ``camera.yaml``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from argos.errors import PublishError, UsageError
+
+TEMPLATE = """\
+# ARGOS: who is where in the picture. Validate with `argos check FILE`, start with `argos run FILE`.
+# A key behind a # shows its default; remove the # to change it. `argos schema config` has every key with its meaning.
+# Text may hold ${NAME}, ${NAME:-default} (environment) and ${file:path}: keep passwords out of this file.
+version: 1
+
+camera:                            # one camera; for several write `cameras:` with their names as keys
+  name: @NAME@
+  source:
+    # rtsp(s)://user:password@host/path, http(s)://..., webcam:N, /dev/videoN, fake://people?n=5&seed=1,
+    # or a video, an image, a directory or a pattern of images
+    url: @URL@
+    #transport: tcp                # of RTSP: tcp or udp
+    #open_timeout_s: 2
+    #stall_timeout_s: 1.5          # a live source without a picture for this long is lost
+    #reconnect: {initial_s: 0.1, max_s: 1, factor: 2, jitter: 0.2, give_up_after: null}   # null: never give up
+
+  #rate: {fps: null}               # at most this many frames per second; null: all
+  #latency: {policy: null}         # latest (drop old frames) or every_frame; null: every_frame for files
+  #tasks: [instances]              # instances: people one by one; semantic: one mask of all people
+
+  #regions:                        # where the deep network looks
+    #mode: auto                    # auto, pack, gather, full or mask
+    #threshold: null               # of the proposals, 0..1; null: the one the model was tuned with
+    #dilation: dynamic             # growth of the proposals, in cells; dynamic: in proportion to their size
+    #min_area: 0.0002              # smaller proposals are dropped; share of the frame
+    #margin: 16                    # context around each region, frame pixels
+    #refresh_full_s: 10            # the whole frame this often: bounds how long anyone can be missed; null: never
+
+  #instances:
+    #score_threshold: null         # lowest score of a person, 0..1; null: the one the model was tuned with
+    #nms: 0.5                      # of two boxes with a larger IoU the better one is kept
+    #max_people: 100
+
+  #semantic:
+    #threshold: null               # from which a pixel is person, 0..1; null: the one the model was tuned with
+
+#engine:
+  #device: auto                    # auto, cpu or cuda:0
+  #threads: null                   # CPU threads; null: all cores
+  #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
+  #packing: {canvas: [320, 320], max_canvases: 2, gutter: 8}   # canvas: height, width; multiples of 32
+  #models: {proposal: qunet16, semantic: asbunet, instances: ssdisb}   # shipped names or paths
+
+publish:                           # subscribe with: argos sub tcp://127.0.0.1:5555
+  bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and insecure: true
+  #insecure: false                 # true: anyone who reaches the port may see the results
+  #kinds: [result, status, overlay]
+  #masks: {semantic: bits_zlib, instances: coco_rle}
+  #overlay: {quality: 80, max_fps: 5, width: 960}   # drawn pictures; made only while someone subscribes
+
+#outputs:                          # files, from the current directory; %camera% becomes the name
+  #- {type: jsonl, path: out/%camera%/results.jsonl}
+  #- {type: overlay, path: out/%camera%/overlay.mp4}
+  #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
+
+#logging: {level: info, format: auto}   # debug, info, warning, error; auto, text, json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``argos init``."""
+    parser.add_argument(
+        "--source", metavar="URL", default="webcam:0", help="where pictures come from (default: webcam:0)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, default=Path("camera.yaml"), help="(default: camera.yaml)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file.
+
+    Raises:
+        UsageError: it exists, or the source cannot be one.
+        PublishError: it cannot be written.
+    """
+    from argos.sources.names import redact
+
+    text = configuration_text(args.source)
+    try:
+        with args.output.open("w" if args.force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{args.output}: exists; choose another with -o FILE, or replace it with --force") from error
+    except OSError as error:
+        raise PublishError(f"{args.output}: cannot be written ({error.strerror})") from error
+    print(f"wrote {args.output}; next: argos run {args.output}")
+    if redact(args.source) != args.source:
+        print(
+            f"{args.output} holds a password: keep it private, or write ${{CAMERA_PASSWORD}} in its place",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def configuration_text(source: str) -> str:
+    """A commented configuration for one source.
+
+    Raises:
+        UsageError: the source cannot be one.
+    """
+    from argos.config import config_from_sources
+    from argos.config_yaml import dump_yaml
+    from argos.errors import ConfigError
+
+    try:
+        ((name, camera),) = config_from_sources([source]).cameras.items()
+    except ConfigError as error:
+        raise UsageError(f"--source: {error}") from error
+    quoted = dump_yaml([camera.source.url]).strip().removeprefix("[").removesuffix("]")
+    return TEMPLATE.replace("@NAME@", dump_yaml([name]).strip("[]\n")).replace("@URL@", quoted)

@@ -1,0 +1,26 @@
+"""``argos schema``: JSON Schema of the configuration or of the messages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``argos schema``."""
+    parser.description = "Print the JSON Schema of camera.yaml (for editors) or of the headers of argos/1 messages."
+    parser.add_argument("what", choices=["config", "message"], help="camera.yaml, or the messages of argos/1")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it."""
+    if args.what == "config":
+        from argos.config_report import config_schema
+
+        schema = config_schema()
+    else:
+        from argos.publishing.message import message_schema
+
+        schema = message_schema()
+    print(json.dumps(schema, indent=2))
+    return 0
