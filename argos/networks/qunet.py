@@ -11,24 +11,16 @@ Reference:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from argos.networks.layers.binary import FloatUnit, QuantizedUnit
 from argos.networks.layers.conv import pad_to_multiple
-from argos.networks.layers.quantize import (
-    levels,
-    quantize,
-    reduce_bits,
-    saturate,
-    sign_weights,
-    span,
-    upsample_codes,
-    weight_scale,
-)
+from argos.networks.layers.dct import BlockDCT, dct_codes, image_codes
+from argos.networks.layers.quantize import levels, quantize, reduce_bits, span, upsample_codes
 
 WIDTHS = (64, 32, 16, 8)
 LAST_BITS = 8
@@ -57,178 +49,6 @@ class BitPlan:
 
 
 FULL_PRECISION = BitPlan(None, None, None)
-
-
-class BinaryConv2d(nn.Conv2d):
-    """3x3 convolution of codes with the signs of its weights; gives the plain integer sums.
-
-    The scale of the weights, the bias, the gate and the batch normalisation follow as one affine step
-    (``QuantizedUnit.affine``). ``bits`` tells how many bits the codes have.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, bits: int) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=1)
-        self.bits = bits
-
-    def forward(self, codes: Tensor) -> Tensor:
-        signs = sign_weights(self.weight, weight_scale(self.weight))
-        return F.conv2d(codes, signs, padding=1)
-
-
-class SqueezeExcite(nn.Module):
-    """Gate of a convolution from the mean of its input: ``(N, C_in)`` -> ``(N, C_out)`` in 0..1.
-
-    Reference:
-        Hu et al., Squeeze-and-Excitation Networks, arXiv:1709.01507; QU-Net thesis, figure 3.4.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, reduction: int) -> None:
-        super().__init__()
-        hidden = max(4, in_channels // reduction)
-        self.squeeze = nn.Linear(in_channels, hidden)
-        self.excite = nn.Linear(hidden, out_channels)
-        # Means of codes are small and positive: a hidden unit that starts below zero would stay there on every image.
-        nn.init.constant_(self.squeeze.bias, 0.25)
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        return torch.sigmoid(self.excite(F.relu(self.squeeze(pooled))))
-
-
-class FloatUnit(nn.Module):
-    """3x3 convolution, batch normalisation and ReLU in full precision.
-
-    Args:
-        stored: bits of the codes it gives, or ``None`` for the values themselves.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, stored: int | None) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm = nn.BatchNorm2d(out_channels)
-        self.stored = stored
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm(self.conv(x)))
-        return x if self.stored is None else quantize(x, self.stored)
-
-
-class QuantizedUnit(nn.Module):
-    """Binary convolution, gate, batch normalisation and saturation.
-
-    Args:
-        bits: bits of the activations that the convolution takes.
-        stored: bits of the codes it gives, or ``None`` for values.
-        reduction: of the squeeze-excite block.
-        published: take values and quantise them here, as the thesis does; else take codes of ``bits`` bits.
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, bits: int, stored: int | None, reduction: int, published: bool
-    ) -> None:
-        super().__init__()
-        self.conv = BinaryConv2d(in_channels, out_channels, bits)
-        self.gate = SqueezeExcite(in_channels, out_channels, reduction)
-        self.norm = nn.BatchNorm2d(out_channels)
-        self.stored = stored
-        self.published = published
-
-    def step(self) -> float:
-        """Value of one code that enters, in units of the span (1 for the thesis' ``a_o``): ``1 / (2**bits - 1)``."""
-        return 1.0 / levels(self.conv.bits)
-
-    def gain(self) -> float:
-        """Codes per unit of value that leaves; 1 where values leave."""
-        return 1.0 if self.stored is None else levels(self.stored) / span(self.stored)
-
-    def affine(self, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scale and offset, each ``(N, C_out)``, that take integer sums to codes before saturation.
-
-        Uses the running statistics, as inference does: ``codes = clamp(round(sums * scale + offset))``.
-
-        Args:
-            gate: ``(N, C_out)``, from the squeeze-excite block.
-        """
-        norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None and self.conv.bias is not None
-        slope = self.gain() * norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        scale = (self.step() * weight_scale(self.conv.weight)) * gate * slope
-        offset = (gate * self.conv.bias - norm.running_mean) * slope + self.gain() * norm.bias
-        return scale, offset
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.published:
-            gate = self.gate(x.mean((2, 3)))
-            sums = self.conv(quantize(x, self.conv.bits, published=True))
-        else:
-            gate = self.gate(x.mean((2, 3)) * self.step())
-            sums = self.conv(x)
-        if self.training:
-            assert self.conv.bias is not None
-            scale = (self.step() * weight_scale(self.conv.weight)) * gate
-            gated = torch.addcmul(per_channel(gate * self.conv.bias), sums, per_channel(scale))
-            y = normalize(gated, self.norm, self.gain())
-        else:
-            scale, offset = self.affine(gate)
-            y = torch.addcmul(per_channel(offset), sums, per_channel(scale))
-        return F.relu(y) if self.stored is None else saturate(y, self.stored)
-
-
-def per_channel(x: Tensor) -> Tensor:
-    """``(N, C)`` -> ``(N, C, 1, 1)``."""
-    return x[:, :, None, None]
-
-
-def normalize(x: Tensor, norm: nn.BatchNorm2d, gain: float) -> Tensor:
-    """Batch normalisation in training, with its result multiplied by ``gain`` at no extra pass over ``x``."""
-    assert norm.num_batches_tracked is not None and norm.momentum is not None
-    norm.num_batches_tracked.add_(1)
-    return F.batch_norm(
-        x, norm.running_mean, norm.running_var, norm.weight * gain, norm.bias * gain, True, norm.momentum, norm.eps
-    )
-
-
-class BlockDCT(nn.Module):
-    """8x8 block DCT-II of each colour channel: ``(N, 3, H, W)`` -> ``(N, 192, H/8, W/8)``; nothing is learned.
-
-    Channel ``64 * colour + 8 * v + u`` holds vertical frequency ``v`` and horizontal frequency ``u``.
-
-    Reference:
-        Xu et al., Learning in the Frequency Domain, arXiv:2002.12416; QU-Net thesis, section 4.2.2.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("basis", dct_basis(), persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        basis: Tensor = self.basis  # type: ignore[assignment]
-        return F.conv2d(image, basis.to(image.dtype), stride=8, groups=3)
-
-
-def dct_basis() -> Tensor:
-    """Orthonormal 8x8 DCT-II for three colours, as weights ``(192, 1, 8, 8)`` of a grouped convolution."""
-    n = torch.arange(8, dtype=torch.float64)
-    rows = torch.cos(math.pi / 8 * (n[None, :] + 0.5) * n[:, None]) * math.sqrt(2 / 8)
-    rows[0] /= math.sqrt(2)
-    return torch.einsum("vy,ux->vuyx", rows, rows).reshape(64, 1, 8, 8).repeat(3, 1, 1, 1).float()
-
-
-def dct_codes(coefficients: Tensor, bits: int) -> Tensor:
-    """Put DCT coefficients of an image in 0..255 on the grid of ``bits`` bits.
-
-    The mean (0 to 2040) is divided by 8; the others are halved and moved to the middle of 0..255, which cuts them at
-    +-256: the codes have no sign, and larger ones are rare in pictures.
-    """
-    slope = coefficients.new_full((64,), 0.5)
-    offset = coefficients.new_full((64,), 128.0)
-    slope[0], offset[0] = 1 / 8, 0.0
-    scaled = torch.addcmul(offset.repeat(3)[:, None, None], coefficients, slope.repeat(3)[:, None, None])
-    return image_codes(scaled.round_().clamp_(0, 255), bits)
-
-
-def image_codes(image: Tensor, bits: int) -> Tensor:
-    """Reduce an image of integers 0..255 to ``bits`` bits by a shift."""
-    return image if bits == 8 else (image * 2.0 ** (bits - 8)).floor_()
 
 
 class QUNet(nn.Module):
@@ -355,7 +175,7 @@ def stored_bits(group: int | None, takers: tuple[int | None, ...]) -> int | None
     It is stored once, as fine as the finest needs; a layer in full precision needs the values.
     """
     needs = [bits for bits in takers if bits is not None]
-    return max(needs + [group or 1]) if len(needs) == len(takers) else None
+    return max([*needs, group or 1]) if len(needs) == len(takers) else None
 
 
 def take(x: Tensor, stored: int | None, bits: int | None) -> Tensor:
