@@ -33,7 +33,7 @@ class QUNetProposer:
     def __init__(self, network: nn.Module, size: int = 320, threshold: float = 0.5, device: str = "cpu") -> None:
         if size < MULTIPLE or size % MULTIPLE:
             raise ValueError(f"size should be a positive multiple of {MULTIPLE}, got {size}")
-        self.network = network.to(device=device, memory_format=torch.channels_last).eval()
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.size = size
         self.threshold = threshold
         self.device = device
