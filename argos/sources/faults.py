@@ -36,6 +36,16 @@ def code_of(error: FFmpegError) -> str:
     return next((code for kind, code in _CODES if isinstance(error, kind)), "failed")
 
 
+def place(camera: str, source: str) -> str:
+    """Where something went wrong, for the front of a message; credentials removed.
+
+    Args:
+        camera: name of the camera; empty where a source is only looked at.
+        source: its address.
+    """
+    return redact(f"camera '{camera}': {source}" if camera else source)
+
+
 def live_error(camera: str, source: str, code: str, words: str = "") -> SourceError:
     """The error of a live source, its address without credentials.
 
@@ -46,7 +56,7 @@ def live_error(camera: str, source: str, code: str, words: str = "") -> SourceEr
         words: what was found, for codes without words of their own.
     """
     what, remedy = _LIVE_WORDS.get(code, (words or "failed", "check address, network and camera"))
-    return SourceError(redact(f"camera '{camera}': {source}: {words or what}; {remedy}"), code)
+    return SourceError(f"{place(camera, source)}: {redact(words or what)}; {remedy}", code)
 
 
 def webcam_error(camera: str, device: str, error: FFmpegError) -> SourceError:
@@ -57,4 +67,4 @@ def webcam_error(camera: str, device: str, error: FFmpegError) -> SourceError:
         words = "permission denied; add the user to the group 'video' and log in again"
     else:
         words = f"{error.strerror}; check that it is a camera that no other program uses"
-    return SourceError(f"camera '{camera}': {device}: {words}", code_of(error))
+    return SourceError(f"{place(camera, device)}: {words}", code_of(error))

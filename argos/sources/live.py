@@ -23,8 +23,8 @@ from av.video.reformatter import VideoReformatter
 
 from argos.errors import SourceError
 from argos.sources.clock import FrameClock, Pacer
-from argos.sources.faults import PERMANENT, code_of, live_error, webcam_error
-from argos.sources.names import device_path, kind_of, redact
+from argos.sources.faults import PERMANENT, code_of, live_error, place, webcam_error
+from argos.sources.names import device_path, kind_of
 from argos.sources.options import OnState, Reconnect, SourceOptions, SourceState
 from argos.sources.pixels import rgb
 from argos.sources.stream import frame_step_s, open_container, presentation_s, video_stream
@@ -72,10 +72,10 @@ def open_live(source: str, camera: str, options: SourceOptions) -> InputContaine
     code = code_of(fault)
     if fault.errno == errno.EPROTONOSUPPORT:
         words = f"the camera does not offer transport '{options.transport}'; choose the other one of tcp and udp"
-        raise SourceError(redact(f"camera '{camera}': {source}: {words}"), "unsupported")
+        raise SourceError(f"{place(camera, source)}: {words}", "unsupported")
     if code == "failed" and time.monotonic() - started_s > 0.9 * options.open_timeout_s:
         code = "timeout"  # a frozen camera gives "Invalid data" when the time is over
-    raise live_error(camera, source, code, "" if code != "failed" else fault.strerror or "failed")
+    raise live_error(camera, source, code, f"cannot be reached ({fault.strerror})" if code == "failed" else "")
 
 
 def _open_mjpeg(source: str, timeout: tuple[float, float]) -> InputContainer:
@@ -235,7 +235,7 @@ class _Connection:
 
     def _pictures(self, container: InputContainer) -> Iterator[tuple[av.VideoFrame, float, int]]:
         """Each picture with its time in seconds and its arrival in nanoseconds."""
-        stream = video_stream(container, redact(f"camera '{self.camera}': {self.source}"))
+        stream = video_stream(container, place(self.camera, self.source))
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all  # so that sound alone does not keep a frozen picture alive
@@ -262,9 +262,9 @@ class _Connection:
 
     def _stalled(self) -> SourceError:
         words = f"connected, but no picture for {self.patience_s:g} s; the connection is made again"
-        return SourceError(redact(f"camera '{self.camera}': {self.source}: {words}"), "timeout")
+        return SourceError(f"{place(self.camera, self.source)}: {words}", "timeout")
 
     def _lost(self, code: str, words: str) -> SourceError:
         if kind_of(self.source) == "webcam":
-            words = f"reading failed: {words}"
-        return live_error(self.camera, self.source, code, "" if code != "failed" else words)
+            return live_error(self.camera, device_path(self.source), "failed", f"reading failed ({words})")
+        return live_error(self.camera, self.source, code, f"reading failed ({words})" if code == "failed" else "")

@@ -82,9 +82,7 @@ def _read_fake(source: str, camera: str, options: SourceOptions, stop: threading
     from argos.sources.synthetic import read_synthetic
 
     pacer = Pacer(options.fps)
-    for frame in read_synthetic(source, camera):
-        if stop is not None and stop.is_set():
-            return
+    for frame in read_synthetic(source, camera, stop):
         if pacer.passes(frame.pts_s):
             yield frame
 
