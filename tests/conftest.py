@@ -1,0 +1,5 @@
+"""Fixtures for all tests."""
+
+from rtsp import rtsp_camera
+
+__all__ = ["rtsp_camera"]
