@@ -5,8 +5,10 @@ The public names are imported when they are first used, so that a subscriber nev
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from argos.version import VERSION
 
 if TYPE_CHECKING:
     from argos.errors import ArgosError, ConfigError, SchemaError, SourceError, WeightsError
@@ -27,10 +29,7 @@ __all__ = [
     "__version__",
 ]
 
-try:
-    __version__ = metadata.version("argos-vision")
-except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
-    __version__ = "0+checkout"
+__version__ = VERSION
 
 _MODULES = {
     "ArgosError": "argos.errors",

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 Message = Result | Status | Hello | Overlay
 
 MAX_PIXELS = 1 << 28  # of a frame in a message; keeps a forged header from asking for all of the memory
+MAX_MASK_PIXELS = 1 << 30  # of the masks of all people in a message
 
 _UNKNOWN_LABEL = -1
 _DECODERS = {kind: msgspec.json.Decoder(header) for kind, header in HEADERS.items()}
@@ -145,6 +146,8 @@ def _instances_of(headers: Sequence[InstanceHeader], size: Size, parts: Sequence
         logger.warning("instances are left out: mask encoding %s is not known to this version", ", ".join(unknown))
         return None
     boxes = _corners([header.box for header in headers], size)
+    if sum(header.box[2] * header.box[3] for header in headers) > MAX_MASK_PIXELS:
+        raise ValueError(f"instances: masks of more than {MAX_MASK_PIXELS} pixels in all")
     masks = []
     for header in headers:
         if header.mask.crop != header.box:

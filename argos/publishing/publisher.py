@@ -13,7 +13,6 @@ from typing import Self
 
 import zmq
 
-import argos
 from argos.errors import PublishError
 from argos.publishing.encode import MaskEncodings, encode_hello, encode_overlay, encode_result, encode_status
 from argos.publishing.endpoints import bind, is_address, is_loopback
@@ -21,6 +20,7 @@ from argos.publishing.overlays import Draw, OverlayEncoder
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, topic
 from argos.types import Hello, Overlay, Result, Status
+from argos.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ class Publisher:
                 self._send_status_of(camera)
 
     def _hello(self) -> Hello:
-        return Hello(self.run, tuple(self._cameras), self._kinds, self._models, argos.__version__, time.time_ns())
+        return Hello(self.run, tuple(self._cameras), self._kinds, self._models, VERSION, time.time_ns())
 
     def _send_status_of(self, camera: str) -> None:
         if not self.wants("status", camera):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from publishing_results import assert_same, made_hello, made_instances, made_overlay, made_result, made_status
 
 from argos.errors import SchemaError
-from argos.publishing.masks import MASK_ENCODINGS, decode_mask
+from argos.publishing.masks import MASK_ENCODINGS, decode_mask, rle_string
 from argos.publishing.message import (
     MaskEncodings,
     decode,
@@ -190,6 +190,20 @@ def test_what_does_not_fit_is_a_schema_error(change: dict, message: str) -> None
         decode(changed(json.loads(parts[1]) | change, parts))
 
 
+def test_masks_that_would_fill_the_memory_are_refused() -> None:
+    parts = encode_result(made_result(regions=Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (90, 120))))
+    header = json.loads(parts[1]) | {"size": [16000, 16000], "semantic": None}
+    box = [0, 0, 16000, 16000]
+    empty = {
+        "enc": "coco_rle",
+        "crop": box,
+        "rle": {"size": box[2:], "counts": rle_string(np.array([16000**2])).decode()},
+    }
+    header["instances"] = [{"id": None, "label": "person", "score": 1, "box": box, "mask": empty}] * 5
+    with pytest.raises(SchemaError, match="masks of more than"):
+        decode(changed(header, parts))
+
+
 @pytest.mark.parametrize("change", [{"off": 10**6}, {"len": 5}, {"crop": [0, 0, 3, 3]}, {"part": 7}])
 def test_a_mask_that_points_elsewhere_is_a_schema_error(change: dict) -> None:
     parts = encode_result(made_result())
@@ -203,7 +217,7 @@ def test_a_mask_that_points_elsewhere_is_a_schema_error(change: dict) -> None:
     header=st.binary(max_size=60)
     | st.recursive(st.none() | st.integers(), st.lists).map(lambda x: json.dumps(x).encode())
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_garbage_headers_are_schema_errors(header: bytes) -> None:
     with pytest.raises(SchemaError):
         decode([b"argos/1/result/desk/", header, b"part"])

@@ -239,17 +239,20 @@ def test_other_machines_are_served_only_when_asked_for() -> None:
 
 
 def test_a_full_queue_drops_the_oldest_and_never_blocks() -> None:
-    release = threading.Event()
+    hold, held, release = threading.Event(), threading.Event(), threading.Event()
 
     def status(camera: str) -> None:
-        release.wait(30)  # holds the publisher's thread as a slow disk or processor would
+        if hold.is_set():  # keeps the publisher's thread, as a busy processor would
+            held.set()
+            release.wait(30)
 
     with (
         made_publisher(status=status, queue=10) as publisher,
         Subscriber(publisher.endpoint, kinds=["status", "result"], queue=100, timeout=20) as subscriber,
     ):
         wait_for(lambda: publisher.wants("status", "desk") and publisher.wants("result", "desk"))
-        time.sleep(1.2)  # now the heartbeat holds it
+        hold.set()
+        assert held.wait(20)
         begin = time.monotonic()
         for seq in range(50):
             publisher.send(made_result(seq))
@@ -257,6 +260,19 @@ def test_a_full_queue_drops_the_oldest_and_never_blocks() -> None:
         assert publisher.dropped["result"] == 40
         release.set()
         assert [subscriber.receive().seq for _ in range(10)] == list(range(40, 50))
+
+
+def test_what_one_subscriber_leaves_another_still_gets() -> None:
+    with made_publisher() as publisher:
+        first, second = (Subscriber(publisher.endpoint, timeout=20) for _ in range(2))
+        wait_for(lambda: first.connected and second.connected and publisher.wants("result", "desk"))
+        first.close()
+        time.sleep(0.3)
+        assert publisher.wants("result", "desk")
+        publisher.send(made_result(3))
+        assert second.receive().seq == 3
+        second.close()
+        wait_for(lambda: not publisher.wants("result", "desk"))
 
 
 def test_close_sends_what_is_queued() -> None:
