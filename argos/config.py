@@ -89,10 +89,18 @@ def config_from_sources(sources: Sequence[str], overrides: Sequence[str] = ()) -
         document = Document({"version": 1, "camera": {"name": name, **entry}})
     else:
         document = Document({"version": 1, "cameras": entries})
-    document.values[()] = Mark(0, 0, 0, "")
+    _mark_all(document, document.data, ())
     for n, override in enumerate(overrides):
         apply_override(document, override, n + 1)
     return build_config(document, None, "camera", same_source=True)
+
+
+def _mark_all(document: Document, data: Any, path: KeyPath) -> None:
+    """Say of everything in ``data`` that it was no override that wrote it."""
+    document.keys[path] = document.values[path] = Mark(0, 0, 0, "")
+    if isinstance(data, dict):
+        for key, value in data.items():
+            _mark_all(document, value, (*path, key))
 
 
 def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        for name, (text, error) in sources.items():
-            print(f"camera '{name}': {text}", file=sys.stderr if error else sys.stdout)
+        for name, (text, fault) in sources.items():
+            print(f"camera '{name}': {text}", file=sys.stderr if fault else sys.stdout)
     return UNAVAILABLE if any(error for _, error in sources.values()) else 0
 
 
@@ -107,6 +108,10 @@ def _connect(config: Config) -> dict[str, tuple[str, str]]:
 
     found = {}
     for name, camera in config.cameras.items():
-        report = probe(camera.source.url, seconds=1.0, options=source_options(camera))
-        found[name] = (report.error or f"opens, {report.summary}", report.error)
+        options = source_options(camera)
+        # one attempt only, so with more patience than a run that tries again
+        options = replace(options, open_timeout_s=max(8.0, options.open_timeout_s))
+        report = probe(camera.source.url, 1.0, options)
+        height, width = report.size or (0, 0)
+        found[name] = (report.error or f"opens, {report.codec} {width}x{height}", report.error)
     return found
