@@ -21,6 +21,14 @@ TICKS = 90_000
 """Per second; the usual clock of video."""
 
 NOMINAL_FPS = 25.0
+
+FRAGMENTS = {
+    "movflags": "hybrid_fragmented+frag_keyframe",  # fragments while it is written, an ordinary MP4 once closed
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+"""A fragment at each key frame and after a second, written out at once."""
+
 BT709 = 1
 """In the tables of H.264: primaries, transfer and matrix of HD video; and the limited range."""
 
@@ -28,10 +36,12 @@ BT709 = 1
 class VideoWriter:
     """Writes pictures as H.264 in MP4, each at its own time.
 
-    While it is written the file is a hidden one beside the target, ``.NAME.part``, in fragments of at most a second: when
-    the process is killed, what was written so far plays. On closing it gets its name; without a picture there is no
-    file. All pictures have the size of the first, made even by repeating the last row or column; pictures of another
-    size are fitted into it, with black bars.
+    While it is written the file is a hidden one beside the target, ``.NAME.part``, in fragments of about a second:
+    when the process is killed, all but the last of them plays. On closing it gets its name; without a picture there
+    is no file.
+
+    All pictures have the size of the first, made even by repeating the last row or column; pictures of another size
+    are fitted into it, with black bars.
 
     Args:
         path: the target, replaced if it exists.
@@ -52,7 +62,7 @@ class VideoWriter:
         self._closed = False
         try:
             self.part.open("wb").close()
-            self._container = av.open(str(self.part), "w", format="mp4", options=_fragments())
+            self._container = av.open(str(self.part), "w", format="mp4", options=FRAGMENTS)
             self._stream: VideoStream = self._container.add_stream("libx264", rate=round(fps or NOMINAL_FPS))
         except (OSError, av.FFmpegError) as error:
             raise self._fault(error) from error
@@ -140,15 +150,6 @@ class VideoWriter:
         self._failed = True
         reason = getattr(error, "strerror", None) or str(error)
         return PublishError(f"{self.path}: cannot write the video ({reason}); choose another directory or free space")
-
-
-def _fragments() -> dict[str, str]:
-    """Options of the muxer: a fragment at each key frame and each second, written out at once."""
-    return {
-        "movflags": "frag_keyframe+empty_moov+default_base_moof",
-        "frag_duration": "1000000",
-        "flush_packets": "1",
-    }
 
 
 def _letterboxed(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
