@@ -41,6 +41,8 @@ _AWAY_MAX_S = 30.0
 # HLS comes in segments of seconds, with nothing in between
 _SEGMENTS_S = 15.0
 _LOW_DELAY = {"fflags": "nobuffer", "analyzeduration": "100000"}
+# without the short analysis it waits for five seconds of segments; with nobuffer it loses pictures of the first one
+_NEWEST_SEGMENT = {"live_start_index": "-1", "analyzeduration": "100000"}
 
 
 def open_live(source: str, camera: str, options: SourceOptions) -> InputContainer:
@@ -61,7 +63,7 @@ def open_live(source: str, camera: str, options: SourceOptions) -> InputContaine
                 halved = (options.open_timeout_s, read_s / 2)
                 return open_container(source, options=_LOW_DELAY | only_video, timeout_s=halved)
             case _ if _is_hls(source):
-                return open_container(source, options={"live_start_index": "-1"}, timeout_s=timeout)
+                return open_container(source, options=_NEWEST_SEGMENT, timeout_s=timeout)
             case _:
                 return _open_mjpeg(source, timeout)
     except av.error.FFmpegError as error:

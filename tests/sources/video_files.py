@@ -60,6 +60,8 @@ def write_video(
         stream = container.add_stream(codec, rate=FPS)
         stream.height, stream.width, stream.pix_fmt = size[0], size[1], pix_fmt
         stream.gop_size = 10
+        if codec == "libx264":
+            stream.options = {"x264-params": "scenecut=0"}
         if rotation:
             stream.set_display_rotation(rotation)
         if ticks_ms is not None:
