@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
 
     def progress(done: int) -> None:
         if sys.stderr.isatty():
-            print(f"\r{done}/{len(frames)} frames", end="\n" if done == len(frames) else "", file=sys.stderr, flush=True)
+            print(
+                f"\r{done}/{len(frames)} frames", end="\n" if done == len(frames) else "", file=sys.stderr, flush=True
+            )
 
     rows = bench.compare_modes(config, frames, truth, progress)
     decode = bench.decode_fps(config)

@@ -96,7 +96,9 @@ def configuration(what: list[str], overrides: list[str], record: str | None) -> 
 
     files = [name for name in what if name.endswith((".yaml", ".yml"))]
     if files and len(what) > 1:
-        raise UsageError(f"{files[0]}: give one configuration or sources, not both; several sources go under 'cameras:'")
+        raise UsageError(
+            f"{files[0]}: give one configuration or sources, not both; several sources go under 'cameras:'"
+        )
     extra = [] if record is None else [_outputs(record)]
     if files:
         return load_config(Path(files[0]), [*extra, *overrides])

@@ -11,7 +11,9 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos train``."""
     parser.add_argument("name", choices=["asbunet", "qunet16", "ssdisb"], help="which recipe")
-    parser.add_argument("--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)"
+    )
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the card of the "
                         "training in OUT to argos/weights")  # fmt: skip

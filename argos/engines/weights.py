@@ -120,7 +120,9 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
     """
     path, card = weights_path(name), load_card(name)
     if task and card.task != task:
-        raise WeightsError(f"{name}: a model for {card.task}, not for {task}; choose another under engine.models.{task}")
+        raise WeightsError(
+            f"{name}: a model for {card.task}, not for {task}; choose another under engine.models.{task}"
+        )
     found = digest(path)
     if found != card.sha256:
         raise WeightsError(
@@ -128,7 +130,9 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
             "the file is damaged or not the one described: install it again"
         )
     if card.network not in NETWORKS:
-        raise WeightsError(f"{path.with_suffix('.json')}: unknown network '{card.network}', known: {', '.join(NETWORKS)}")
+        raise WeightsError(
+            f"{path.with_suffix('.json')}: unknown network '{card.network}', known: {', '.join(NETWORKS)}"
+        )
     network = NETWORKS[card.network](**card.arguments)
     try:
         state = {key: value.float() for key, value in load_file(path).items()}

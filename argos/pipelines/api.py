@@ -134,6 +134,10 @@ class Pipeline:
             )
             self.endpoint = self._publisher.endpoint
         files = output_files(self.config)
+        for name, of_camera in files.items():
+            for kind, path in of_camera:
+                if kind == "jsonl" and not is_live(self.config.cameras[name].source.url):
+                    path.unlink(missing_ok=True)  # a file is analysed anew; a camera goes on where it stopped
         if any(files.values()):
             self._outputs = Outputs(dict(files))
             self.paths = self._outputs.paths

@@ -90,7 +90,9 @@ def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
         instances = instance_limits(camera, cards["instances"])
     return View(
         mode=regions.mode,
-        proposal_threshold=cards["proposal"].thresholds["threshold"] if regions.threshold is None else regions.threshold,
+        proposal_threshold=cards["proposal"].thresholds["threshold"]
+        if regions.threshold is None
+        else regions.threshold,
         dilation=regions.dilation,
         min_area=regions.min_area,
         margin=regions.margin,
@@ -112,5 +114,3 @@ def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
                 path = path.with_name(f"{path.stem}-{name}{path.suffix}")
             files[name].append((output.type, path))
     return files
-
-

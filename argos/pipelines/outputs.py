@@ -73,7 +73,9 @@ class ContactSheet:
         """Write the sheet."""
         if not self._kept:
             return
-        chosen = [self._kept[i] for i in np.linspace(0, len(self._kept) - 1, min(SHEET_PICTURES, len(self._kept))).astype(int)]
+        chosen = [
+            self._kept[i] for i in np.linspace(0, len(self._kept) - 1, min(SHEET_PICTURES, len(self._kept))).astype(int)
+        ]
         sheet = contact_sheet([picture for picture, _ in chosen], [label for _, label in chosen], 3, 1440)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_name(f".{self._path.stem}.part.png")

@@ -110,9 +110,9 @@ class People:
     def _propose(self, work: _Work) -> None:
         start = time.perf_counter()
         scores = self.proposer(work.frame).scores
-        proposed = RegionMask(scores, scores >= work.view.proposal_threshold, work.frame.size)
-        work.mask = dilate(proposed, work.view.dilation)
-        work.regions = regions_of(work.mask, dilation=0, min_area=work.view.min_area, margin=work.view.margin)
+        view = work.view
+        work.mask = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
+        work.regions = regions_of(work.mask, dilation=view.dilation, min_area=view.min_area, margin=view.margin)
         work.spend("propose", start)
 
     def _plan(self, works: Sequence[_Work]) -> None:
@@ -162,7 +162,7 @@ class People:
         size = network_size(work.frame.size, work.scale)
         pixels = resize_frame(work.frame.pixels, size)
         if work.mode == "mask" and work.mask is not None:
-            pixels = np.where(_resized_mask(work.mask.mask, size)[:, :, None], pixels, np.uint8(BACKGROUND))
+            pixels = np.where(_active(work, size)[:, :, None], pixels, np.uint8(BACKGROUND))
         elif work.regions is None:
             work.regions = whole_frame(work.frame.size)
         batch = PackedBatch(np.ascontiguousarray(pixels[None]), whole_placement(work.frame.size, size, work.scale))
@@ -190,10 +190,9 @@ class People:
     def _gathered(self, work: _Work) -> None:
         """The networks in place, on the blocks that hold proposed cells."""
         start = time.perf_counter()
-        assert work.mask is not None
         size = network_size(work.frame.size, work.scale)
         pixels = np.ascontiguousarray(resize_frame(work.frame.pixels, size))
-        active = _resized_mask(work.mask.mask, size)
+        active = _active(work, size)
         placements = whole_placement(work.frame.size, size, work.scale)
         work.spend("pack", start)
         runs = []
@@ -281,9 +280,10 @@ def _target_areas(placements: Placements, frames: int) -> list[float]:
     return [float(area) for area in areas / max(1.0, areas.sum())]
 
 
-def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
+def _active(work: _Work, size: Size) -> NDArray[np.bool_]:
+    """The proposed cells, dilated, on the pixels of the network's input."""
+    assert work.mask is not None
     height, width = size
-    grown: NDArray[np.uint8] = cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return grown.astype(np.bool_)
-
-
+    mask = dilate(work.mask, work.view.dilation).mask
+    grown = cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(grown, np.bool_)

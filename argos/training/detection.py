@@ -153,7 +153,12 @@ def average_precision(
         return 0.0
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = {"images": images, "annotations": truths, "categories": [{"id": 1, "name": "person"}], "info": {}}
+        truth.dataset = {
+            "images": images,
+            "annotations": truths,
+            "categories": [{"id": 1, "name": "person"}],
+            "info": {},
+        }
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes(found), kind)
         evaluation.evaluate()

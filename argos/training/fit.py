@@ -75,7 +75,7 @@ class Recipe:
     average: float = 0.998
     seed: int = 1
     report_s: float = 30.0
-    save_s: float = 180.0
+    save_s: float = 120.0
 
 
 class SceneStream(IterableDataset[Batch]):
@@ -139,7 +139,7 @@ def fit(
     recipe: Recipe,
     folder: Path,
     evaluate: Callable[[nn.Module], Mapping[str, float]],
-    evaluate_every_min: float = 12.0,
+    evaluate_every_min: float = 40.0,
 ) -> nn.Module:
     """Train ``network``; continues from ``folder/last.pt`` where there is one.
 
@@ -222,9 +222,7 @@ def _save(
     (folder / "average.part").replace(folder / "average.pt")
 
 
-def _resume(
-    path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[float, int]:
+def _resume(path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[float, int]:
     if not path.exists():
         return 0.0, 0
     state = torch.load(path, weights_only=True)

@@ -62,9 +62,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def load_instances(
-    folder: Path, annotations: str, max_side: int = 512, complete_only: bool = True
-) -> list[Photo]:
+def load_instances(folder: Path, annotations: str, max_side: int = 512, complete_only: bool = True) -> list[Photo]:
     """Photos with person masks, from a COCO JSON (RLE or polygons) beside ``images/``.
 
     A photo with ``complete: false`` is left out unless ``complete_only`` is off: unmarked people would be learnt as

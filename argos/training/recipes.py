@@ -19,7 +19,7 @@ def train_asbunet(folder: Path, minutes: float) -> nn.Module:
 
     torch.manual_seed(1)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 16), Phase(1.0, 224, 8)), peak_rate=2.5e-3)
+    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=2.5e-3)
     mix = datasets.semantic_mix(data, min_height=20)
     return fit(asbunet(), mix, asbunet_loss, recipe, folder, lambda n: iou_by_source(scorer(n, 384), held))
 
@@ -30,7 +30,7 @@ def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
 
     torch.manual_seed(2)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 16), Phase(1.0, 224, 8)), peak_rate=4e-3, weight_decay=0.0)
+    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=4e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
@@ -47,7 +47,7 @@ def train_ssdisb(folder: Path, minutes: float) -> nn.Module:
 
     torch.manual_seed(3)
     data = datasets.training_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.5, 192, 24), Phase(1.0, 320, 16)), peak_rate=2e-3)
+    recipe = Recipe(minutes, (Phase(0.5, 192, 8), Phase(1.0, 320, 8)), peak_rate=2e-3)
     return fit(ssdisb_for_training(), datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
 
 

@@ -125,9 +125,7 @@ def mosaic_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
         box_ids.append(np.where(part.box_ids > 0, np.minimum(part.box_ids.astype(int) + used, CROWD - 1), 0))
         ignore.append(part.ignore + np.array([x0, y0, x0, y0], np.float32))
         used += int(part.ids[people].max(initial=0))
-    return Scene(
-        image, ids, np.concatenate(boxes), np.concatenate(box_ids).astype(np.uint8), np.concatenate(ignore)
-    )
+    return Scene(image, ids, np.concatenate(boxes), np.concatenate(box_ids).astype(np.uint8), np.concatenate(ignore))
 
 
 def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:

@@ -38,6 +38,7 @@ def ship(name: str, run: Path, folder: Path) -> Card:
     state = {key: _stored(value) for key, value in state.items() if not key.endswith("num_batches_tracked")}
     path = folder / f"{name}.safetensors"
     save_file(state, path, metadata={"network": text.network})
+    path.chmod(0o644)  # safetensors writes 0600
     scenes, minutes = _length(run / "log.txt")
     card = Card(
         name=name,
@@ -96,4 +97,3 @@ def _length(log_file: Path) -> tuple[int, float]:
 def _write(card: Card, folder: Path) -> None:
     data = msgspec.json.format(msgspec.json.encode(card), indent=2)
     (folder / f"{card.name}.json").write_bytes(data + b"\n")
-

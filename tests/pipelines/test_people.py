@@ -1,0 +1,142 @@
+"""The line gives the same people whichever way it runs, where the ways have to agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.networks.asbunet import asbunet
+from argos.networks.qunet import qunet
+from argos.networks.ssd_isb import SSDISB, person_isb
+from argos.pipelines.people import People
+from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
+from argos.propose.qunet import QUNetProposer
+from argos.types import Frame
+
+VIEW = View(
+    mode="full",
+    proposal_threshold=0.0,  # everything is proposed
+    dilation=0,
+    min_area=0.0,
+    margin=0,
+    semantic=0.5,
+    instances=InstanceLimits(score_threshold=0.3, nms=0.5, max_people=20),
+    scale=1.0,
+)
+EMPTY = replace(VIEW, proposal_threshold=2.0)
+
+
+@pytest.fixture(scope="module")
+def people() -> People:
+    """The line with networks of random weights: what they find is nonsense, but the same nonsense each time."""
+    torch.manual_seed(0)
+    detector = person_isb()
+    assert isinstance(detector, SSDISB)
+    for head in detector.class_heads:
+        torch.nn.init.normal_(head.weight, std=0.2)
+    return People(
+        QUNetProposer(qunet(8), size=96),
+        SemanticSegmenter(asbunet().eval()),
+        InstanceSegmenter(detector.eval(), score_threshold=0.3, nms=0.5, max_people=20),
+        Canvas((96, 128), 2, 8),
+    )
+
+
+def frame(seed: int = 0, size: tuple[int, int] = (96, 128), camera: str = "a") -> Frame:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    return Frame(pixels, camera, 0, 0.0)
+
+
+def one(people: People, view: View, refresh: bool = False) -> Analysis:
+    return people.step([frame()], [view], [refresh])[0]
+
+
+def assert_same(a: Analysis, b: Analysis) -> None:
+    assert a.semantic is not None
+    assert b.semantic is not None
+    np.testing.assert_array_equal(a.semantic.mask, b.semantic.mask)
+    assert a.instances is not None
+    assert b.instances is not None
+    np.testing.assert_array_equal(a.instances.boxes, b.instances.boxes)
+    np.testing.assert_allclose(a.instances.scores, b.instances.scores, atol=1e-4)
+    np.testing.assert_array_equal(a.instances.union(), b.instances.union())
+
+
+def test_full_finds_something_to_compare(people: People) -> None:
+    full = one(people, VIEW)
+    assert full.instances is not None
+    assert len(full.instances) > 0
+    assert full.semantic is not None
+    assert 0 < full.semantic.area < 1
+
+
+def test_packing_the_whole_frame_onto_one_canvas_is_full(people: People) -> None:
+    packed = one(people, replace(VIEW, mode="pack"))
+    assert packed.mode == "pack"
+    assert packed.deep_share == pytest.approx(1.0)
+    assert_same(packed, one(people, VIEW))
+
+
+def test_masking_nothing_is_full(people: People) -> None:
+    assert_same(one(people, replace(VIEW, mode="mask")), one(people, VIEW))
+
+
+def test_gathering_every_block_is_full(people: People) -> None:
+    gathered = one(people, replace(VIEW, mode="gather"))
+    assert gathered.mode == "gather"
+    assert gathered.deep_share == pytest.approx(1.0, abs=0.01)
+    full = one(people, VIEW)
+    assert gathered.semantic is not None
+    assert full.semantic is not None
+    assert (gathered.semantic.mask == full.semantic.mask).mean() > 0.999
+
+
+@pytest.mark.parametrize("mode", ["pack", "gather", "mask", "auto"])
+def test_nothing_proposed_is_an_empty_result(people: People, mode: str) -> None:
+    analysis = one(people, replace(EMPTY, mode=mode))
+    assert analysis.mode == "skip"
+    assert analysis.deep_share == 0
+    assert analysis.instances is not None
+    assert len(analysis.instances) == 0
+    assert analysis.semantic is not None
+    assert analysis.semantic.area == 0
+
+
+def test_a_refresh_computes_the_full_frame_whatever_the_mode(people: People) -> None:
+    analysis = one(people, replace(EMPTY, mode="pack"), refresh=True)
+    assert analysis.mode == "full"
+    assert_same(analysis, one(people, VIEW))
+
+
+def test_two_cameras_share_canvases_and_keep_their_own_people(people: People) -> None:
+    frames = [frame(1, camera="a"), frame(2, camera="b")]
+    view = replace(VIEW, mode="pack")
+    together = people.step(frames, [view, view], [False, False])
+    alone = [people.step([f], [view], [False])[0] for f in frames]
+    for a, b in zip(together, alone, strict=True):
+        assert_same(a, b)
+        assert a.deep_share == pytest.approx(b.deep_share)
+
+
+def test_a_task_that_is_off_gives_none(people: People) -> None:
+    analysis = one(people, replace(VIEW, semantic=None))
+    assert analysis.semantic is None
+    assert analysis.instances is not None
+
+
+def test_a_stricter_camera_keeps_fewer_people(people: People) -> None:
+    assert VIEW.instances is not None
+    loose = one(people, VIEW)
+    strict = one(people, replace(VIEW, instances=replace(VIEW.instances, max_people=1)))
+    assert loose.instances is not None
+    assert strict.instances is not None
+    assert len(strict.instances) == 1
+    assert strict.instances.scores[0] == loose.instances.scores[0]
+
+
+def test_every_millisecond_has_a_stage(people: People) -> None:
+    assert set(one(people, replace(VIEW, mode="pack")).spans_ms) == {"propose", "plan", "pack", "segment", "stitch"}
