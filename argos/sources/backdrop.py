@@ -20,6 +20,9 @@ Floats = NDArray[np.float32]
 FINE = 2
 """The backdrop is painted this many times larger and reduced."""
 
+BRICKS: tuple[textures.Rgb, ...] = ((150, 98, 80), (172, 132, 106), (138, 136, 132), (196, 178, 152), (120, 84, 74))
+"""Colours of facades."""
+
 
 @dataclass(frozen=True, slots=True)
 class Camera:
@@ -76,17 +79,22 @@ class _Canvas:
         self.pixels = np.zeros((h * FINE, w * FINE, 3), np.float32)
         self.nearest = np.full((h * FINE, w * FINE), np.inf, np.float32)
 
-    def plane(self, level: float) -> tuple[NDArray[np.bool_], Floats, Floats]:
-        """Pixels that see the horizontal plane at y = ``level``, and the ``(x, z)`` they see."""
+    def plane(self, level: float) -> tuple[slice, Floats, Floats]:
+        """Rows that see the horizontal plane at y = ``level``, and the x ``(n, w)`` and z ``(n, 1)`` they see."""
         h, w = self.camera.size
-        v, u = np.mgrid[:h, :w].astype(np.float32) + 0.5
-        right, down = (u - w / 2) / self.camera.focal, (v - h / 2) / self.camera.focal
         c, s = np.cos(self.camera.pitch), np.sin(self.camera.pitch)
+        down = (np.arange(h) + 0.5 - h / 2) / self.camera.focal
         fall = c * down + s
         drop = self.camera.height - level
-        seen = fall * drop > 1e-3
-        distance = np.where(seen, drop / np.where(seen, fall, 1.0), 0.0)
-        return seen, (right * distance).astype(np.float32), ((c - s * down) * distance).astype(np.float32)
+        seen = np.flatnonzero(fall * drop > 1e-3)
+        distance = (drop / fall[seen])[:, None]
+        right = (np.arange(w, dtype=np.float32) + 0.5 - w / 2) / self.camera.focal
+        x, z = distance * right, (c - s * down[seen, None]) * distance
+        return (
+            slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0),
+            x.astype(np.float32),
+            z.astype(np.float32),
+        )
 
     def quad(self, texture: textures.Texture, corners: NDArray[np.float64], near: float | None = None) -> None:
         """Paint a texture on the quadrilateral of world ``corners`` ``(4, 3)``, clockwise from the upper left.
@@ -94,20 +102,26 @@ class _Canvas:
         ``near`` makes it furniture at this distance.
         """
         h, w = texture.shape[:2]
-        place = self.camera.project(corners).astype(np.float32)
-        warp = cv2.getPerspectiveTransform(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32), place)
+        place = self.camera.project(corners)
+        low = np.maximum(np.floor(place.min(0)), 0).astype(int)
+        high = np.minimum(np.ceil(place.max(0)), self.camera.size[::-1]).astype(int)
+        if (high <= low).any():
+            return
+        outline = (place - low).astype(np.float32)
+        warp = cv2.getPerspectiveTransform(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32), outline)
         shown = texture.astype(np.float32)
         shown[..., :3] *= shown[..., 3:] / 255
         shrink = w / max(float(np.linalg.norm(place[1] - place[0])), 1.0)
         if shrink > 1.5:
             shown = cv2.GaussianBlur(shown, (0, 0), 0.4 * shrink)
-        height, width = self.camera.size
+        width, height = (high - low).tolist()
         painted = cv2.warpPerspective(shown, warp, (width, height), flags=cv2.INTER_LINEAR)
         alpha = painted[..., 3:] / 255
-        self.pixels *= 1 - alpha
-        self.pixels += painted[..., :3]
+        region = self.pixels[low[1] : high[1], low[0] : high[0]]
+        region *= 1 - alpha
+        region += painted[..., :3]
         if near is not None:
-            self.nearest[alpha[..., 0] > 0.5] = near
+            self.nearest[low[1] : high[1], low[0] : high[0]][alpha[..., 0] > 0.5] = near
 
     def upright(self, texture: textures.Texture, x: float, z: float, width: float, height: float, solid: bool) -> None:
         """Paint a texture standing on the floor at ``(x, z)``, facing the camera."""
@@ -117,48 +131,48 @@ class _Canvas:
 
     def shade(self, x: float, z: float, wide: float, deep: float, depth: float) -> None:
         """Darken the floor softly around ``(x, z)``."""
-        seen, xs, zs = self.plane(0.0)
+        rows, xs, zs = self.plane(0.0)
         away = ((xs - x) / wide) ** 2 + ((zs - z) / deep) ** 2
-        self.pixels *= 1 - (depth * np.exp(-away) * seen)[..., None]
+        self.pixels[rows] *= 1 - (depth * np.exp(-away))[..., None]
 
 
 def _floor(canvas: _Canvas, rng: np.random.Generator, outside: bool) -> None:
     """Tiles or paving with joints, stains and the light of the hall."""
-    seen, x, z = canvas.plane(0.0)
+    rows, x, z = canvas.plane(0.0)
     side = float(rng.choice([0.45, 0.6, 0.9, 1.2]))
+    x = x + np.float32(rng.uniform(0, side))
     base = np.asarray(textures.colour(rng, 105 if outside else 130, 175 if outside else 205, 10), np.float32)
     second = base * float(rng.uniform(0.82, 0.97))
-    i, j = np.floor(x / side).astype(int), np.floor(z / side).astype(int)
-    tones = rng.normal(1.0, 0.025, (64, 64)).astype(np.float32)
-    tile = tones[i % 64, j % 64]
+    i, j = np.floor(x / side).astype(np.int32), np.floor(z / side).astype(np.int32)
+    tone = rng.normal(1.0, 0.025, (64, 64)).astype(np.float32)[i % 64, j % 64]
     checked = ((i + j) % 2 == 0) if rng.random() < 0.35 else (i % 6 == 0)
-    paint = np.where(checked[..., None], second, base) * tile[..., None]
     footprint = np.maximum(z, 1.0) / canvas.camera.focal  # metres per pixel across; more in depth
-    deep = footprint * np.maximum(z, 1.0) / canvas.camera.height
-    for along, step in ((x, footprint), (z, deep)):
+    for along, step in ((x, footprint), (z, footprint * np.maximum(z, 1.0) / canvas.camera.height)):
         gap = np.abs(along / side - np.round(along / side)) * side
-        joint = np.clip((0.006 + step / 2 - gap) / np.maximum(step, 1e-4), 0, 1) * np.clip(0.012 / step, 0, 1)
-        paint *= (1 - 0.35 * joint)[..., None]
-    for metres, depth in ((22.0, 0.05), (3.5, 0.02)):
-        paint *= (1 + depth * noise(x / metres, z / metres))[..., None]
-    canvas.pixels[seen] = paint[seen]
+        joint = np.clip((0.006 + step / 2 - gap) / step, 0, 1) * np.clip(0.012 / step, 0, 1)
+        tone *= 1 - 0.35 * joint
+    for metres, depth in ((22.0, 0.06), (5.0, 0.02)):
+        across = (x / metres).astype(np.float32)
+        tone *= 1 + depth * noise(across, np.broadcast_to(z / np.float32(metres), across.shape))
+    canvas.pixels[rows] = np.where(checked[..., None], second, base) * tone[..., None]
 
 
 def _ceiling(canvas: _Canvas, rng: np.random.Generator, level: float) -> None:
     """Panels with lamps."""
-    seen, x, z = canvas.plane(level)
+    rows, x, z = canvas.plane(level)
     base = np.asarray(textures.colour(rng, 150, 205, 6), np.float32)
     panel = (np.mod(x, 1.2) < 0.04) | (np.mod(z, 1.2) < 0.05)
     lamp = (np.mod(x, 4.8) < 1.2) & (np.mod(z, 3.6) < 0.6)
-    paint = np.where(panel[..., None], base * 0.8, base)
-    paint = np.where(lamp[..., None], np.float32(252), paint)
-    canvas.pixels[seen] = paint[seen]
+    paint = np.where(panel[..., None], base * np.float32(0.8), base)
+    canvas.pixels[rows] = np.where(lamp[..., None], np.float32(252), paint)
 
 
 def _back_wall(canvas: _Canvas, rng: np.random.Generator, far: float, outside: bool) -> None:
     """Bays of shops, windows and posters at the end of the hall or across the street."""
     tall = 9.0 if outside else 4.4
-    fill = textures.colour(rng, 95, 150, 30) if outside else textures.colour(rng, 150, 215, 12)
+    fill = textures.colour(rng, 150, 215, 12)
+    if outside:
+        fill = BRICKS[int(rng.integers(len(BRICKS)))]
     x = -0.75 * far - float(rng.uniform(0, 4))
     while x < 0.8 * far:
         wide = float(rng.uniform(4.0, 6.5))
@@ -249,8 +263,9 @@ def make_backdrop(size: Size, rng: np.random.Generator) -> Backdrop:
     _back_wall(canvas, rng, far, outside)
     canvas.shade(0, far, 60, 1.0, 0.35)
     islands = _furnish(canvas, rng, far)
-    v, u = np.mgrid[-1 : 1 : complex(0, h), -1 : 1 : complex(0, canvas.camera.size[1])]
-    glow = rng.uniform(-0.10, 0.10)
+    v = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
+    u = np.linspace(-1, 1, canvas.camera.size[1], dtype=np.float32)
+    glow = float(rng.uniform(-0.10, 0.10))
     light = (1 + glow * u) * (1 - 0.13 * (u * u + v * v) / 2) * float(rng.uniform(0.86, 1.0))
     painted = np.clip(canvas.pixels * light[..., None], 0, 255).astype(np.float32)
     pixels = cv2.resize(painted, (size[1], size[0]), interpolation=cv2.INTER_AREA)

@@ -39,12 +39,19 @@ def _add_leg(body: Body, figure: Figure, leg: Leg, left: Vector) -> None:
         [(0.0, 0.034 * w + loose, 0.037 * w + loose), (0.3, 0.034 * w + loose, 0.038 * w + loose),
          (0.75, 0.8 * (cuff + 0.006), cuff + 0.004), (0.98, cuff, cuff + 0.002)], material, bow=-0.006,
     )  # fmt: skip
-    if figure.bottom_kind == "shorts":
-        flare = 0.008 + figure.bottom.loose
+    if figure.bottom_kind != "trousers":
+        # Short legs of cloth; under a skirt too, where it lies on the thigh that pushes forward.
+        shorts = figure.bottom_kind == "shorts"
+        flare = 0.008 + figure.bottom.loose if shorts else 0.004
+        end = 1.0 if figure.bottom_kind == "long_skirt" else 0.8
         add_tube(
             body, leg.hip, leg.knee, left,
             [(-0.05, 0.058 * w * wide, 0.066 * w), (0.5, 0.052 * w + flare, 0.058 * w + flare),
-             (0.82, 0.048 * w + flare, 0.052 * w + flare)], BOTTOM, hem="end",
+             (end, 0.046 * w + flare, 0.050 * w + flare)], BOTTOM, hem="end" if shorts else "none",
+        )  # fmt: skip
+    if figure.bottom_kind == "long_skirt":
+        add_tube(
+            body, leg.knee, leg.ankle, left, [(0.0, 0.040 * w, 0.044 * w), (0.5, 0.042 * w, 0.046 * w)], BOTTOM,
         )  # fmt: skip
     frame = axes_of(leg.foot, left)
     heel, toe = leg.ankle - 0.028 * leg.foot, leg.ankle + 0.088 * leg.foot
@@ -125,7 +132,7 @@ def _add_trunk(body: Body, figure: Figure, pose: Pose) -> None:
     )  # fmt: skip
     for arm, side in zip(pose.arms, (-1, 1), strict=True):  # slope of the shoulders
         add_tube(
-            body, neck - np.array([0.0, 0.012, 0.004]), arm.shoulder + np.array([0.0, 0.002, 0.0]),
+            body, neck - np.array([0.0, 0.020, 0.004]), arm.shoulder + np.array([0.0, 0.002, 0.0]),
             np.array([0.0, 1.0, 0.0]),
             [(0.15, 0.024, 0.034), (0.6, 0.026 * w, 0.036), (1.0, 0.028 * w + loose / 2, 0.033 * w + loose / 2)], TOP,
             over=0.020,

@@ -140,7 +140,7 @@ def pose(figure: Figure, phase: float, stride: float = 1.0) -> Pose:
     spine = np.array([0.0, np.cos(lean), np.sin(lean)])
     neck = hips + (0.30 - 0.45 * (figure.legs - 1.0)) * spine  # long legs, short trunk
     head_left = _turn(np.array([1.0, 0.0, 0.0]), 0.03 * stride * wave)
-    head = neck + np.array([0.0, 0.098 + 0.002 * beat * stride, 0.022])
+    head = neck + np.array([0.0, 0.103 + 0.002 * beat * stride, 0.018])
     arms = tuple(
         _arm(
             figure,

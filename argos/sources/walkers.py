@@ -16,6 +16,9 @@ from argos.sources.figure_person import Figure, random_person
 STRIDE_LENGTH = 0.80
 """Metres of one stride (two steps) per metre of stature at normal speed, rounded from gait tables."""
 
+TIDE_S, BUSY_S = 24.0, 14.0
+"""People come in tides: in each of this many seconds, only the first so many bring new ones."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Visit:
@@ -87,8 +90,7 @@ def _path(rng: np.random.Generator, backdrop: Backdrop) -> NDArray[np.float64]:
     near, far = 1.55 * camera.height + 1.2, backdrop.far - 2.6
     t = np.linspace(0, 1, 200)[:, None]
     for _ in range(30):
-        # Uniform in 1/z would crowd the front, uniform in z the back; between the two.
-        z0, z1 = 1 / rng.uniform(1 / far, 1 / near, 2) * 0.5 + rng.uniform(near, far, 2) * 0.5
+        z0, z1 = near + (far - near) * rng.random(2) ** 1.7  # more in front, where people are large
         side = 1 if rng.random() < 0.5 else -1
         a, d = np.array([-side * (half_view * z0 + 1.0), z0]), np.array([side * (half_view * z1 + 1.0), z1])
         if rng.random() < 0.4:
@@ -143,9 +145,12 @@ class Visits:
         duration = len(path) * step / speed
         stops = rng.random() < 0.2
         stop_s, wait_s = float(rng.uniform(0.35, 0.65) * duration), float(rng.uniform(2, 5))
-        start = (
-            -float(rng.uniform(-0.1, 0.8)) * duration if before is None else before.end_s + float(rng.uniform(0.5, 4))
-        )
+        if before is None:
+            start = float(rng.uniform(-0.8, 0.1)) * duration
+        else:
+            start = before.end_s + float(rng.uniform(0.5, 4.0))
+            if start % TIDE_S > BUSY_S:
+                start += TIDE_S - start % TIDE_S + float(rng.uniform(0.0, 3.0))
         person = slot + self._people * self._count[slot]
         self._count[slot] += 1
         return Visit(
