@@ -92,10 +92,7 @@ def weights_path(name: str) -> Path:
     Raises:
         WeightsError: it does not exist.
     """
-    if name.endswith(".safetensors") or "/" in name:
-        path = Path(name)
-    else:
-        path = SHIPPED / f"{name}.safetensors"
+    path = Path(name) if name.endswith(".safetensors") or "/" in name else SHIPPED / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
         raise WeightsError(f"{name}: no such model; shipped are {known}, or give the path of a .safetensors file")
@@ -140,7 +137,8 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
     _check_shapes(path, network.state_dict(), state)
     network.load_state_dict(state, strict=False)
-    return network.to(device).eval().requires_grad_(False).to(memory_format=torch.channels_last), card
+    network = network.to(device).eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last), card  # type: ignore[call-overload]
 
 
 def _check_shapes(path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:

@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from argos.config import Config, source_options
+from argos.packing.planner import AskedMode
 from argos.pipelines.build import people_of_config, view_of
 from argos.pipelines.views import Analysis
 from argos.sources.read import read
 from argos.types import Frame
 
-MODES = ("full", "pack", "gather", "mask")
+MODES: tuple[AskedMode, ...] = ("full", "pack", "gather", "mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def compare_modes(
     frames: Sequence[Frame],
     truth: Callable[[int], NDArray[np.bool_]] | None,
     progress: Callable[[int], None] = lambda _: None,
-    modes: Sequence[str] = MODES,
+    modes: Sequence[AskedMode] = MODES,
 ) -> list[Row]:
     """Run every mode on every frame, in turns and in an order that changes from frame to frame.
 
@@ -73,7 +74,7 @@ def compare_modes(
     camera = next(iter(config.cameras.values()))
     view = view_of(camera, config, cards)
     every = camera.regions.refresh_full_s
-    order = ["full", *(mode for mode in modes if mode != "full")]
+    order: list[AskedMode] = ["full", *(mode for mode in modes if mode != "full")]
     for mode in order:  # warm: compiled kernels, primitives, folded networks
         people.step(frames[:1], [replace(view, mode=mode)], [False])
 

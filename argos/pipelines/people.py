@@ -18,8 +18,8 @@ from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.packing.pack import BACKGROUND, pack
 from argos.packing.planner import plan_frames
 from argos.packing.stitch import stitch_instances, stitch_scores
-from argos.propose.qunet import QUNetProposer
 from argos.pipelines.views import AUTO_SIDE, Analysis, Canvas, View
+from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import dilate, regions_of, whole_frame
 from argos.types import (
     Frame,

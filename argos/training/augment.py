@@ -41,5 +41,5 @@ def camera_look(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
         picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.4:
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return np.ascontiguousarray(picture, np.uint8)

@@ -8,16 +8,16 @@ from typing import Any
 from argos.engines.weights import Task
 
 SOURCES = {
-    "ccp": "Clothing Co-Parsing: 640 street-fashion photos with pixel labels (repository licence Apache-2.0; the photos "
+    "ccp": "Clothing Co-Parsing: 640 street-fashion photos with pixel labels (repository licence Apache-2.0; they "
     "are blog photos, their own copyright is not discussed there)",
     "hsd": "Human Segmentation Dataset: 141 photos from the web, masks by an automatic tool (no licence stated)",
     "coco": "COCO: 245 photos with people, 197 without (annotations CC BY 4.0; photos from Flickr, many of them for "
     "non-commercial use only)",
     "jaialai": "68 jai-alai photos with masks (no licence stated)",
-    "voc07": "PASCAL VOC2007 test: 1,120 photos with boxes (photos from Flickr; VOC2007 test scores must never be quoted "
-    "with these weights)",
-    "human416": "an export of 820 COCO and street photos with boxes (CC BY 4.0 stated; the photos keep their own terms)",
-    "cutouts": "200 cut-out people and 87 empty scenes (MIT stated for the repository; origin of the pictures unknown)",
+    "voc07": "PASCAL VOC2007 test: 1,120 photos with boxes (photos from Flickr; VOC2007 test scores must never be "
+    "quoted with these weights)",
+    "human416": "an export of 820 COCO and street photos with boxes (CC BY 4.0 stated; photos keep their own terms)",
+    "cutouts": "200 cut-out people and 87 empty scenes (MIT stated for the repository; origin unknown)",
     "camvid": "CamVid: 367 frames from a car (CC BY-NC 4.0, personal and research use)",
 }
 
@@ -28,7 +28,7 @@ TERMS = (
 )
 
 RECIPE = (
-    "{scenes} scenes on two CPU cores in {minutes:.0f} minutes shared with two other trainings. Scenes: crops and mosaics "
+    "{scenes} scenes in {minutes:.0f} minutes on two CPU cores shared with two other trainings: crops and mosaics "
     "of photos, and 1,265 cut-out people pasted on empty backgrounds; colour, noise, blur and JPEG drawn at random. "
     "AdamW, 3 % warm-up, cosine to 1 % of the peak rate, moving average of the weights. {own} "
     "`argos train {name} --minutes {minutes:.0f}` (argos/training/recipes.py)."
@@ -69,9 +69,9 @@ CARDS = {
         own="Views of 128, then 224 px; weighted cross-entropy (people x3) + 0.25 dice; latent float weights, "
         "straight-through gradients.",
         seed=2,
-        measured="validation photos of persons/ and persons_more/, long side 320; covered: cells at the threshold grown "
-        "by 6 cells; people_covered counts people at least 99 % inside; empty_ok is the share of empty photos with less "
-        "than 0.1 % proposed",
+        measured="validation photos of persons/ and persons_more/, long side 320; covered: cells at the threshold, "
+        "grown by 6 cells; people_covered counts people at least 99 % inside; empty_ok: share of empty photos with "
+        "less than 0.1 % proposed",
         limits="",
     ),
     "asbunet": CardText(
@@ -97,8 +97,8 @@ CARDS = {
         thresholds={"score_threshold": 0.45, "nms": 0.5},
         sources=("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts"),
         own="Views of 192, then 320 px, from scratch (no ImageNet weights): gradients flow from the masks into the "
-        "backbone, and a segmentation head helped during training and was thrown away; upright anchors, crops aligned to "
-        "8 px where the thesis aligns to 32.",
+        "backbone, and a segmentation head helped during training and was thrown away; upright anchors, crops aligned "
+        "to 8 px where the thesis aligns to 32.",
         seed=3,
         measured="AP at IoU 0.5 by pycocotools, long side 512: boxes on persons_boxes/ val, masks (area > 32^2) on "
         "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5",

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import ArgosError
@@ -37,7 +38,7 @@ class TrainingPhotos:
     boxes: list[Photo]
     streets: list[Photo]
     backgrounds: list[Photo]
-    people: list[NDArray]
+    people: list[NDArray[np.uint8]]
 
 
 def training_photos(folder: Path) -> TrainingPhotos:

@@ -125,7 +125,9 @@ def average_precision(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    images, truths, found = [], [], []
+    images: list[dict[str, Any]] = []
+    truths: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for number, photo in enumerate(held, start=1):
         rows, columns = photo.ids.shape
         images.append({"id": number, "height": rows, "width": columns})

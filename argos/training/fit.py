@@ -156,7 +156,7 @@ def fit(
         The averaged network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).eval()
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},

@@ -22,6 +22,7 @@ from argos.errors import ArgosError
 log = logging.getLogger(__name__)
 
 CROWD, IGNORE = 254, 255
+Box = tuple[float, float, float, float]
 CAMVID_PEDESTRIAN, CAMVID_BICYCLIST, CAMVID_UNLABELLED = 9, 10, 11
 
 
@@ -75,11 +76,14 @@ def load_instances(folder: Path, annotations: str, max_side: int = 512, complete
         if complete_only and not entry.get("complete", True):
             continue
         image = read_rgb(folder / "images" / entry["file_name"])
-        ids = np.zeros(image.shape[:2], np.uint8)
-        boxes, box_ids, ignore = [], [], []
+        rows, columns = image.shape[:2]
+        ids = np.zeros((rows, columns), np.uint8)
+        boxes: list[Box] = []
+        ignore: list[Box] = []
+        box_ids: list[int] = []
         for annotation in sorted(by_image[entry["id"]], key=lambda a: -float(a["area"])):
             x, y, w, h = annotation["bbox"]
-            mask = _decode(annotation["segmentation"], ids.shape)
+            mask = _decode(annotation["segmentation"], (rows, columns))
             if annotation["iscrowd"]:
                 ids[mask & (ids == 0)] = CROWD if entry.get("kind") == "semantic" else IGNORE
                 ignore.append((x, y, x + w, y + h))
@@ -100,7 +104,8 @@ def load_boxes(folder: Path, annotations: str, max_side: int = 416) -> list[Phot
     for entry in document["images"]:
         image = read_rgb(folder / "images" / entry["file_name"])
         ids = np.zeros(image.shape[:2], np.uint8)
-        boxes, ignore = [], []
+        boxes: list[Box] = []
+        ignore: list[Box] = []
         for annotation in by_image[entry["id"]]:
             x, y, w, h = annotation["bbox"]
             (ignore if annotation["iscrowd"] else boxes).append((x, y, x + w, y + h))
@@ -194,9 +199,9 @@ def _decode(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
 def _photo(
     image: NDArray[np.uint8],
     ids: NDArray[np.uint8],
-    boxes: list[tuple[float, float, float, float]],
+    boxes: list[Box],
     box_ids: list[int],
-    ignore: list[tuple[float, float, float, float]],
+    ignore: list[Box],
     source: str,
     name: str,
     max_side: int,

@@ -65,7 +65,7 @@ class Mix:
 
 
 def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
-    """Draw a scene of ``side`` x ``side`` pixels; in small views mosaics are rarer, their quarters would show dwarfs."""
+    """Draw a scene of ``side`` x ``side`` pixels; mosaics are rarer in small views, they would show dwarfs."""
     kind = rng.random()
     if kind < mix.paste:
         scene = pasted_scene(mix, side, rng)
@@ -99,8 +99,8 @@ def photo_view(photo: Photo, size: tuple[int, int], rng: np.random.Generator, ma
         [window[1].stop - window[1].start, window[0].stop - window[0].start] * 2, np.float32
     )
     shift = np.array([window[1].start, window[0].start] * 2, np.float32)
-    boxes = (photo.boxes - shift) * factor
-    ignore = (photo.ignore - shift) * factor
+    boxes = np.asarray((photo.boxes - shift) * factor, np.float32)
+    ignore = np.asarray((photo.ignore - shift) * factor, np.float32)
     if flip:
         image, ids = image[:, ::-1], ids[:, ::-1]
         boxes, ignore = _flipped(boxes, width), _flipped(ignore, width)
@@ -130,7 +130,7 @@ def mosaic_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
 
 def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     """People cut from other photos, standing in front of an empty background; nearer ones cover farther ones."""
-    background = mix.backgrounds[rng.integers(len(mix.backgrounds))]
+    background = mix.backgrounds[int(rng.integers(len(mix.backgrounds)))]
     view = photo_view(background, (side, side), rng, max_zoom=2.5)
     image, ids = view.image.copy(), view.ids.copy()
     count = int(rng.choice([0, 1, 2, 3, 4, 6, 9], p=[0.1, 0.15, 0.2, 0.2, 0.15, 0.12, 0.08]))
@@ -139,7 +139,7 @@ def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     ground = rng.uniform(0.4, 1.05) * side
     full = []
     for number, tall in enumerate(heights, start=1):
-        person = _jittered(mix.people[rng.integers(len(mix.people))], max(8, round(float(tall))), rng)
+        person = _jittered(mix.people[int(rng.integers(len(mix.people)))], max(8, round(float(tall))), rng)
         h, w = person.shape[:2]
         foot = ground + (tall - height) * 0.7 + rng.normal(0, 0.15) * side
         x0 = int(rng.uniform(min(-0.3 * w, side - 0.7 * w), max(-0.3 * w, side - 0.7 * w)))
@@ -155,8 +155,8 @@ def _box_arrays(boxes: list[tuple[int, int, int, int]]) -> tuple[NDArray[np.floa
 
 def _draw_photo(mix: Mix, rng: np.random.Generator) -> Photo:
     weights = np.asarray(mix.weights, float)
-    group = mix.groups[rng.choice(len(mix.groups), p=weights / weights.sum())]
-    return group[rng.integers(len(group))]
+    group = mix.groups[int(rng.choice(len(mix.groups), p=weights / weights.sum()))]
+    return group[int(rng.integers(len(group)))]
 
 
 def _jittered(person: NDArray[np.uint8], height: int, rng: np.random.Generator) -> NDArray[np.uint8]:

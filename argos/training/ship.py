@@ -1,7 +1,8 @@
-"""Turn a finished training into a shipped model: fp16 safetensors, measured through the product's loader, with a card."""
+"""Turn a finished training into a shipped model: fp16 safetensors, measured as the product loads it, with a card."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from pathlib import Path
@@ -89,7 +90,7 @@ def _length(log_file: Path) -> tuple[int, float]:
     lines = log_file.read_text().splitlines()
     rates = [(line[:8], float(m[1])) for line in lines if (m := re.search(r"([\d.]+) scenes/s", line))]
     seconds = [int(t[:2]) * 3600 + int(t[3:5]) * 60 + int(t[6:8]) for t, _ in rates]
-    spans = [b - a for a, b in zip(seconds, seconds[1:], strict=False)]
+    spans = [b - a for a, b in itertools.pairwise(seconds)]
     scenes = sum(rate * span for (_, rate), span in zip(rates[1:], spans, strict=True))
     return round(scenes), (seconds[-1] - seconds[0]) / 60
 
