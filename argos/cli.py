@@ -25,7 +25,6 @@ VERBS = {
     "sub": ("argos.commands.sub", "follow a publisher"),
     "models": ("argos.commands.models", "list the shipped models and their cards"),
     "bench": ("argos.commands.bench", "compare pack, gather and full on a video"),
-    "eval": ("argos.commands.eval", "measure a model on a data set"),
     "train": ("argos.commands.train", "train a model by its recipe"),
 }
 """Verb -> module with ``add_arguments(parser)`` and ``run(args) -> exit status``, and one line of help."""

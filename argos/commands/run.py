@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     """Run until the sources end, the limit is reached, or a signal; returns the exit status."""
     config = configuration(args.what, args.set, args.record)
     from argos.engines.threads import prepare_threads
+    from argos.logs import set_up_logs
 
+    set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format)
     prepare_threads(config.engine.threads)
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     with pipeline:
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)
-        progress = _Progress(config, summary, quiet=args.quiet if hasattr(args, "quiet") else False)
+        progress = _Progress(config, summary, quiet=args.quiet)
         for result in pipeline:
             summary.add(result)
             progress.show(pipeline)
