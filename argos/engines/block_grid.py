@@ -30,21 +30,18 @@ class BlockGrid:
         active: ``(ceil(h / block), ceil(w / block))`` bool.
         block: ``(height, width)`` of a block in pixels of the map; the last ones may be smaller.
         size: ``(h, w)`` of the map.
+        corners: ``(N, 2)`` int64, row and column of the first pixel of each active block.
     """
 
     active: NDArray[np.bool_]
     block: Size
     size: Size
+    corners: NDArray[np.int64]
 
     def mask(self) -> NDArray[np.bool_]:
         """``(h, w)`` bool, the pixels in active blocks."""
         rows = np.repeat(self.active, self.block[0], axis=0)[: self.size[0]]
         return np.repeat(rows, self.block[1], axis=1)[:, : self.size[1]]
-
-    def corners(self) -> NDArray[np.int64]:
-        """``(N, 2)`` row and column of the first pixel of each active block."""
-        corners: NDArray[np.int64] = np.argwhere(self.active) * np.array(self.block)
-        return corners
 
 
 def block_grid(active: NDArray[np.bool_], size: Size, block: int = BLOCK) -> BlockGrid:
@@ -60,7 +57,8 @@ def block_grid(active: NDArray[np.bool_], size: Size, block: int = BLOCK) -> Blo
     """
     down, across = _stride(active.shape[0], size[0]), _stride(active.shape[1], size[1])
     sides = max(1, round(block / down)), max(1, round(block / across))
-    return BlockGrid(active_blocks(active, (down, across), size, sides), sides, size)
+    blocks = active_blocks(active, (down, across), size, sides)
+    return BlockGrid(blocks, sides, size, np.argwhere(blocks) * np.array(sides))
 
 
 def _stride(image: int, cells: int) -> float:

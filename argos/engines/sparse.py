@@ -12,15 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from argos.engines.block_conv import conv_blocks, conv_transpose_blocks, output_size, transposed_output_size
+from argos.engines.block_conv import conv_blocks, conv_output_size, conv_transpose_blocks, transposed_output_size
 from argos.engines.block_grid import BLOCK, BlockGrid, block_grid
 from argos.engines.count_macs import layer_macs
 from argos.engines.fold import fold_batch_norm, is_plain
 from argos.kernels.blocks import clear_blocks
 from argos.types import Size
 
-DENSE_ABOVE = 0.7
-"""Share of active blocks above which a layer runs densely and is masked: beyond it gathering costs more."""
+DENSE_ABOVE = 0.4
+"""Share of active blocks above which a layer runs densely and is masked.
+
+Measured on one core, ASBU-Net at 352x640: the convolutions on blocks take 0.55 of the dense time at 15 %, 0.95 at
+35 % and 1.5 at 68 % active blocks.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,24 +153,24 @@ class SparseNetwork:
         conv: nn.Conv2d | nn.ConvTranspose2d,
         dense: Any,
         x: Tensor,
-        size: list[int] | None = None,
+        output_size: list[int] | None = None,
     ) -> Tensor:
-        """Forward pass of a convolution; ``size`` is the argument ``output_size`` of a transposed one."""
+        """Forward pass of a convolution; only a transposed one takes ``output_size``."""
         now = self._now(name, x)
         transposed = isinstance(conv, nn.ConvTranspose2d)
         source = (x.shape[2], x.shape[3])
-        if size is not None:
-            target = (size[-2], size[-1])
+        if output_size is not None:
+            target = (output_size[-2], output_size[-1])
         elif isinstance(conv, nn.ConvTranspose2d):
             target = transposed_output_size(conv, source)
         else:
-            target = output_size(conv, source)
+            target = conv_output_size(conv, source)
         grid = now.grid(target)
-        active, blocks = int(grid.active.sum()), grid.active.size
+        active, blocks = len(grid.corners), grid.active.size
         macs = (x.shape[1] if transposed else conv.out_channels) * conv.weight[0].numel()
         macs *= source[0] * source[1] if transposed else target[0] * target[1]
         if reason := self._why_dense(conv, x, active / blocks):
-            out = dense(x) if size is None else dense(x, size)
+            out = dense(x) if output_size is None else dense(x, output_size)
             now.layers.append(LayerRun(name, "dense", reason, active, blocks, macs, macs))
             return _masked(out, grid)
         if not active:
@@ -194,8 +198,8 @@ class SparseNetwork:
         grid = now.grid((out.shape[2], out.shape[3]))
         if not isinstance(layer, nn.BatchNorm2d):
             macs = layer_macs(layer, args[0], out)
-            active = int(grid.active.sum())
-            now.layers.append(LayerRun(name, "dense", "forward of its own", active, grid.active.size, macs, macs))
+            reason = "forward of its own"
+            now.layers.append(LayerRun(name, "dense", reason, len(grid.corners), grid.active.size, macs, macs))
         return _masked(out, grid)
 
     def _count_linear(self, name: str, layer: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
@@ -214,7 +218,7 @@ class SparseNetwork:
 
 def _masked(out: Tensor, grid: BlockGrid) -> Tensor:
     """Set inactive blocks to zero, in place where the memory allows."""
-    if grid.active.all():
+    if len(grid.corners) == grid.active.size:
         return out
     if out.dtype != torch.float32 or out.device.type != "cpu":
         return out * torch.from_numpy(grid.mask()).to(out.device, out.dtype)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from argos.engines.fold import fold_batch_norm, is_plain
+
+
+def trained(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every batch normalisation statistics that training could have left."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            layer.running_mean.normal_(0, 0.3, generator=generator)
+            layer.running_var.uniform_(0.5, 1.5, generator=generator)
+            if layer.affine:
+                layer.weight.data.uniform_(-1.5, 1.5, generator=generator)
+                layer.bias.data.normal_(0, 0.3, generator=generator)
+    return network.eval()
+
+
+def norms(network: nn.Module) -> int:
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.Conv2d(4, 6, 3, stride=2, bias=False),
+        nn.Conv2d(4, 8, 3, groups=4, dilation=2),
+        nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1),
+        nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2, output_padding=1, bias=False),
+    ],
+)
+@pytest.mark.parametrize("affine", [True, False])
+def test_folded_network_gives_the_same_outputs(convolution: nn.Conv2d | nn.ConvTranspose2d, affine: bool) -> None:
+    network = trained(nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels, affine=affine), nn.ReLU()))
+    image = torch.rand(2, 4, 11, 9)
+    folded = fold_batch_norm(network, image)
+    assert norms(folded) == 0
+    assert norms(network) == 1
+    torch.testing.assert_close(folded(image), network(image), atol=1e-5, rtol=1e-5)
+
+
+class Pair(NamedTuple):
+    raw: Tensor
+    normed: Tensor
+
+
+class ReadsTwice(nn.Module):
+    """The convolution's own output is used besides its batch normalisation, in one of several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.norm = nn.BatchNorm2d(3)
+        self.other = nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> object:
+        raw = self.conv(x)
+        match self.way:
+            case "added":
+                return self.norm(raw) + raw
+            case "read before":
+                scale = raw.mean()
+                return self.norm(raw) * scale
+            case "two norms":
+                return self.norm(raw) * self.other(raw)
+            case "changed in place":
+                return self.norm(raw.relu_())
+            case "returned":
+                return Pair(raw, self.norm(raw))
+            case "convolved twice":
+                return self.norm(self.conv(raw))
+            case "normed twice":
+                return self.norm(self.norm(raw))
+        raise AssertionError(self.way)
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["added", "read before", "two norms", "changed in place", "returned", "convolved twice", "normed twice"],
+)
+def test_a_convolution_that_others_read_is_not_folded(way: str) -> None:
+    network = trained(ReadsTwice(way))
+    image = torch.rand(1, 3, 8, 8)
+    folded = fold_batch_norm(network, image)
+    assert norms(folded) == norms(network)
+    torch.testing.assert_close(folded(image), network(image))
+
+
+def test_a_subclass_with_its_own_forward_is_not_plain() -> None:
+    class Rounded(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).round()
+
+    assert is_plain(nn.Conv2d(1, 1, 1))
+    assert is_plain(nn.ConvTranspose2d(1, 1, 1))
+    assert not is_plain(Rounded(1, 1, 1))
+    assert not is_plain(nn.ReLU())

@@ -1,0 +1,98 @@
+"""The networks that ARGOS runs by gather-scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from argos.engines.count_macs import count_macs
+from argos.engines.fold import tensors_in
+from argos.engines.masked import masked_dense
+from argos.engines.sparse import SparseNetwork
+from argos.networks.asbunet import asbunet
+from argos.networks.ssd_isb import person_isb
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"asbunet": asbunet, "ssd": person_isb}
+
+
+def network_of(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network whose batch normalisations do something, with maps of size one as after training."""
+    torch.manual_seed(0)
+    network = build().eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            layer.running_mean.normal_(0, 0.3)
+            layer.running_var.uniform_(0.5, 1.5)
+            layer.weight.data.uniform_(0.5, 1.0)
+            layer.bias.data.normal_(0, 0.3)
+    return network
+
+
+def people(size: tuple[int, int], share: float, seed: int) -> NDArray[np.bool_]:
+    """Four upright boxes, 0.4 as wide as high, apart from each other, that together cover ``share``."""
+    rng = np.random.default_rng(seed)
+    active = np.zeros(size, np.bool_)
+    height = round((share / 4 * size[0] * size[1] / 0.4) ** 0.5)
+    width = round(0.4 * height)
+    for n in range(4):
+        y = rng.integers(0, size[0] - height)
+        x = n * size[1] // 4 + rng.integers(0, size[1] // 4 - width)
+        active[y : y + height, x : x + width] = True
+    return active
+
+
+def largest_difference(a: object, b: object) -> float:
+    """Largest difference between the tensors of two outputs, as a share of the largest value."""
+
+    def one(x: Tensor, y: Tensor) -> float:
+        assert x.shape == y.shape
+        return float((x - y).abs().max() / max(1.0, float(y.abs().max())))
+
+    return max(one(x, y) for x, y in zip(tensors_in(a), tensors_in(b), strict=True))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", [(96, 160), (101, 149)])
+def test_sparse_equals_masked_dense(name: str, size: tuple[int, int]) -> None:
+    network, image = network_of(NETWORKS[name]), torch.rand(1, 3, *size)
+    sparse = SparseNetwork(network)
+    one = np.zeros(size, np.bool_)
+    one[-1, -1] = True
+    for active in (people(size, 0.1, 0), one, np.zeros(size, np.bool_)):
+        out = sparse.forward(image, active)
+        # sums run in another order than in the dense network, so the last bits differ
+        assert largest_difference(out, masked_dense(network, image, active)) <= 1e-5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("dense_above", [0.4, 1.0])
+def test_all_pixels_active_is_the_ordinary_network(name: str, dense_above: float) -> None:
+    network, image = network_of(NETWORKS[name]), torch.rand(1, 3, 101, 149)
+    sparse = SparseNetwork(network, dense_above=dense_above)
+    out = sparse.forward(image, np.ones((101, 149), np.bool_))
+    with torch.inference_mode():
+        assert largest_difference(out, network(image)) <= 1e-5
+    assert {layer.mode for layer in sparse.layers} == {"dense" if dense_above < 1 else "sparse"}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_tenth_of_the_pixels_costs_at_most_a_fifth_of_the_macs(name: str) -> None:
+    network, size = network_of(NETWORKS[name]), (352, 640)
+    image = torch.rand(1, 3, *size)
+    sparse = SparseNetwork(network)
+    shares = []
+    for seed in range(5):
+        active = people(size, 0.1, seed)
+        assert active.mean() == pytest.approx(0.1, abs=0.003)
+        sparse.forward(image, active)
+        shares.append(sparse.executed_macs / sparse.dense_macs)
+        assert shares[-1] >= 0.1
+    assert sparse.dense_macs == count_macs(network, image)
+    assert max(shares) <= 0.2
