@@ -201,7 +201,8 @@ def qunet(
         bits: activation bits of the three groups; ``FULL_PRECISION`` gives the plain U-Net.
         se_reduction: squeeze-excite hidden width is ``max(4, C_in // se_reduction)``.
         dct: take an 8x8 block DCT of the image; the map is made at 1/8 and enlarged.
-        published: the thesis' arithmetic instead of the deployed one.
+        published: the thesis' arithmetic instead of the deployed one. Drawn at random, its middle group is silent and
+            gets no gradient: a 1-bit activation needs a value of 5, which hardly one in a million reaches.
 
     Raises:
         ValueError: if ``width`` is not one of ``WIDTHS``, or another number is not positive.
