@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -81,6 +81,9 @@ def transposed(draw: st.DrawFn) -> nn.ConvTranspose2d:
 
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(convolutions(), transposed()), sizes, masks, blocks, seeds)
+@example(nn.ConvTranspose2d(4, 4, 4, stride=3, padding=1), (21, 33), "half", 1, 0)  # blocks at every phase of 3
+@example(nn.ConvTranspose2d(4, 4, 1, stride=3), (21, 33), "half", 1, 0)  # outputs without a tap
+@example(nn.Conv2d(4, 4, 3, padding=6, dilation=6), (45, 33), "random", 4, 0)  # taps further apart than a block
 def test_any_convolution_on_blocks_equals_masking_the_dense_one_exactly(
     conv: nn.Module, size: tuple[int, int], kind: str, block: int, seed: int
 ) -> None:
