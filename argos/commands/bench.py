@@ -40,11 +40,12 @@ def run(args: argparse.Namespace) -> int:
 
     from argos.config import source_options
     from argos.pipelines import bench
+    from argos.pipelines.truth import Truth
     from argos.sources.read import read
 
     camera = next(iter(config.cameras.values()))
     frames = list(islice(read(camera.source.url, camera.name, source_options(camera)), args.frames))
-    truth = _truth(args.truth)
+    truth = Truth(args.truth).person if args.truth else None
 
     def progress(done: int) -> None:
         if sys.stderr.isatty():
@@ -75,15 +76,6 @@ def run(args: argparse.Namespace) -> int:
         args.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report) if args.json else _table(report, rows))
     return 0
-
-
-def _truth(path: Path | None) -> Any:
-    if path is None:
-        return None
-    from argos.sources.truth import load_truth
-
-    masks = load_truth(path)
-    return lambda index: masks.person(index)
 
 
 def _table(report: dict[str, Any], rows: list[Row]) -> str:

@@ -18,7 +18,7 @@ class QUNetProposer:
     """Says where people are on a grid of one cell per network pixel.
 
     Args:
-        network: QU-Net (``argos.networks.qunet``) with two classes, 1 is person; it is moved to ``device`` and set to evaluation.
+        network: QU-Net with two classes, 1 is person; it is moved to ``device`` and set to evaluation.
         size: long side of the network's input in pixels, a multiple of 16.
         threshold: cells with at least this probability are proposed.
         device: torch device.

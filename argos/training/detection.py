@@ -18,7 +18,7 @@ from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.training import datasets, photos
 from argos.training.fit import Batch
 from argos.training.losses import person_targets
-from argos.training.losses_ssd import Truth, jitter_boxes, mask_loss, multibox_loss
+from argos.training.losses_ssd import Truth, focal_multibox_loss, jitter_boxes, mask_loss
 from argos.training.photos import CROWD, Photo
 
 
@@ -42,6 +42,11 @@ def ssdisb_for_training() -> Scaffold:
     """SSD-ISB with gradients flowing from the masks into the backbone, in its scaffold."""
     detector = person_isb(centred=True)
     detector.stop_gradient = False
+    for head in detector.class_heads:  # at first every anchor is background by 99 %, as the focal loss wants it
+        assert isinstance(head, nn.Conv2d)
+        assert head.bias is not None
+        nn.init.constant_(head.bias[0::2], 2.3)
+        nn.init.constant_(head.bias[1::2], -2.3)
     return Scaffold(detector)
 
 
@@ -51,7 +56,7 @@ def ssdisb_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     images = batch.images.to(memory_format=torch.channels_last).float().div_(255)
     output = network.detector(images)
     truths = truths_of(batch)
-    boxes = multibox_loss(output, truths, match_threshold=0.45)
+    boxes = focal_multibox_loss(output, truths)
     crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
     masks = network.detector.masks(output.features, crops)
 
@@ -61,8 +66,8 @@ def ssdisb_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     person, valid = (F.avg_pool2d(x, 8) for x in person_targets(batch.ids))
     helper = (F.binary_cross_entropy_with_logits(logits, person, reduction="none") * valid).sum()
     return {
-        "box": boxes.box,
-        "label": boxes.label,
+        "box": 0.5 * boxes.box,
+        "label": 2 * boxes.label,
         "mask": 2 * mask_loss(masks, truths),
         "helper": 2 * helper / valid.sum().clamp(min=1),
     }

@@ -66,6 +66,7 @@ class Recipe:
         average: decay of the exponential moving average of the weights, per step.
         seed: of the data and the initial weights.
         report_s, save_s: seconds between log lines, and between checkpoints.
+        workers: processes that draw scenes; 0 draws them in the training process.
     """
 
     minutes: float
@@ -76,6 +77,7 @@ class Recipe:
     seed: int = 1
     report_s: float = 30.0
     save_s: float = 120.0
+    workers: int = 1
 
 
 class SceneStream(IterableDataset[Batch]):
@@ -166,7 +168,9 @@ def fit(
     spent, step = _resume(folder / "last.pt", network, average, optimizer)
 
     start = time.monotonic() - spent
-    stream = DataLoader(SceneStream(mix, recipe, start, step), batch_size=None, num_workers=1, prefetch_factor=4)
+    ahead = 4 if recipe.workers else None
+    scenes = SceneStream(mix, recipe, start, step)
+    stream = DataLoader(scenes, batch_size=None, num_workers=recipe.workers, prefetch_factor=ahead)
     reported = saved = evaluated = time.monotonic()
     sums: dict[str, float] = {}
     steps = seen = 0

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from argos.networks.ssd_boxes import BACKGROUND, crop, encode, match
+from argos.networks.ssd_boxes import BACKGROUND, IGNORED, crop, encode, iou, match
 from argos.networks.ssd_isb import BranchMasks, SSDOutput
 
 
@@ -87,6 +87,54 @@ def multibox_loss(
     negative = hard_negatives(entropy.detach(), matched, negative_ratio, min_negatives)
     label = entropy[positive | negative].sum() / total
     return MultiboxLoss(box, label)
+
+
+def focal_multibox_loss(
+    output: SSDOutput,
+    truths: Sequence[Truth],
+    *,
+    match_threshold: float = 0.4,
+    neutral_above: float = 0.3,
+    gamma: float = 2.0,
+    positive_share: float = 0.4,
+) -> MultiboxLoss:
+    """Smooth L1 and focal loss over every anchor: the form for training from scratch.
+
+    Hard negative mining picks the neighbours of the people, which a network that knows nothing yet cannot tell from
+    them; here easy and hard anchors all count, each by how wrong it is, and anchors between background and match take
+    no part.
+
+    Args:
+        output: of the network for N images.
+        truths: N of them.
+        match_threshold: least IoU of an anchor and its truth; the best anchor of a truth needs none.
+        neutral_above: unmatched anchors with a larger IoU with some truth take no part.
+        gamma: how fast well classified anchors lose weight.
+        positive_share: weight of matched anchors in 0..1, the rest for the background.
+
+    Reference:
+        Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002, equation 5.
+    """
+    anchors = output.anchors
+    labels = []
+    for truth in truths:
+        matched = match(anchors, truth.boxes, truth.ignore, match_threshold)
+        if len(truth.boxes):
+            near = iou(anchors, truth.boxes).amax(dim=1) > neutral_above
+            matched = torch.where((matched == BACKGROUND) & near, IGNORED, matched)
+        labels.append(matched)
+    matched = torch.stack(labels)  # (N, A)
+    positive = matched >= 0
+    wanted = [encode(t.boxes[m[p]], anchors[p]) for t, m, p in zip(truths, matched, positive, strict=True)]
+    total = positive.sum().clamp(min=1)
+    box = F.smooth_l1_loss(output.deltas[positive], torch.cat(wanted), reduction="sum") / total
+
+    classes = torch.zeros_like(matched)
+    classes[positive] = torch.cat([t.labels[m[p]] for t, m, p in zip(truths, matched, positive, strict=True)]) + 1
+    entropy = F.cross_entropy(output.logits.flatten(0, 1), classes.flatten(), reduction="none").view_as(classes)
+    weight = torch.where(positive, positive_share, 1 - positive_share) * (1 - torch.exp(-entropy)) ** gamma
+    weight = weight * (matched != IGNORED)
+    return MultiboxLoss(box, (weight * entropy).sum() / total)
 
 
 def hard_negatives(entropy: Tensor, matched: Tensor, ratio: float, least: int) -> Tensor:

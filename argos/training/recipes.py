@@ -30,7 +30,7 @@ def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
 
     torch.manual_seed(2)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=4e-3, weight_decay=0.0)
+    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=7e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
@@ -47,7 +47,7 @@ def train_ssdisb(folder: Path, minutes: float) -> nn.Module:
 
     torch.manual_seed(3)
     data = datasets.training_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.5, 192, 8), Phase(1.0, 320, 8)), peak_rate=2e-3)
+    recipe = Recipe(minutes, (Phase(0.6, 192, 8), Phase(1.0, 320, 8)), peak_rate=1.5e-3)
     return fit(ssdisb_for_training(), datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
 
 

@@ -193,3 +193,20 @@ def test_batches_add_up_image_by_image() -> None:
     for name in ("box", "label"):
         parts = sum(getattr(loss, name).item() * n for loss, n in zip(alone, matches, strict=True)) / 3
         assert getattr(together, name).item() == pytest.approx(parts, rel=1e-5)
+
+
+def test_focal_loss_is_small_where_every_anchor_is_right_and_large_where_none_is() -> None:
+    from argos.networks.ssd_boxes import encode, match
+    from argos.training.losses_ssd import focal_multibox_loss
+
+    anchors = torch.tensor([[0.0, 0, 40, 80], [200, 200, 240, 280], [2, 0, 42, 80]])
+    truth = Truth(anchors[:1].clone(), torch.zeros(1, dtype=torch.int64), torch.zeros(0, 4))
+    matched = match(anchors, truth.boxes, truth.ignore, 0.4)
+    right = torch.where((matched >= 0)[:, None], torch.tensor([-9.0, 9.0]), torch.tensor([9.0, -9.0]))
+    features = Features(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1))
+    deltas = encode(truth.boxes.expand(3, 4), anchors)[None]
+    good = focal_multibox_loss(SSDOutput(deltas, right[None], anchors, features), [truth])
+    bad = focal_multibox_loss(SSDOutput(deltas, -right[None], anchors, features), [truth])
+    assert float(good.label) < 1e-6
+    assert float(good.box) < 1e-6
+    assert float(bad.label) > 5
