@@ -1,5 +1,11 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and one thread per process: tests are small, and waiting threads cost more than they give."""
 
-from rtsp import rtsp_camera
+import os
+
+for _name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):  # before anything imports torch or numba
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from rtsp import rtsp_camera  # noqa: E402
 
 __all__ = ["rtsp_camera"]

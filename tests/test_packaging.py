@@ -1,0 +1,49 @@
+"""What is installed: the package with its weights, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built from a copy of the tracked files, so that stray build folders do not matter."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    names = ["pyproject.toml", "README.md", "LICENSE", "argos", "samples", "configs"]
+    subprocess.run(["cp", "-r", *names, str(source)], cwd=ROOT, check=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_holds_only_the_package(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"argos"}
+    assert not [name for name in wheel.namelist() if "__pycache__" in name]
+
+
+def test_the_wheel_holds_weights_cards_and_the_typing_marker(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    assert "argos/py.typed" in names
+    for model in ("qunet16", "asbunet", "ssdisb"):
+        assert {f"argos/weights/{model}.safetensors", f"argos/weights/{model}.json"} <= names
+
+
+def test_the_wheel_is_light(wheel: zipfile.ZipFile) -> None:
+    assert sum(entry.compress_size for entry in wheel.infolist()) < 30e6
+
+
+def test_the_shortcuts_at_the_top_lead_into_the_package() -> None:
+    for name in ("pipelines", "kernels"):
+        assert (ROOT / name).is_symlink()
+        assert (ROOT / name).resolve() == ROOT / "argos" / name
