@@ -151,7 +151,7 @@ def _floor(canvas: _Canvas, rng: np.random.Generator, outside: bool) -> None:
         gap = np.abs(along / side - np.round(along / side)) * side
         joint = np.clip((0.006 + step / 2 - gap) / step, 0, 1) * np.clip(0.012 / step, 0, 1)
         tone *= 1 - 0.35 * joint
-    for metres, depth in ((22.0, 0.06), (5.0, 0.02)):
+    for metres, depth in ((22.0, 0.045), (5.0, 0.012)):
         across = (x / metres).astype(np.float32)
         tone *= 1 + depth * noise(across, np.broadcast_to(z / np.float32(metres), across.shape))
     canvas.pixels[rows] = np.where(checked[..., None], second, base) * tone[..., None]

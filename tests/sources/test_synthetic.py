@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from argos.errors import SourceError
+from argos.sources.backdrop import make_backdrop
 from argos.sources.scene import Scene
 from argos.sources.synthetic import SceneParams, parse_scene, read_synthetic, render
+from argos.sources.walkers import Visits
 
 SMALL = SceneParams(people=4, seed=3, fps=5, size=(136, 241), frames=6)
 
@@ -92,9 +94,13 @@ def test_ids_persist_and_people_move_little_between_frames() -> None:
 
 
 def test_visits_end_and_new_people_get_new_ids() -> None:
-    scene = Scene((60, 96), people=2, seed=5)
-    seen = {person.id for second in range(0, 120, 2) for person in scene.picture(float(second)).people}
-    assert len(seen) >= 6
+    visits = Visits(2, 5, make_backdrop((60, 96), np.random.default_rng(5)))
+    times: dict[int, list[int]] = {}
+    for second in range(240):
+        for walker in visits.at(float(second)):
+            times.setdefault(walker.person, []).append(second)
+    assert len(times) >= 10
+    assert all(seen == list(range(seen[0], seen[-1] + 1)) for seen in times.values()), "nobody comes back"
 
 
 def test_query_gives_parameters() -> None:
