@@ -29,7 +29,8 @@ TERMS = (
 
 RECIPE = (
     "{scenes} scenes in {minutes:.0f} minutes on two CPU cores shared with two other trainings: crops and mosaics "
-    "of photos, and 1,265 cut-out people pasted on empty backgrounds; colour, noise, blur and JPEG drawn at random. "
+    "of photos, and people (1,265 cut-outs, 200 rendered) pasted on empty backgrounds; colour, noise, blur and JPEG "
+    "drawn at random. "
     "AdamW, 3 % warm-up, cosine to 1 % of the peak rate, moving average of the weights. {own} "
     "`argos train {name} --minutes {minutes:.0f}` (argos/training/recipes.py)."
 )

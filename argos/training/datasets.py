@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import ArgosError
+from argos.sources.figures import draw_person, random_person
 from argos.training import photos
 from argos.training.photos import Photo
 from argos.training.scenes import Mix
@@ -28,6 +29,26 @@ def data_folder() -> Path:
     if not (folder / "persons").is_dir():
         raise ArgosError(f"{folder}: no training data here (persons/ is missing); set ARGOS_DATA to the folder")
     return folder
+
+
+RENDERED_PEOPLE, RENDERED_SEED = 200, 77
+"""Rendered figures among the people to paste. Figures of ``HELD_OUT_SEED``, which the sample clip shows, are not drawn."""
+
+
+def rendered_people() -> list[NDArray[np.uint8]]:
+    """Rendered walkers seen from all sides, RGBA."""
+    rng = np.random.default_rng(RENDERED_SEED)
+    return [
+        draw_person(
+            random_person(rng),
+            220,
+            phase=rng.random(),
+            facing=rng.uniform(0, 2 * np.pi),
+            stride=float(rng.random() < 0.8),
+            pitch=rng.uniform(0.0, 0.5),
+        )
+        for _ in range(RENDERED_PEOPLE)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +73,11 @@ def training_photos(folder: Path) -> TrainingPhotos:
         boxes=photos.load_boxes(folder / "persons_boxes", "boxes_train.json"),
         streets=photos.load_camvid(folder / "camvid" / "train"),
         backgrounds=[p for n, p in enumerate(backgrounds) if n % EVERY_TENTH],
-        people=photos.load_cutouts(folder / "cutouts") + photos.cut_people([*masks, *incomplete]),
+        people=[
+            *photos.load_cutouts(folder / "cutouts"),
+            *photos.cut_people([*masks, *incomplete]),
+            *rendered_people(),
+        ],
     )
 
 
