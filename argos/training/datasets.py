@@ -32,7 +32,7 @@ def data_folder() -> Path:
 
 
 RENDERED_PEOPLE, RENDERED_SEED = 200, 77
-"""Rendered figures among the people to paste. Figures of ``HELD_OUT_SEED``, which the sample clip shows, are not drawn."""
+"""Rendered figures among the people to paste; none of them is drawn with ``HELD_OUT_SEED``, as the clip's are."""
 
 
 def rendered_people() -> list[NDArray[np.uint8]]:
