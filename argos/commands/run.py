@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import re
 import signal
 import sys
-import time
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from argos.errors import UsageError
+from argos.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from argos.config import Config
@@ -65,41 +67,58 @@ def run(args: argparse.Namespace) -> int:
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
 
-    pipeline, summary = Pipeline(config, fail_fast=args.fail_fast), Summary()
+    pipeline = Pipeline(config, fail_fast=args.fail_fast)
     _stop_on_signals(pipeline)
-    until = time.monotonic() + args.duration if args.duration else None
     with pipeline:
+        summary = Summary()
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)
-        progress = _Progress(config, summary, quiet=args.quiet)
-        for result in pipeline:
-            summary.add(result)
-            progress.show(pipeline)
-            if (args.frames and summary.frames >= args.frames) or (until and time.monotonic() >= until):
-                pipeline.stop()
-        progress.end()
-        if until is None and not summary.frames and not pipeline.errors:
-            log.warning("no frame was analysed")
+        with _stopped_after(pipeline, args.duration), _Progress(pipeline, summary, quiet=args.quiet):
+            for result in pipeline:
+                summary.add(result)
+                if summary.frames == args.frames:
+                    break
+    errors = pipeline.errors
     _report(pipeline, summary, as_json=args.json)
-    for error in pipeline.errors.values():
-        print(f"argos: {error}", file=sys.stderr)
-    return 3 if pipeline.errors else 0
+    if errors:
+        raise SourceError("\nargos: ".join(map(str, errors.values())), next(iter(errors.values())).code)
+    if not summary.frames:
+        log.warning("no frame was analysed")
+    return 0
+
+
+@contextlib.contextmanager
+def _stopped_after(pipeline: Pipeline, seconds: float | None) -> Iterator[None]:
+    """Stop the pipeline when the time is over, whether frames come or not."""
+    timer = threading.Timer(seconds or 0.0, pipeline.stop)
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def configuration(what: list[str], overrides: list[str], record: str | None) -> Config:
     """The configuration of the command line.
 
     Raises:
-        UsageError: a configuration together with other sources.
+        UsageError: a configuration together with other sources, or a pattern of images that the shell took apart.
         ConfigError: with every fault.
     """
     from argos.config import config_from_sources, load_config
-    from argos.sources.names import is_live
+    from argos.sources.names import IMAGE_SUFFIXES, is_live
 
     files = [name for name in what if name.endswith((".yaml", ".yml"))]
     if files and len(what) > 1:
         raise UsageError(
             f"{files[0]}: give one configuration or sources, not both; several sources go under 'cameras:'"
+        )
+    if len(what) > 1 and all(name.lower().endswith(IMAGE_SUFFIXES) and not Path(name).is_dir() for name in what):
+        raise UsageError(
+            f"{len(what)} images would be {len(what)} cameras; name their directory ({Path(what[0]).parent}/), "
+            f"or quote the pattern so that the shell leaves it alone, as in '*{Path(what[0]).suffix}'"
         )
     extra = [] if record is None else [_outputs(record)]
     if files:
@@ -133,57 +152,77 @@ def _stop_on_signals(pipeline: Pipeline) -> None:
 
 
 class _Progress:
-    """One line on standard error: percent of files, state of cameras. Every 10 s where that is no terminal."""
+    """One line on standard error: percent of files, state of cameras. Every 10 s where that is no terminal.
 
-    def __init__(self, config: Config, summary: Summary, quiet: bool) -> None:
-        from argos.sources.names import is_live
-        from argos.sources.read import frame_count
+    A thread of its own shows it, because a camera that is away gives no results but has a state.
+    """
 
-        urls = [camera.source.url for camera in config.cameras.values()]
-        counts = [None if is_live(url) else frame_count(url) for url in urls]
-        self._total = sum(c for c in counts if c) if all(counts) else None
-        self._summary, self._terminal, self._quiet = summary, sys.stderr.isatty(), quiet
-        self._next, self._width = time.monotonic() + (0.5 if self._terminal else 10.0), 0
+    def __init__(self, pipeline: Pipeline, summary: Summary, quiet: bool) -> None:
+        self._pipeline, self._summary = pipeline, summary
+        self._terminal = sys.stderr.isatty()
+        self._over = threading.Event()
+        self._thread = None if quiet else threading.Thread(target=self._work, name="argos-progress", daemon=True)
 
-    def show(self, pipeline: Pipeline) -> None:
-        """Show the line if it is time."""
-        now = time.monotonic()
-        if self._quiet or now < self._next:
-            return
-        self._next = now + (0.5 if self._terminal else 10.0)
-        line = self._line(pipeline)
+    def __enter__(self) -> None:
+        if self._thread is not None:
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+
+    def _work(self) -> None:
+        total, asked = None, False
+        while not self._over.wait(0.5 if self._terminal else 10.0):
+            if not asked:  # not before: a short run is over by now
+                total, asked = _announced_frames(self._pipeline.config), True
+            line = _files_line(self._summary, total) if total else _cameras_line(self._summary, self._pipeline)
+            if self._terminal:
+                # the cursor goes back to the start, so that a log line overwrites the progress
+                print(f"{line}\x1b[K\r", end="", file=sys.stderr, flush=True)
+            else:
+                log.info("%s", line)
         if self._terminal:
-            self._width = max(self._width, len(line))
-            print(f"\r{line:<{self._width}}", end="", file=sys.stderr, flush=True)
-        else:
-            log.info("%s", line)
+            print("\x1b[K", end="", file=sys.stderr, flush=True)
 
-    def end(self) -> None:
-        """Leave the line."""
-        if self._width:
-            print(file=sys.stderr)
 
-    def _line(self, pipeline: Pipeline) -> str:
-        done, fps = self._summary.frames, self._summary.fps()
-        if self._total:
-            left = max(0, self._total - done) / max(fps, 1e-6)
-            return f"{done}/{self._total} frames {done / self._total:4.0%}  {fps:.1f} fps  {left:.0f} s left"
-        states = []
-        for name in pipeline.config.cameras:
-            status = pipeline.status(name)
-            cause = f" ({status.code})" if status.code else ""
-            age = f" {status.age_ms:.0f} ms" if status.age_ms is not None and status.state == "up" else ""
-            states.append(f"{name} {status.state}{cause} {status.fps_out:.1f} fps{age}")
-        return f"{done} frames  " + "  |  ".join(states)
+def _announced_frames(config: Config) -> int | None:
+    """Frames that the files announce together; None where one does not, or is no file."""
+    from argos.sources.names import is_live
+    from argos.sources.read import frame_count
+
+    urls = [camera.source.url for camera in config.cameras.values()]
+    counts = [None if is_live(url) else frame_count(url) for url in urls]
+    known = [count for count in counts if count]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _files_line(summary: Summary, total: int) -> str:
+    done, fps = summary.frames, summary.fps()
+    left_s = max(0, total - done) / max(fps, 1e-6)
+    return f"{done}/{total} frames {done / total:4.0%}  {fps:.1f} fps  {left_s:.0f} s left"
+
+
+def _cameras_line(summary: Summary, pipeline: Pipeline) -> str:
+    states = []
+    for name in pipeline.config.cameras:
+        status = pipeline.status(name)
+        cause = f" ({status.code})" if status.code else ""
+        age = f" {status.age_ms:.0f} ms" if status.age_ms is not None and status.state == "up" else ""
+        states.append(f"{name} {status.state}{cause} {status.fps_out:.1f} fps{age}")
+    return f"{summary.frames} frames  " + "  |  ".join(states)
 
 
 def _report(pipeline: Pipeline, summary: Summary, as_json: bool) -> None:
+    """What was done and written, on standard output; nothing where a fault left nothing to tell."""
+    paths = [str(path) for path in pipeline.paths if path.exists()]
     if as_json:
-        print(json.dumps({**summary.as_dict(), "paths": [str(path) for path in pipeline.paths]}))
-        return
-    print(summary.table())
-    for path in pipeline.paths:
-        if path.exists():
+        errors = {name: {"code": error.code, "message": str(error)} for name, error in pipeline.errors.items()}
+        print(json.dumps({**summary.as_dict(), "paths": paths, "errors": errors}))
+    elif summary.frames or not pipeline.errors:
+        print(summary.table())
+        for path in paths:
             print(f"wrote {path}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -25,14 +26,17 @@ from argos.pipelines.views import Analysis
 from argos.publishing.encode import MaskEncodings
 from argos.publishing.publisher import Publisher
 from argos.sources.names import is_live
+from argos.sources.options import SourceState
 from argos.types import Result, Status
+
+log = logging.getLogger(__name__)
 
 JOIN_S = 6.0
 """Longest wait for a decoding thread on the way out; a blocked read ends by its own timeout before."""
 
 
 class Pipeline:
-    """Reads every camera, finds people, publishes, writes, and yields each result.
+    """Reads every camera, finds people, publishes, writes, and yields each result; runs once.
 
     Args:
         config: validated configuration.
@@ -42,7 +46,6 @@ class Pipeline:
         config: as given.
         run: id of this run, in every message.
         endpoint: bound address of the publisher; None when nothing is published.
-        paths: files being written.
 
     Example:
         >>> with argos.Pipeline.from_yaml("camera.yaml") as pipeline:
@@ -54,7 +57,6 @@ class Pipeline:
         self.config = config
         self.run = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"
         self.endpoint: str | None = None
-        self.paths: list[Path] = []
         self._fail_fast = fail_fast
         self._stop = threading.Event()
         self._changed = threading.Condition()
@@ -85,7 +87,10 @@ class Pipeline:
 
         Raises:
             WeightsError, DeviceError, PublishError: what is missing, and the remedy.
+            ValueError: it was entered before.
         """
+        if self._feeds:
+            raise ValueError("this pipeline has run; make a new one")
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
             torch.set_num_threads(self.config.engine.threads)
@@ -95,7 +100,7 @@ class Pipeline:
         self._views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._seq = dict.fromkeys(self.config.cameras, 0)
-        self._told: dict[str, tuple[str, str, int]] = {}
+        self._told: dict[str, SourceState] = {}
         for name, camera in self.config.cameras.items():
             live = is_live(camera.source.url)
             self._feeds[name] = Feed(
@@ -133,19 +138,21 @@ class Pipeline:
                 insecure=publish.insecure,
             )
             self.endpoint = self._publisher.endpoint
-        files = output_files(self.config)
-        for name, of_camera in files.items():
-            for kind, path in of_camera:
-                if kind == "jsonl" and not is_live(self.config.cameras[name].source.url):
-                    path.unlink(missing_ok=True)  # a file is analysed anew; a camera goes on where it stopped
-        if any(files.values()):
-            self._outputs = Outputs(dict(files))
-            self.paths = self._outputs.paths
+        if self.config.outputs:
+            # a file is analysed anew; a camera goes on where it stopped
+            anew = {name for name, feed in self._feeds.items() if not feed.live}
+            self._outputs = Outputs(output_files(self.config), anew)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except Exception as fault:
+            if error is None:
+                raise
+            if fault is not error:  # the first error is the one to tell; this one may follow from it
+                log.error("%s", fault)
 
     def __iter__(self) -> Iterator[Result]:
         """Yield each result after it was published and handed to the outputs; ends when every source has ended.
@@ -153,7 +160,10 @@ class Pipeline:
         Raises:
             SourceError: with ``fail_fast``, a camera could not be reached.
             PublishError: an output cannot be written any more.
+            ValueError: the pipeline is not open.
         """
+        if not self._feeds:
+            raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
         while not self._stop.is_set():
             arrived = self._wait()
             self._tell_states()
@@ -171,19 +181,30 @@ class Pipeline:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop decoding, publish the last states, finish the files."""
+        """Stop decoding, finish the files, publish the last states; any number of times.
+
+        Raises:
+            PublishError: something could not be written.
+        """
         self.stop()
         for feed in self._feeds.values():
             feed.join(JOIN_S)
         try:
             if self._outputs is not None:
-                outputs, self._outputs = self._outputs, None
-                outputs.close()
+                self._outputs.close()
         finally:
-            if self._publisher is not None:
-                self._tell_states()
-                publisher, self._publisher = self._publisher, None
-                publisher.close()
+            publisher = self._publisher
+            if publisher is not None:
+                try:
+                    self._tell_states()
+                finally:
+                    self._publisher = None
+                    publisher.close()
+
+    @property
+    def paths(self) -> list[Path]:
+        """Files that got a result."""
+        return [] if self._outputs is None else self._outputs.paths
 
     def status(self, camera: str) -> Status:
         """How a camera is doing now."""
@@ -203,7 +224,7 @@ class Pipeline:
                     return arrived
                 if all(feed.done for feed in self._feeds.values()):
                     return None
-                if self._told_differs():
+                if any(self._told.get(name) != feed.state for name, feed in self._feeds.items()):
                     return []
                 self._changed.wait(0.5)
         return None
@@ -268,28 +289,35 @@ class Pipeline:
         if self._outputs is not None:
             self._outputs.write(result)
 
-    def _told_differs(self) -> bool:
-        return any(self._told.get(name) != _mark(feed.status(self.run)) for name, feed in self._feeds.items())
-
     def _tell_states(self) -> None:
-        """Publish the status of every camera whose state changed."""
+        """Publish and log the state of every camera whose state changed."""
         for name, feed in self._feeds.items():
-            status = feed.status(self.run)
-            if self._told.get(name) != _mark(status):
-                self._told[name] = _mark(status)
-                if self._publisher is not None:
-                    self._publisher.status_changed(status)
+            state, before = feed.state, self._told.get(name)
+            if state == before:
+                continue
+            self._told[name] = state
+            if self._publisher is not None:
+                self._publisher.status_changed(feed.status(self.run))
+            if feed.live and not self._fail_fast:
+                _log_state(name, state, before)
 
     def _raise_faults(self) -> None:
+        """Raise what ended a feed, once its last frame was analysed."""
         for feed in self._feeds.values():
             if feed.crash is not None:
                 raise feed.crash
-            if self._fail_fast and feed.error is not None:
+            if self._fail_fast and feed.error is not None and feed.done:
                 raise feed.error
 
 
-def _mark(status: Status) -> tuple[str, str, int]:
-    return status.state, status.code, status.epoch
+def _log_state(camera: str, state: SourceState, before: SourceState | None) -> None:
+    """One line when a live camera is lost, and one when it is back."""
+    words = state.message.removeprefix(f"camera '{camera}': ")
+    about = {"event": f"source.{state.state}", "camera": camera, "code": state.code, "epoch": state.epoch}
+    if state.code:
+        log.warning("%s (%s)", words, state.state, extra=about)
+    elif state.state == "up" and before is not None and before.code:
+        log.info("up again", extra=about)
 
 
 def _picture(result: Result, width: int | None) -> NDArray[np.uint8]:

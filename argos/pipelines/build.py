@@ -9,12 +9,13 @@ import torch
 from argos.config import Camera, Config
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.weights import Card, load_network
-from argos.errors import DeviceError, WeightsError
+from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
 from argos.pipelines.people import People
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.propose.qunet import QUNetProposer
+from argos.sources.names import file_path
 
 
 def device_of(asked: str) -> str:
@@ -103,8 +104,13 @@ def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
 
 
 def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
-    """``(type, path)`` of the files of each camera; a path without ``%camera%`` serves the only camera."""
+    """``(type, path)`` of the files of each camera; a path without ``%camera%`` serves the only camera.
+
+    Raises:
+        PublishError: a file to write is one of the sources.
+    """
     several = len(config.cameras) > 1
+    sources = {Path(file_path(camera.source.url)).resolve(): name for name, camera in config.cameras.items()}
     files: dict[str, list[tuple[str, Path]]] = {}
     for name in config.cameras:
         files[name] = []
@@ -112,5 +118,9 @@ def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
             path = Path(output.path.replace("%camera%", name))
             if several and "%camera%" not in output.path:
                 path = path.with_name(f"{path.stem}-{name}{path.suffix}")
+            if path.resolve() in sources:
+                raise PublishError(
+                    f"{path}: is the source of camera '{sources[path.resolve()]}'; write to another path under outputs"
+                )
             files[name].append((output.type, path))
     return files

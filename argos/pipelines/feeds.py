@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from argos.errors import SourceError
 from argos.sources.options import SourceOptions, SourceState
 from argos.sources.read import read
-from argos.types import Frame, Size, State, Status
+from argos.types import Frame, Size, Status
 
 QUEUED = 4
 """Decoded frames that wait when every frame is kept; more would only use memory."""
@@ -33,22 +33,25 @@ class Arrived:
 
 
 class Rate:
-    """Events per second over the last ``WINDOW_S`` seconds."""
+    """Events per second over the last ``WINDOW_S`` seconds; any thread may count and ask."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
         self._start = time.monotonic()
+        self._lock = threading.Lock()
 
     def tick(self) -> None:
         """Count one event."""
-        self._times.append(time.monotonic())
+        with self._lock:
+            self._times.append(time.monotonic())
 
     def per_second(self) -> float:
         """The present rate."""
-        now = time.monotonic()
-        while self._times and now - self._times[0] > WINDOW_S:
-            self._times.popleft()
-        return len(self._times) / max(0.1, min(WINDOW_S, now - self._start))
+        with self._lock:
+            now = time.monotonic()
+            while self._times and now - self._times[0] > WINDOW_S:
+                self._times.popleft()
+            return len(self._times) / max(0.1, min(WINDOW_S, now - self._start))
 
 
 class Feed:
@@ -61,12 +64,14 @@ class Feed:
         every_frame: keep every frame and make the decoder wait; otherwise keep the newest and count what it replaced.
         live: whether waiting for the next frame is waiting for a camera.
         fail_fast: give up instead of reconnecting.
-        changed: notified at every arrival and end; shared by all feeds.
+        changed: notified at every arrival, change of state and end; shared by all feeds.
         stop: ends the thread.
 
     Attributes:
         error: why the source ended, if it ended by a fault.
+        crash: what ended the thread that nobody named: a bug.
         dropped: frames not analysed, by reason.
+        live: as given.
     """
 
     def __init__(
@@ -81,20 +86,18 @@ class Feed:
         changed: threading.Condition,
         stop: threading.Event,
     ) -> None:
-        self.camera, self.source = camera, source
+        self.camera, self.source, self.live = camera, source, live
         self.error: SourceError | None = None
         self.crash: BaseException | None = None
         self.dropped: Counter[str] = Counter()
         self.rate_in, self.rate_out = Rate(), Rate()
         self.age_ms: float | None = None
-        self._options, self._every, self._live, self._fail_fast = options, every_frame, live, fail_fast
+        self._options, self._every, self._fail_fast = options, every_frame, fail_fast
         self._changed, self._stop = changed, stop
         self._waiting: deque[Arrived] = deque()
         self._ended = False
-        self._state: State = "connecting"
-        self._code = self._message = ""
-        self._since_ns = time.time_ns()
-        self._epoch = 0
+        # replaced as a whole, so that another thread never sees half of a change
+        self._now, self._since_ns = SourceState("connecting", "", "", 0), time.time_ns()
         self._last_pts_s: float | None = None
         self._size: Size | None = None
         self._thread = threading.Thread(target=self._work, name=f"argos-decode-{camera}", daemon=True)
@@ -121,17 +124,23 @@ class Feed:
         """Whether nothing more will come."""
         return self._ended and not self._waiting
 
+    @property
+    def state(self) -> SourceState:
+        """The state of the source."""
+        return self._now
+
     def status(self, run: str) -> Status:
         """How the camera is doing now."""
+        now = self._now
         return Status(
             camera=self.camera,
             run=run,
-            state=self._state,
-            code=self._code,
-            message=self._message,
+            state=now.state,
+            code=now.code,
+            message=now.message,
             since_ns=self._since_ns,
             sent_ns=time.time_ns(),
-            epoch=self._epoch,
+            epoch=now.epoch,
             fps_in=self.rate_in.per_second(),
             fps_out=self.rate_out.per_second(),
             age_ms=self.age_ms,
@@ -145,11 +154,11 @@ class Feed:
             self._decode()
         except SourceError as error:
             self.error = error
-            self._now("ended", error.code, str(error))
+            self._change(SourceState("ended", error.code, str(error), self._now.epoch))
         except BaseException as error:  # handed to the main thread, which raises it
             self.crash = error
         else:
-            self._now("ended", "", "")
+            self._change(SourceState("ended", "", "", self._now.epoch))
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -160,16 +169,14 @@ class Feed:
             self.camera,
             self._options,
             stop=self._stop,
-            on_state=lambda s: self._now(s.state, s.code, s.message, s),
+            on_state=self._change,
             fail_fast=self._fail_fast,
         )
         start = time.perf_counter()
         for frame in frames:
-            decode_ms = 0.0 if self._live else (time.perf_counter() - start) * 1e3
+            decode_ms = 0.0 if self.live else (time.perf_counter() - start) * 1e3
             self.rate_in.tick()
-            self._last_pts_s, self._size, self._epoch = frame.pts_s, frame.size, frame.epoch
-            if self._state == "connecting":
-                self._now("up", "", "")
+            self._last_pts_s, self._size = frame.pts_s, frame.size
             if not self._put(Arrived(frame, decode_ms)):
                 return
             start = time.perf_counter()
@@ -189,9 +196,10 @@ class Feed:
             self._changed.notify_all()
         return True
 
-    def _now(self, state: State, code: str, message: str, source: SourceState | None = None) -> None:
-        if source is not None:
-            self._epoch = source.epoch
-        if (state, code) != (self._state, self._code):
-            self._since_ns = time.time_ns()
-        self._state, self._code, self._message = state, code, message
+    def _change(self, state: SourceState) -> None:
+        """Take note of a state, in the reading thread."""
+        with self._changed:
+            if (state.state, state.code) != (self._now.state, self._now.code):
+                self._since_ns = time.time_ns()
+            self._now = state
+            self._changed.notify_all()

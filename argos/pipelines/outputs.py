@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,31 @@ class Output(Protocol):
         """Finish what was written."""
 
 
+class ResultLines:
+    """Results as JSON lines, after those of earlier runs or instead of them.
+
+    Earlier ones go only when the first new one comes, so that a run which cannot begin costs nothing.
+    """
+
+    def __init__(self, path: Path, *, anew: bool) -> None:
+        self._writer = JsonlWriter(path)
+        self._anew = anew and path.is_file()  # a pipe or a device cannot be cut
+
+    def write(self, result: Result) -> None:
+        """Append one result."""
+        if self._anew:
+            os.truncate(self._writer.path, 0)
+            self._anew = False
+        self._writer.write(result)
+
+    def close(self) -> None:
+        """Close the file; without a line in it there is none."""
+        self._writer.close()
+        path = self._writer.path
+        if path.is_file() and path.stat().st_size == 0:
+            path.unlink()
+
+
 class OverlayVideo:
     """An MP4 of the frames with people drawn."""
 
@@ -62,7 +88,8 @@ class ContactSheet:
         """Keep the frame if its turn has come; when too many are kept, keep every other one from then on."""
         if result.image is not None and self._count % self._every == 0:
             picture = overlay(result.image, result)
-            height = round(480 * picture.shape[0] / picture.shape[1])
+            # a slit of a picture would make the sheet as long
+            height = min(max(1, round(480 * picture.shape[0] / picture.shape[1])), 1440)
             small = np.asarray(cv2.resize(picture, (480, height), interpolation=cv2.INTER_AREA), np.uint8)
             self._kept.append((small, f"{result.camera}  {result.pts_s:.1f} s"))
             if len(self._kept) >= 2 * SHEET_PICTURES:
@@ -77,36 +104,72 @@ class ContactSheet:
             self._kept[i] for i in np.linspace(0, len(self._kept) - 1, min(SHEET_PICTURES, len(self._kept))).astype(int)
         ]
         sheet = contact_sheet([picture for picture, _ in chosen], [label for _, label in chosen], 3, 1440)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(f".{self._path.stem}.part.png")
+        partial = self._path.with_name(f".{self._path.stem}.part{self._path.suffix}")
         if not cv2.imwrite(str(partial), sheet[:, :, ::-1]):
             raise PublishError(f"{self._path}: cannot write the contact sheet (disk full, or no permission)")
         partial.replace(self._path)
 
 
-MAKERS: dict[str, Callable[[Path], Output]] = {
-    "jsonl": JsonlWriter,
-    "overlay": OverlayVideo,
-    "contact_sheet": ContactSheet,
-}
+def open_output(kind: str, path: Path, *, anew: bool) -> Output:
+    """An output of one kind, its folder made where there is none.
+
+    Args:
+        kind: ``jsonl``, ``overlay`` or ``contact_sheet``.
+        path: of the file.
+        anew: replace the JSON lines of earlier runs; pictures and videos always are.
+
+    Raises:
+        PublishError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            found = "a directory" if path.is_dir() else "in a directory without permission to write"
+            raise PublishError(f"{path}: cannot be written, it is {found}; choose another path")
+    except OSError as error:
+        raise PublishError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
+    match kind:
+        case "jsonl":
+            return ResultLines(path, anew=anew)
+        case "overlay":
+            return OverlayVideo(path)
+        case "contact_sheet":
+            return ContactSheet(path)
+    raise ValueError(f"unknown kind of output '{kind}'")
 
 
 class Outputs:
     """Writes the results of every camera to its files, in a thread of its own.
 
     Args:
-        files: camera -> ``(type, path)`` of each file, type a key of ``MAKERS``.
+        files: camera -> ``(kind, path)`` of each file, see ``open_output``.
+        anew: cameras whose earlier JSON lines are replaced.
+
+    Raises:
+        PublishError: a file cannot be written; none is left open.
     """
 
-    def __init__(self, files: dict[str, Sequence[tuple[str, Path]]]) -> None:
-        self.paths = [path for of_camera in files.values() for _, path in of_camera]
-        self._outputs: dict[str, list[Output]] = {}
-        for camera, of_camera in files.items():
-            self._outputs[camera] = [MAKERS[kind](path) for kind, path in of_camera]
+    def __init__(self, files: Mapping[str, Sequence[tuple[str, Path]]], anew: Collection[str]) -> None:
+        self._files = files
+        self._written: set[str] = set()
+        self._outputs: dict[str, list[Output]] = {camera: [] for camera in files}
         self._queue: queue.Queue[Result | None] = queue.Queue(WAITING)
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
+        self._closed = False
+        try:
+            for camera, of_camera in files.items():
+                for kind, path in of_camera:
+                    self._outputs[camera].append(open_output(kind, path, anew=camera in anew))
+        except PublishError:
+            self._finish()
+            raise
         self._thread = threading.Thread(target=self._work, name="argos-outputs", daemon=True)
         self._thread.start()
+
+    @property
+    def paths(self) -> list[Path]:
+        """Files that got a result."""
+        return [path for camera, files in self._files.items() if camera in self._written for _, path in files]
 
     def write(self, result: Result) -> None:
         """Hand over a result; waits while ``WAITING`` are queued.
@@ -118,32 +181,48 @@ class Outputs:
         self._queue.put(result)
 
     def close(self) -> None:
-        """Write what is queued and finish every file.
+        """Write what is queued and finish every file; once.
 
         Raises:
             PublishError: something could not be written.
         """
+        if self._closed:
+            return
+        self._closed = True
         self._queue.put(None)
         self._thread.join()
-        for output in (o for of_camera in self._outputs.values() for o in of_camera):
-            try:
-                output.close()
-            except (PublishError, OSError) as error:  # the other files are still finished
-                self._error = self._error or error
+        self._finish()
         self._raise()
 
     def _work(self) -> None:
         while (result := self._queue.get()) is not None:
             if self._error is not None:
                 continue  # drained, so that nobody waits for ever; the error is raised by ``write``
+            self._written.add(result.camera)
             try:
-                for output in self._outputs.get(result.camera, ()):
+                for output in self._outputs[result.camera]:
                     output.write(result)
-            except BaseException as error:  # handed to the main thread, which raises it
-                self._error = error
+            except Exception as error:  # handed to the main thread, which raises it
+                self._error = _named(error)
+
+    def _finish(self) -> None:
+        """Close every file, whatever happens to the others."""
+        for output in (o for of_camera in self._outputs.values() for o in of_camera):
+            try:
+                output.close()
+            except Exception as error:  # the first one is raised when all are closed
+                self._error = self._error or _named(error)
 
     def _raise(self) -> None:
-        if isinstance(self._error, PublishError):
-            raise self._error
         if self._error is not None:
-            raise PublishError(f"cannot write the outputs: {self._error}") from self._error
+            raise self._error
+
+
+def _named(error: Exception) -> Exception:
+    """What the system refused, as an error with a remedy; everything else is a bug and stays what it is."""
+    if not isinstance(error, OSError):
+        return error
+    words = f"cannot write the outputs ({error}); free some space or choose other paths"
+    fault = PublishError(words)
+    fault.__cause__ = error
+    return fault

@@ -15,7 +15,7 @@ class Summary:
     """Adds up results as they come."""
 
     def __init__(self) -> None:
-        self._start = time.monotonic()
+        self._start = self._last = time.monotonic()
         self._ages_ms: list[float] = []
         self._shares: list[float] = []
         self._people: list[int] = []
@@ -26,6 +26,7 @@ class Summary:
 
     def add(self, result: Result) -> None:
         """Count one result."""
+        self._last = time.monotonic()
         self._ages_ms.append((result.published_ns - result.captured_ns) / 1e6)
         self._shares.append(result.deep_share)
         self._modes[result.mode] += 1
@@ -43,8 +44,8 @@ class Summary:
         return len(self._ages_ms)
 
     def fps(self) -> float:
-        """Results per second since the start."""
-        return self.frames / max(1e-6, time.monotonic() - self._start)
+        """Results per second, from the start to the last one."""
+        return self.frames / max(1e-6, self._last - self._start)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as plain data."""
