@@ -27,7 +27,8 @@ clip: .venv/installed
 
 # trains the shipped weights again (hours); see docs/training.md
 weights: .venv/installed-dev
-	for name in qunet16 asbunet ssdisb; do $(BIN)/argos train $$name --minutes 120 || exit 1; done
+	for name in qunet16 asbunet ssdisb; do \
+	  $(BIN)/argos train $$name --minutes 120 && $(BIN)/argos train $$name --ship || exit 1; done
 
 clean:
 	rm -rf .venv build dist out runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
