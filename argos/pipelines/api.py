@@ -167,12 +167,12 @@ class Pipeline:
         while not self._stop.is_set():
             arrived = self._wait()
             self._tell_states()
+            for result in self._analysed(arrived or []):
+                self._send(result)
+                yield result
             self._raise_faults()
             if arrived is None:
                 return
-            for result in self._analysed(arrived):
-                self._send(result)
-                yield result
 
     def stop(self) -> None:
         """End the iteration after the present frame; from any thread, any number of times."""
@@ -274,7 +274,7 @@ class Pipeline:
             semantic=analysis.semantic,
             deep_share=analysis.deep_share,
             spans_ms={"decode": arrived.decode_ms, **analysis.spans_ms},
-            dropped=dict(feed.dropped),
+            dropped=arrived.dropped,
             models=self._models,
             config=self._digest,
             published_ns=now,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from argos.errors import SourceError
@@ -26,10 +27,12 @@ class Arrived:
     Attributes:
         frame: the picture.
         decode_ms: milliseconds in the decoder; 0 for live cameras, where most of it is waiting for the camera.
+        dropped: frames not analysed before this one, by reason.
     """
 
     frame: Frame
     decode_ms: float
+    dropped: Mapping[str, int]
 
 
 class Rate:
@@ -172,16 +175,19 @@ class Feed:
             on_state=self._change,
             fail_fast=self._fail_fast,
         )
-        start = time.perf_counter()
+        start, expected = time.perf_counter(), 0
         for frame in frames:
+            if self._options.fps is None and frame.index > expected:
+                self.dropped["damaged"] += frame.index - expected  # with a rate the source leaves frames out
+            expected = frame.index + 1
             decode_ms = 0.0 if self.live else (time.perf_counter() - start) * 1e3
             self.rate_in.tick()
             self._last_pts_s, self._size = frame.pts_s, frame.size
-            if not self._put(Arrived(frame, decode_ms)):
+            if not self._put(frame, decode_ms):
                 return
             start = time.perf_counter()
 
-    def _put(self, arrived: Arrived) -> bool:
+    def _put(self, frame: Frame, decode_ms: float) -> bool:
         """Hand over a frame; False when the feed has to end."""
         with self._changed:
             if self._every:
@@ -192,7 +198,7 @@ class Feed:
                 self.dropped["stale"] += 1
             if self._stop.is_set():
                 return False
-            self._waiting.append(arrived)
+            self._waiting.append(Arrived(frame, decode_ms, dict(self.dropped)))
             self._changed.notify_all()
         return True
 

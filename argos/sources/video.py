@@ -95,16 +95,19 @@ def read_video(
                     time_base=(base.numerator, base.denominator),
                     captured_ns=time.time_ns(),
                 )
-        if tally.damaged_packets or damaged_pictures:
-            lost, kept = tally.damaged_packets, damaged_pictures
-            log.warning("%s: %d damaged packets lost, %d damaged frames kept", where, lost, kept)
+        fault = _fault_at_end(where, stream, tally, end_s)
+        # the packet in which a file was cut off is no damage of its own
+        lost = tally.damaged_packets - (tally.last_damaged and fault is not None)
+        if lost or damaged_pictures:
+            log.warning("%s: %d damaged packets lost, %d damaged frames kept", where, lost, damaged_pictures)
         if interlaced:
             log.warning("%s: is interlaced; moving edges show combs, deinterlace it for better masks", where)
-        _check_end(where, stream, tally, end_s)
+        if fault is not None:
+            raise fault
 
 
-def _check_end(where: str, stream: VideoStream, tally: Tally, end_s: float) -> None:
-    """Raise ``SourceError`` when the file announced more than came out of it.
+def _fault_at_end(where: str, stream: VideoStream, tally: Tally, end_s: float) -> SourceError | None:
+    """The error to raise when the file announced more than came out of it.
 
     Args:
         where: the file in messages.
@@ -126,12 +129,13 @@ def _check_end(where: str, stream: VideoStream, tally: Tally, end_s: float) -> N
         share += f", {end_s:.1f} of {announced_s:.1f} s,"
     if early or tally.cut:
         reason = f" ({redact(tally.cut)})" if tally.cut else ""
-        raise SourceError(
+        return SourceError(
             f"{where}: ended early: {share} decoded{reason}; the file is truncated or damaged, copy or record it again",
             "ended_early",
         )
     if not tally.pictures:
-        raise SourceError(f"{where}: not a video: no frame of it can be decoded; check that it plays", "not_a_video")
+        return SourceError(f"{where}: not a video: no frame of it can be decoded; check that it plays", "not_a_video")
+    return None
 
 
 def _announced_end_s(stream: VideoStream) -> float | None:
