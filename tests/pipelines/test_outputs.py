@@ -1,0 +1,103 @@
+"""Outputs: what happens to the other files, and to the run, when one cannot be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from argos.errors import PublishError
+from argos.pipelines.outputs import WAITING, Outputs
+from argos.types import Regions, Result, SemanticMask
+
+
+def result(seq: int = 0, size: tuple[int, int] = (48, 64)) -> Result:
+    return Result(
+        camera="door",
+        epoch=0,
+        seq=seq,
+        index=seq,
+        pts=seq,
+        time_base=(1, 10),
+        pts_s=seq / 10,
+        captured_ns=0,
+        clock="file",
+        run="r",
+        size=size,
+        mode="full",
+        regions=Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), size),
+        instances=None,
+        semantic=SemanticMask(np.zeros(size, np.bool_)),
+        deep_share=1.0,
+        spans_ms={},
+        dropped={},
+        models={},
+        image=np.full((*size, 3), seq * 10 % 256, np.uint8),
+    )
+
+
+def test_a_file_that_fails_ends_the_run_and_spares_the_others(tmp_path: Path) -> None:
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    files = [("overlay", tmp_path / "o.mp4"), ("jsonl", tmp_path / "full.jsonl"), ("contact_sheet", tmp_path / "c.png")]
+    outputs = Outputs({"door": files}, anew={"door"})
+    with pytest.raises(PublishError, match="No space left") as first:
+        for n in range(10 * WAITING):  # would wait for ever if nobody emptied the queue
+            outputs.write(result(n))
+    with pytest.raises(PublishError) as again:
+        outputs.close()
+    assert again.value is first.value
+    outputs.close()  # more often than once is nothing
+    assert (tmp_path / "o.mp4").exists()
+    assert not (tmp_path / "c.png").exists()  # its turn never came
+
+
+def test_earlier_lines_are_kept_or_replaced_by_the_first_result(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b'{"earlier": 1}\n')
+    for anew, lines in [(True, 1), (False, 2), (False, 3), (True, 1)]:
+        Outputs({"door": [("jsonl", path)]}, anew={"door"} if anew else ()).close()
+        before = path.read_bytes()
+        outputs = Outputs({"door": [("jsonl", path)]}, anew={"door"} if anew else ())
+        assert path.read_bytes() == before  # not before there is a new one
+        assert outputs.paths == []
+        outputs.write(result())
+        outputs.close()
+        assert outputs.paths == [path]
+        assert path.read_bytes().count(b"\n") == lines
+    assert b"earlier" not in path.read_bytes()
+
+
+def test_without_results_there_are_no_files(tmp_path: Path) -> None:
+    kinds = {"jsonl": "r.jsonl", "overlay": "o.mp4", "contact_sheet": "c.jpg"}
+    Outputs({"door": [(kind, tmp_path / "new" / name) for kind, name in kinds.items()]}, anew=()).close()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_one_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
+    (tmp_path / "c.png").mkdir()
+    files = [("jsonl", tmp_path / "r.jsonl"), ("overlay", tmp_path / "o.mp4"), ("contact_sheet", tmp_path / "c.png")]
+    with pytest.raises(PublishError, match=r"c.png: cannot be written, it is a directory"):
+        Outputs({"door": files}, anew=())
+    assert [path.name for path in tmp_path.iterdir()] == ["c.png"]
+
+
+def test_a_bug_is_raised_as_what_it_is(tmp_path: Path) -> None:
+    outputs = Outputs({"yard": [("jsonl", tmp_path / "r.jsonl")]}, anew=())
+    outputs.write(result())  # of a camera nobody announced
+    with pytest.raises(KeyError, match="door"):
+        outputs.close()
+
+
+@pytest.mark.parametrize("size", [(2, 700), (700, 2), (1, 1)])
+def test_the_sheet_takes_slits_and_has_the_format_of_its_name(tmp_path: Path, size: tuple[int, int]) -> None:
+    outputs = Outputs({"door": [("contact_sheet", tmp_path / "c.jpg")]}, anew=())
+    for n in range(3):
+        outputs.write(result(n, size))
+    outputs.close()
+    assert (tmp_path / "c.jpg").read_bytes()[:2] == b"\xff\xd8"
+    sheet = cv2.imread(str(tmp_path / "c.jpg"))
+    assert sheet is not None
+    assert sheet.shape[1] == 1440
+    assert sheet.shape[0] < 5000
