@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -159,3 +160,10 @@ def free_port() -> int:
 def argos_threads() -> list[str]:
     """Names of the threads of a run in this process that still run."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("argos-")]
+
+
+def frames_told(out: str) -> int:
+    """Number of frames in the summary on standard output."""
+    found = re.search(r"^frames +(\d+)$", out, re.M)
+    assert found is not None, out
+    return int(found[1])

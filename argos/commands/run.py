@@ -200,8 +200,8 @@ def _announced_frames(config: Config) -> int | None:
 
 def _files_line(summary: Summary, total: int) -> str:
     done, fps = summary.frames, summary.fps()
-    left_s = max(0, total - done) / max(fps, 1e-6)
-    return f"{done}/{total} frames {done / total:4.0%}  {fps:.1f} fps  {left_s:.0f} s left"
+    left = f"  {max(0, total - done) / fps:.0f} s left" if fps else ""
+    return f"{done}/{total} frames {done / total:4.0%}  {fps:.1f} fps{left}"
 
 
 def _cameras_line(summary: Summary, pipeline: Pipeline) -> str:

@@ -31,8 +31,8 @@ from argos.types import Result, Status
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 6.0
-"""Longest wait for a decoding thread on the way out; a blocked read ends by its own timeout before."""
+JOIN_S = 4.0
+"""Longest wait for all decoding threads on the way out; with the usual timeouts a blocked read ends before."""
 
 
 class Pipeline:
@@ -187,8 +187,9 @@ class Pipeline:
             PublishError: something could not be written.
         """
         self.stop()
+        end = time.monotonic() + JOIN_S
         for feed in self._feeds.values():
-            feed.join(JOIN_S)
+            feed.join(max(0.0, end - time.monotonic()))
         try:
             if self._outputs is not None:
                 self._outputs.close()
