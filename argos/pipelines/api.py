@@ -20,7 +20,7 @@ from argos.config import Config, config_digest, config_from_sources, load_config
 from argos.drawing.overlay import overlay
 from argos.errors import SourceError
 from argos.pipelines.build import output_files, people_of_config, view_of
-from argos.pipelines.feeds import Arrived, Feed
+from argos.pipelines.feeds import Arrived, Feed, log_change
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.views import Analysis
 from argos.publishing.encode import MaskEncodings
@@ -300,7 +300,7 @@ class Pipeline:
             if self._publisher is not None:
                 self._publisher.status_changed(feed.status(self.run))
             if feed.live and not self._fail_fast:
-                _log_state(name, state, before)
+                log_change(name, state, before)
 
     def _raise_faults(self) -> None:
         """Raise what ended a feed, once its last frame was analysed."""
@@ -309,16 +309,6 @@ class Pipeline:
                 raise feed.crash
             if self._fail_fast and feed.error is not None and feed.done:
                 raise feed.error
-
-
-def _log_state(camera: str, state: SourceState, before: SourceState | None) -> None:
-    """One line when a live camera is lost, and one when it is back."""
-    words = state.message.removeprefix(f"camera '{camera}': ")
-    about = {"event": f"source.{state.state}", "camera": camera, "code": state.code, "epoch": state.epoch}
-    if state.code:
-        log.warning("%s (%s)", words, state.state, extra=about)
-    elif state.state == "up" and before is not None and before.code:
-        log.info("up again", extra=about)
 
 
 def _picture(result: Result, width: int | None) -> NDArray[np.uint8]:

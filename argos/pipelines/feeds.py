@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -12,6 +13,8 @@ from argos.errors import SourceError
 from argos.sources.options import SourceOptions, SourceState
 from argos.sources.read import read
 from argos.types import Frame, Size, Status
+
+log = logging.getLogger(__name__)
 
 QUEUED = 4
 """Decoded frames that wait when every frame is kept; more would only use memory."""
@@ -209,3 +212,13 @@ class Feed:
                 self._since_ns = time.time_ns()
             self._now = state
             self._changed.notify_all()
+
+
+def log_change(camera: str, state: SourceState, before: SourceState | None) -> None:
+    """One line when a live camera is lost, and one when it is back."""
+    words = state.message.removeprefix(f"camera '{camera}': ")
+    about = {"event": f"source.{state.state}", "camera": camera, "code": state.code, "epoch": state.epoch}
+    if state.code:
+        log.warning("%s (%s)", words, state.state, extra=about)
+    elif state.state == "up" and before is not None and before.code:
+        log.info("up again", extra=about)
