@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +17,10 @@ GRID = 32
 """Network inputs are multiples of this, so that no network has to pad."""
 
 
+MOST_PEOPLE = 200
+"""In one picture, which may be a canvas of several cameras; what a frame keeps is decided after stitching."""
+
+
 def to_unit_floats(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """``(B, H, W, 3)`` uint8 -> ``(B, 3, H, W)`` float32 in 0..1, channels-last; the one conversion of the line."""
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
@@ -27,15 +30,6 @@ def network_size(frame_size: Size, scale: float) -> Size:
     """Size of a whole frame at ``scale`` network pixels per frame pixel, rounded to the grid of the networks."""
     height, width = frame_size
     return max(GRID, round(height * scale / GRID) * GRID), max(GRID, round(width * scale / GRID) * GRID)
-
-
-def resize_frame(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """A frame at network size; areas are averaged where it shrinks a lot, so that small people do not alias away."""
-    height, width = size
-    if pixels.shape[:2] == size:
-        return pixels
-    how = cv2.INTER_AREA if height < 0.75 * pixels.shape[0] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,13 +59,11 @@ class InstanceSegmenter:
         network: in evaluation mode.
         score_threshold: least score of a person.
         nms: greatest IoU of two people.
-        max_people: most people in a picture.
     """
 
     network: SSDISB
     score_threshold: float
     nms: float
-    max_people: int
 
     def instances(self, pixels: NDArray[np.uint8]) -> list[Instances]:
         """People of each picture of ``(B, H, W, 3)`` uint8, best first, in pixels of the picture."""
@@ -83,7 +75,7 @@ class InstanceSegmenter:
             image,
             score_threshold=self.score_threshold,
             nms_iou=self.nms,
-            max_people=self.max_people,
+            max_people=MOST_PEOPLE,
         )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TypeVar
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, to_unit_floats
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
 from argos.engines.sparse import SparseNetwork
 from argos.networks.ssd_boxes import STRIDES
 from argos.networks.ssd_decode import people_of
 from argos.types import Instances
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _CPU = torch.device("cpu")
 _SURELY_BACKGROUND = 1e4
@@ -26,7 +31,7 @@ class SparseSemantic:
     """
 
     def __init__(self, segmenter: SemanticSegmenter) -> None:
-        self.sparse = SparseNetwork(segmenter.network)
+        self.sparse = SparseNetwork(_on_cpu(segmenter.network))
 
     def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
@@ -44,7 +49,8 @@ class SparseInstances:
 
     def __init__(self, segmenter: InstanceSegmenter) -> None:
         self.segmenter = segmenter
-        self.sparse = SparseNetwork(segmenter.network)
+        self._network = _on_cpu(segmenter.network)
+        self.sparse = SparseNetwork(self._network)
 
     @torch.inference_mode()
     def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:
@@ -52,18 +58,24 @@ class SparseInstances:
         image = to_unit_floats(pixels[None], _CPU)
         output = self.sparse.forward(image, active)
         # a masked logit is 0 for every class, which a softmax takes for an even bet
-        idle = ~_anchor_activity(active, self.segmenter.network.anchor_table)
+        idle = ~_anchor_activity(active, self._network.anchor_table)
         logits = output.logits.clone()
         logits[0, idle, 0] = _SURELY_BACKGROUND
-        chosen = self.segmenter
         return people_of(
-            chosen.network,
+            self._network,
             output._replace(logits=logits),
             (pixels.shape[0], pixels.shape[1]),
-            score_threshold=chosen.score_threshold,
-            nms_iou=chosen.nms,
-            max_people=chosen.max_people,
+            score_threshold=self.segmenter.score_threshold,
+            nms_iou=self.segmenter.nms,
+            max_people=MOST_PEOPLE,
         )[0]
+
+
+def _on_cpu(network: Network) -> Network:
+    """The network itself, or a copy of it on the CPU, where the block kernels run."""
+    if next(network.parameters()).device.type == "cpu":
+        return network
+    return copy.deepcopy(network).cpu()
 
 
 def _anchor_activity(active: NDArray[np.bool_], table: tuple[tuple[tuple[float, float], ...], ...]) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.packing.place import place
-from argos.packing.rectangles import Rectangles, rectangles_of
+from argos.packing.rectangles import PerFrame, Rectangles, per_frame, rectangles_of
 from argos.types import Frame, PackedBatch, Placements, Regions, Size
 
 BACKGROUND = 114
@@ -25,8 +25,8 @@ def pack(
     regions: Sequence[Regions],
     canvas_size: Size,
     *,
-    scale: float,
-    margin: int,
+    scale: PerFrame,
+    margin: PerFrame,
     gutter: int,
     max_canvases: int,
 ) -> PackedBatch:
@@ -40,8 +40,8 @@ def pack(
         frames: pictures of any cameras and sizes.
         regions: what to take from each frame.
         canvas_size: size of every canvas; a partly filled canvas keeps it.
-        scale: canvas pixels per frame pixel.
-        margin: context around each region, frame pixels, cut at the frame.
+        scale: canvas pixels per frame pixel, of all frames or one per frame.
+        margin: context around each region, frame pixels, cut at the frame; of all frames or one per frame.
         gutter: canvas pixels between rectangles, filled with ``BACKGROUND``.
         max_canvases: most canvases in the batch.
 
@@ -65,12 +65,12 @@ def pack(
         x0, y0, x1, y1 = placements.source[n]
         a0, b0, a1, b1 = placements.target[n]
         crop = frames[placements.frame[n]].pixels[y0:y1, x0:x1]
-        canvases[placements.canvas[n], b0:b1, a0:a1] = _resized(crop, (b1 - b0, a1 - a0))
+        canvases[placements.canvas[n], b0:b1, a0:a1] = resized(crop, (b1 - b0, a1 - a0))
     return PackedBatch(canvases, placements)
 
 
 def plan_placements(
-    regions: Sequence[Regions], canvas_size: Size, *, scale: float, margin: int, gutter: int, max_canvases: int
+    regions: Sequence[Regions], canvas_size: Size, *, scale: PerFrame, margin: PerFrame, gutter: int, max_canvases: int
 ) -> Placements:
     """The placements of ``pack``, without touching a pixel.
 
@@ -85,7 +85,8 @@ def plan_placements(
     """
     if min(canvas_size) < 1 or max_canvases < 1:
         raise ValueError(f"canvas_size and max_canvases should be positive, got {canvas_size} and {max_canvases}")
-    if not scale > 0 or margin < 0 or gutter < 0:
+    scales, margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
+    if not all(s > 0 for s in scales) or any(m < 0 for m in margins) or gutter < 0:
         raise ValueError(
             f"scale should be positive, margin and gutter not negative, got {scale}, {margin} and {gutter}"
         )
@@ -116,11 +117,15 @@ def _placements(rectangles: Rectangles, canvas: NDArray[np.int32], corner: NDArr
     return Placements(rectangles.frame, rectangles.source, rectangles.core, canvas, target, rectangles.scale)
 
 
-def _resized(crop: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """Resize where needed; averaging below half the size, where linear interpolation would skip pixels."""
+def resized(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """A picture ``(H, W, 3)`` at another size; the one way pictures reach a network, whole or in pieces.
+
+    Areas are averaged where it shrinks by more than a quarter: linear interpolation would skip pixels, and small
+    people with them.
+    """
     height, width = size
-    if crop.shape[:2] == (height, width):
-        return crop
-    shrinks = max(crop.shape[0] / height, crop.shape[1] / width) > 2
-    out = cv2.resize(crop, (int(width), int(height)), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(out, np.uint8)
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    shrinks = max(pixels.shape[0] / height, pixels.shape[1] / width) > 4 / 3
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (int(width), int(height)), interpolation=how), np.uint8)

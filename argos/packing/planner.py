@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from argos.packing.pack import plan_placements
-from argos.packing.rectangles import rectangles_of
+from argos.packing.rectangles import PerFrame, per_frame, rectangles_of
 from argos.types import Mode, Regions, Size
 
 AskedMode = Literal["auto", "pack", "gather", "full", "mask"]
@@ -44,9 +44,9 @@ def plan_frames(
     regions: Sequence[Regions | None],
     frame_sizes: Sequence[Size],
     canvas_size: Size,
-    scale: float,
+    scale: PerFrame,
     *,
-    margin: int,
+    margin: PerFrame,
     gutter: int,
 ) -> list[Mode]:
     """Choose the mode for each of several frames that share canvases.
@@ -65,8 +65,9 @@ def plan_frames(
     Returns:
         The mode to run, for each frame.
     """
+    scales, margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
     modes: list[Mode] = []
-    for of_frame, (height, width) in zip(regions, frame_sizes, strict=True):
+    for of_frame, (height, width), own_scale, own_margin in zip(regions, frame_sizes, scales, margins, strict=True):
         if mode == "full" or of_frame is None:
             modes.append("full")
         elif len(of_frame) == 0:
@@ -74,20 +75,24 @@ def plan_frames(
         elif mode != "auto":
             modes.append(mode)
         else:
-            rectangles = rectangles_of([of_frame], canvas_size, scale=scale, margin=margin)
+            rectangles = rectangles_of([of_frame], canvas_size, scale=own_scale, margin=own_margin)
             read = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1).sum()
             modes.append("full" if read >= FULL_SHARE * height * width else "pack")
     if mode != "auto":
         return modes
-    together = [of_frame for of_frame, chosen in zip(regions, modes, strict=True) if of_frame and chosen == "pack"]
-    full = sum(h * w for (h, w), chosen in zip(frame_sizes, modes, strict=True) if chosen == "pack") * scale**2
-    canvases = _canvases_needed(together, canvas_size, scale, margin=margin, gutter=gutter)
+    packed = [n for n, chosen in enumerate(modes) if chosen == "pack"]
+    together = [of_frame for n in packed if (of_frame := regions[n]) is not None]
+    full = sum(frame_sizes[n][0] * frame_sizes[n][1] * scales[n] ** 2 for n in packed)
+    packed_scales, packed_margins = [scales[n] for n in packed], [margins[n] for n in packed]
+    canvases = _canvases_needed(together, canvas_size, packed_scales, margin=packed_margins, gutter=gutter)
     if canvases * canvas_size[0] * canvas_size[1] >= FULL_SHARE * full:
         return ["full" if chosen == "pack" else chosen for chosen in modes]
     return modes
 
 
-def _canvases_needed(regions: Sequence[Regions], canvas_size: Size, scale: float, *, margin: int, gutter: int) -> int:
+def _canvases_needed(
+    regions: Sequence[Regions], canvas_size: Size, scale: Sequence[float], *, margin: Sequence[float], gutter: int
+) -> int:
     """Canvases that hold all regions at ``scale``, however many."""
     if not regions:
         return 0

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from argos.types import Regions, Size
 
+PerFrame = float | Sequence[float]
+"""One value for all frames, or one for each."""
+
 MOST_TILES = 3
 """Per axis. Two tiles cover up to twice the canvas less their overlap; the third makes up for the overlap."""
 
@@ -42,7 +45,7 @@ class Rectangles:
 
 
 def rectangles_of(
-    regions: Sequence[Regions], canvas_size: Size, *, scale: float, margin: int, shrink: float = 1.0
+    regions: Sequence[Regions], canvas_size: Size, *, scale: PerFrame, margin: PerFrame, shrink: float = 1.0
 ) -> Rectangles:
     """Add context to each region and make each fit a canvas.
 
@@ -53,30 +56,33 @@ def rectangles_of(
     Args:
         regions: one value per frame.
         canvas_size: size of a canvas.
-        scale: canvas pixels per frame pixel.
-        margin: context around each region, frame pixels, cut at the frame.
+        scale: canvas pixels per frame pixel, of all frames or one per frame.
+        margin: context around each region, frame pixels, cut at the frame; of all frames or one per frame.
         shrink: factor in 0..1 on the scale of every rectangle; fewer tiles may do then.
 
     Returns:
         Rectangles by frame, region and tile.
     """
-    limits = canvas_size[0] / scale, canvas_size[1] / scale  # frame pixels of one canvas
+    own_scales, own_margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
     frames, sources, cores, sizes, scales = [], [], [], [], []
     for n, of_frame in enumerate(regions):
         height, width = of_frame.frame_size
+        own_scale, own_margin = own_scales[n], round(own_margins[n])
+        limits = canvas_size[0] / own_scale, canvas_size[1] / own_scale  # frame pixels of one canvas
         for x0, y0, x1, y1 in of_frame.boxes.tolist():
-            columns = _cut(x0, x1, width, margin, limits[1], shrink)
-            rows = _cut(y0, y1, height, margin, limits[0], shrink)
+            columns = _cut(x0, x1, width, own_margin, limits[1], shrink)
+            rows = _cut(y0, y1, height, own_margin, limits[0], shrink)
             fit = 1.0
             if columns is None or rows is None:
-                columns, rows = [_span(x0, x1, width, margin, margin)], [_span(y0, y1, height, margin, margin)]
+                columns = [_span(x0, x1, width, own_margin, own_margin)]
+                rows = [_span(y0, y1, height, own_margin, own_margin)]
                 fit = min(limits[1] / columns[0].length, limits[0] / rows[0].length, 1.0)
             for row in rows:
                 for column in columns:
                     frames.append(n)
                     sources.append((column.start, row.start, column.end, row.end))
                     cores.append((column.core_start, row.core_start, column.core_end, row.core_end))
-                    scales.append(scale * fit * shrink)
+                    scales.append(own_scale * fit * shrink)
                     sizes.append(
                         (
                             _on_canvas(row.length, scales[-1], canvas_size[0]),
@@ -90,6 +96,18 @@ def rectangles_of(
         np.array(sizes, np.int32).reshape(-1, 2),
         np.array(scales, np.float32),
     )
+
+
+def per_frame(value: PerFrame, frames: int) -> list[float]:
+    """One value for each frame.
+
+    Raises:
+        ValueError: a sequence of another length.
+    """
+    values = [float(value)] * frames if isinstance(value, int | float) else [float(v) for v in value]
+    if len(values) != frames:
+        raise ValueError(f"expected one value or one for each of {frames} frames, got {len(values)}")
+    return values
 
 
 class _Span(NamedTuple):

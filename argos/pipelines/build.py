@@ -66,7 +66,6 @@ def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
             network,
             score_threshold=min(limit.score_threshold for limit in limits),
             nms=max(limit.nms for limit in limits),
-            max_people=max(limit.max_people for limit in limits),
         )
     packing = config.engine.packing
     return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
@@ -76,7 +75,8 @@ def instance_limits(camera: Camera, card: Card) -> InstanceLimits:
     """Limits of a camera, the score threshold from the model's card where the configuration leaves it open."""
     chosen = camera.instances
     threshold = card.thresholds["score_threshold"] if chosen.score_threshold is None else chosen.score_threshold
-    return InstanceLimits(threshold, chosen.nms, chosen.max_people)
+    nms = card.thresholds["nms"] if chosen.nms is None else chosen.nms
+    return InstanceLimits(threshold, nms, chosen.max_people)
 
 
 def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:

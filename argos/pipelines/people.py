@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, network_size, resize_frame
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.gather import SparseInstances, SparseSemantic
-from argos.packing.pack import BACKGROUND, pack
+from argos.networks.ssd_boxes import nms
+from argos.packing.pack import BACKGROUND, pack, resized
 from argos.packing.planner import plan_frames
 from argos.packing.stitch import stitch_instances, stitch_scores
-from argos.pipelines.views import AUTO_SIDE, Analysis, Canvas, View
+from argos.pipelines.views import AUTO_SIDE, Analysis, Canvas, InstanceLimits, View
 from argos.propose.qunet import QUNetProposer
-from argos.propose.regions import dilate, regions_of, whole_frame
+from argos.propose.regions import grow, regions_of, whole_frame
 from argos.types import (
     Frame,
     Instances,
@@ -111,23 +113,23 @@ class People:
         start = time.perf_counter()
         scores = self.proposer(work.frame).scores
         view = work.view
-        work.mask = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
-        work.regions = regions_of(work.mask, dilation=view.dilation, min_area=view.min_area, margin=view.margin)
+        proposed = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
+        work.mask = grow(proposed, dilation=view.dilation, min_area=view.min_area)
+        work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=view.margin)
         work.spend("propose", start)
 
     def _plan(self, works: Sequence[_Work]) -> None:
-        """Choose the modes; cameras that ask for the same mode and scale are planned together."""
-        start = time.perf_counter()
-        for key in {(work.view.mode, work.scale, work.view.margin) for work in works}:
-            mode, scale, margin = key
-            group = [work for work in works if (work.view.mode, work.scale, work.view.margin) == key]
+        """Choose the modes; cameras that ask for the same mode are planned together."""
+        for mode in {work.view.mode for work in works}:
+            start = time.perf_counter()
+            group = [work for work in works if work.view.mode == mode]
             modes = plan_frames(
                 mode,
                 [work.regions for work in group],
                 [work.frame.size for work in group],
                 self.canvas.size,
-                scale,
-                margin=margin,
+                [work.scale for work in group],
+                margin=[work.view.margin for work in group],
                 gutter=self.canvas.gutter,
             )
             for work, chosen in zip(group, modes, strict=True):
@@ -135,32 +137,29 @@ class People:
                 work.spend("plan", start, 1 / len(group))
 
     def _packed(self, works: Sequence[_Work]) -> None:
-        """Frames of one scale and margin share their canvases."""
-        for key in {(work.scale, work.view.margin) for work in works}:
-            scale, margin = key
-            group = [work for work in works if (work.scale, work.view.margin) == key]
-            start = time.perf_counter()
-            batch = pack(
-                [work.frame for work in group],
-                [work.regions for work in group if work.regions is not None],
-                self.canvas.size,
-                scale=scale,
-                margin=margin,
-                gutter=self.canvas.gutter,
-                max_canvases=self.canvas.most * len(group),
-            )
-            areas = _target_areas(batch.placements, len(group))
-            for work, area in zip(group, areas, strict=True):
-                computed = batch.pixels.shape[0] * self.canvas.size[0] * self.canvas.size[1] * area
-                work.share = computed / _full_pixels(work)
-                work.spend("pack", start, area)
-            self._segment(batch, group, areas)
+        """All frames share the canvases, each at its own scale."""
+        start = time.perf_counter()
+        batch = pack(
+            [work.frame for work in works],
+            [work.regions for work in works if work.regions is not None],
+            self.canvas.size,
+            scale=[work.scale for work in works],
+            margin=[work.view.margin for work in works],
+            gutter=self.canvas.gutter,
+            max_canvases=self.canvas.most * len(works),
+        )
+        areas = _target_areas(batch.placements, len(works))
+        for work, area in zip(works, areas, strict=True):
+            computed = batch.pixels.shape[0] * self.canvas.size[0] * self.canvas.size[1] * area
+            work.share = computed / _full_pixels(work)
+            work.spend("pack", start, area)
+        self._segment(batch, works, areas)
 
     def _whole(self, work: _Work) -> None:
         """The whole frame as the only rectangle of one canvas; in mode ``mask`` what is not proposed is blanked."""
         start = time.perf_counter()
         size = network_size(work.frame.size, work.scale)
-        pixels = resize_frame(work.frame.pixels, size)
+        pixels = resized(work.frame.pixels, size)
         if work.mode == "mask" and work.mask is not None:
             pixels = np.where(_active(work, size)[:, :, None], pixels, np.uint8(BACKGROUND))
         elif work.regions is None:
@@ -191,7 +190,7 @@ class People:
         """The networks in place, on the blocks that hold proposed cells."""
         start = time.perf_counter()
         size = network_size(work.frame.size, work.scale)
-        pixels = np.ascontiguousarray(resize_frame(work.frame.pixels, size))
+        pixels = np.ascontiguousarray(resized(work.frame.pixels, size))
         active = _active(work, size)
         placements = whole_placement(work.frame.size, size, work.scale)
         work.spend("pack", start)
@@ -232,19 +231,19 @@ def _stitch_people(work: _Work, people: Sequence[Instances], placements: Placeme
     if limits is None:
         return
     start = time.perf_counter()
-    size = work.frame.size
-    most = limits.max_people
-    stitched = stitch_instances(people, placements, n, size, nms=limits.nms, max_people=most)
-    work.instances = first(stitched, int((stitched.scores >= limits.score_threshold).sum()))
+    most = len(people) * MOST_PEOPLE
+    stitched = stitch_instances(people, placements, n, work.frame.size, nms=limits.nms, max_people=most)
+    work.instances = limited(stitched, limits)
     work.spend("stitch", start)
 
 
-def first(people: Instances, count: int) -> Instances:
-    """The first ``count`` people; they are ordered by score."""
-    chosen = slice(0, count)
-    return Instances(
-        people.boxes[chosen], people.scores[chosen], people.labels[chosen], people.masks[chosen], people.size
-    )
+def limited(people: Instances, limits: InstanceLimits) -> Instances:
+    """The people whom the limits of one camera let through; the network was run with the most generous ones."""
+    boxes, scores = torch.from_numpy(people.boxes).float(), torch.from_numpy(people.scores)
+    kept = nms(boxes, scores, torch.from_numpy(people.labels).long(), limits.nms).numpy()
+    kept = kept[people.scores[kept] >= limits.score_threshold][: limits.max_people]
+    masks = tuple(people.masks[k] for k in kept.tolist())
+    return Instances(people.boxes[kept], people.scores[kept], people.labels[kept], masks, people.size)
 
 
 def whole_placement(frame_size: Size, canvas_size: Size, scale: float) -> Placements:
@@ -284,6 +283,5 @@ def _active(work: _Work, size: Size) -> NDArray[np.bool_]:
     """The proposed cells, dilated, on the pixels of the network's input."""
     assert work.mask is not None
     height, width = size
-    mask = dilate(work.mask, work.view.dilation).mask
-    grown = cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return np.asarray(grown, np.bool_)
+    cells = work.mask.mask.view(np.uint8)
+    return np.asarray(cv2.resize(cells, (width, height), interpolation=cv2.INTER_NEAREST), np.bool_)

@@ -39,20 +39,38 @@ def regions_of(
     Raises:
         ValueError: ``dilation``, ``min_area`` or ``margin`` is negative.
     """
-    if min_area < 0 or margin < 0:
-        raise ValueError(f"min_area and margin should not be negative, got {min_area} and {margin}")
-    grown = dilate(mask, dilation)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(grown.mask.view(np.uint8), connectivity=8)
-    proposed = np.bincount(labels[mask.mask], minlength=count)  # proposed cells of each component
-    kept = np.flatnonzero(proposed >= max(1.0, min_area * mask.mask.size))
-    corner = stats[kept, :2]  # CC_STAT_LEFT, CC_STAT_TOP, then WIDTH, HEIGHT
-    cells = np.concatenate([corner, corner + stats[kept, 2:4]], axis=1).astype(np.int32)
+    if margin < 0:
+        raise ValueError(f"margin should not be negative, got {margin}")
+    grown = grow(mask, dilation=dilation, min_area=min_area)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(grown.mask.view(np.uint8), connectivity=8)
+    corner = stats[1:, :2]  # CC_STAT_LEFT, CC_STAT_TOP, then WIDTH, HEIGHT; 0 is the background
+    cells = np.concatenate([corner, corner + stats[1:, 2:4]], axis=1).astype(np.int32)
     boxes = _frame_boxes(cells, mask.scores.shape, mask.frame_size)
     if merge:
         group = merge_rectangles(boxes, margin, *mask.frame_size)
         boxes, cells = _unite(boxes, group), _unite(cells, group)
     scores = [mask.scores[y0:y1, x0:x1].max() for x0, y0, x1, y1 in cells.tolist()]
     return Regions(boxes, np.array(scores, np.float32), mask.frame_size)
+
+
+def grow(mask: RegionMask, *, dilation: Dilation, min_area: float) -> RegionMask:
+    """Dilate the mask and drop the components that hold too few proposed cells; what ``regions_of`` draws boxes around.
+
+    Args:
+        mask: what a proposer returned.
+        dilation, min_area: as in ``regions_of``.
+
+    Raises:
+        ValueError: ``dilation`` or ``min_area`` is negative.
+    """
+    if min_area < 0:
+        raise ValueError(f"min_area should not be negative, got {min_area}")
+    grown = dilate(mask, dilation)
+    count, labels = cv2.connectedComponents(grown.mask.view(np.uint8), connectivity=8)
+    proposed = np.bincount(labels[mask.mask], minlength=count)  # proposed cells of each component
+    kept = proposed >= max(1.0, min_area * mask.mask.size)
+    kept[0] = False  # the background
+    return RegionMask(mask.scores, kept[labels], mask.frame_size)
 
 
 def dilate(mask: RegionMask, dilation: Dilation) -> RegionMask:

@@ -12,10 +12,10 @@ from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
-from argos.pipelines.people import People
+from argos.pipelines.people import People, limited
 from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
 from argos.propose.qunet import QUNetProposer
-from argos.types import Frame
+from argos.types import Frame, Instances, RegionMask
 
 VIEW = View(
     mode="full",
@@ -41,7 +41,7 @@ def people() -> People:
     return People(
         QUNetProposer(qunet(8), size=96),
         SemanticSegmenter(asbunet().eval()),
-        InstanceSegmenter(detector.eval(), score_threshold=0.3, nms=0.5, max_people=20),
+        InstanceSegmenter(detector.eval(), score_threshold=0.3, nms=0.5),
         Canvas((96, 128), 2, 8),
     )
 
@@ -140,3 +140,80 @@ def test_a_stricter_camera_keeps_fewer_people(people: People) -> None:
 
 def test_every_millisecond_has_a_stage(people: People) -> None:
     assert set(one(people, replace(VIEW, mode="pack")).spans_ms) == {"propose", "plan", "pack", "segment", "stitch"}
+
+
+def test_cameras_of_different_size_share_one_plan_and_one_pack(people: People) -> None:
+    """One small rectangle of each: together they fit one canvas, at one scale per frame."""
+    frames = [frame(1, (96, 128), "a"), frame(2, (192, 256), "b")]
+    views = [replace(VIEW, mode="pack", scale=0.4), replace(VIEW, mode="pack", scale=0.2)]
+    canvases: list[int] = []
+    run = SemanticSegmenter.scores
+
+    def count(self: SemanticSegmenter, pixels: np.ndarray) -> np.ndarray:
+        canvases.append(len(pixels))
+        return run(self, pixels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SemanticSegmenter, "scores", count)
+        analyses = people.step(frames, views, [False, False])
+    assert canvases == [1]
+    assert [a.semantic.mask.shape for a in analyses if a.semantic] == [(96, 128), (192, 256)]
+
+
+def test_dropped_components_are_computed_in_no_mode(people: People) -> None:
+    scores = np.zeros((96, 128), np.float32)
+    scores[10:60, 10:40] = 0.9
+    scores[80:82, 100:102] = 0.9  # a speck
+
+    class Fixed:
+        def __call__(self, of: Frame) -> RegionMask:
+            return RegionMask(scores, scores >= 0.5, of.size)
+
+    line = People(Fixed(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
+    view = replace(VIEW, proposal_threshold=0.5, min_area=0.01, instances=None, semantic=0.0)
+    for mode in ("gather", "pack"):
+        analysis = line.step([frame()], [replace(view, mode=mode)], [False])[0]
+        assert len(analysis.regions) == 1
+    gathered = line.step([frame()], [replace(view, mode="gather", semantic=0.001)], [False])[0]
+    assert gathered.semantic is not None
+    assert not gathered.semantic.mask[80:82, 100:102].any()
+    assert gathered.semantic.mask[10:60, 10:40].any()
+
+
+def test_gathered_people_are_those_of_the_full_frame_when_all_is_active(people: People) -> None:
+    gathered, full = one(people, replace(VIEW, mode="gather")), one(people, VIEW)
+    assert gathered.instances is not None
+    assert full.instances is not None
+    assert len(gathered.instances) == len(full.instances)
+    np.testing.assert_allclose(gathered.instances.scores, full.instances.scores, atol=1e-3)
+
+
+def test_nobody_is_found_in_blocks_that_were_not_computed(people: People) -> None:
+    """A masked logit is 0 for every class; it must not count as a person by half."""
+    scores = np.zeros((96, 128), np.float32)
+    scores[:, :32] = 0.9
+
+    class LeftEdge:
+        def __call__(self, of: Frame) -> RegionMask:
+            return RegionMask(scores, scores >= 0.5, of.size)
+
+    line = People(LeftEdge(), None, people.instances, people.canvas)  # type: ignore[arg-type]
+    view = replace(VIEW, proposal_threshold=0.5, mode="gather", semantic=None)
+    found = line.step([frame()], [view], [False])[0].instances
+    assert found is not None
+    centres = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
+    full = one(people, VIEW).instances
+    assert full is not None
+    assert len(full) > len(found)
+    assert (centres < 128).all()
+
+
+def test_each_camera_keeps_its_own_overlap_and_number_of_people(people: People) -> None:
+    boxes = np.array([[0, 0, 20, 40], [4, 0, 24, 40], [60, 0, 80, 40]], np.int32)
+    masks = tuple(np.ones((40, 20), bool) for _ in boxes)
+    found = Instances(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int32), masks, (96, 128))
+    strict, loose = InstanceLimits(0.0, 0.3, 9), InstanceLimits(0.0, 0.9, 9)
+    assert limited(found, strict).scores.tolist() == pytest.approx([0.9, 0.7])
+    assert len(limited(found, loose)) == 3
+    assert len(limited(found, InstanceLimits(0.75, 0.9, 9))) == 2
+    assert len(limited(found, InstanceLimits(0.0, 0.9, 1))) == 1
