@@ -247,7 +247,7 @@ class Result:
         seq: 0, 1, 2, ... without a gap per run and camera.
         size: size of the frame.
         mode: how the deep network was run.
-        regions: what was proposed (the whole frame for mode ``full``).
+        regions: what was proposed; the whole frame where no proposer ran (mode ``full`` asked for, or a refresh).
         instances: people one by one; None when the task ``instances`` is off.
         semantic: person mask; None when the task ``semantic`` is off.
         deep_share: pixels the deep network computed divided by the pixels of the full frame at the same scale;

@@ -70,9 +70,9 @@ CARDS = {
         own="Views of 128, then 224 px; weighted cross-entropy (people x3) + 0.25 dice; latent float weights, "
         "straight-through gradients.",
         seed=2,
-        measured="validation photos of persons/ and persons_more/, long side 320; covered: cells at the threshold, "
-        "grown by 6 cells; people_covered counts people at least 99 % inside; empty_ok: share of empty photos with "
-        "less than 0.1 % proposed",
+        measured="validation photos of persons/ and persons_more/, long side 320, dynamic dilation as the line proposes "
+        "by default; people_covered counts people at least 99 % inside; area is proposed, area_true is person; "
+        "empty_area: mean share proposed of photos without people",
         limits="",
     ),
     "asbunet": CardText(
@@ -85,7 +85,7 @@ CARDS = {
         sources=("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts", "camvid"),
         own="Views of 128, then 224 px; weighted cross-entropy (people x1.5) + 0.25 dice.",
         seed=1,
-        measured="IoU of all person pixels by source, validation photos of persons/ and persons_more/, long side 384, "
+        measured="IoU of all person pixels by source, validation photos of persons/ and persons_more/, long side 640, "
         "threshold of this card; empty_ok: share of empty photos with less than 0.1 % person",
         limits="",
     ),
@@ -101,7 +101,7 @@ CARDS = {
         "backbone, and a segmentation head helped during training and was thrown away; upright anchors, crops aligned "
         "to 8 px where the thesis aligns to 32.",
         seed=3,
-        measured="AP at IoU 0.5 by pycocotools, long side 512: boxes on persons_boxes/ val, masks (area > 32^2) on "
+        measured="AP at IoU 0.5 by pycocotools, long side 640: boxes on persons_boxes/ val, masks (area > 32^2) on "
         "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5",
         limits="",
     ),

@@ -110,4 +110,4 @@ def instance_mix(data: TrainingPhotos) -> Mix:
     stretched = [p for p in data.boxes if p.source != "voc07"]
     voc = [p for p in data.boxes if p.source == "voc07"]
     groups = [voc, stretched, coco, other, data.backgrounds]
-    return Mix(groups, [3.5, 1.5, 2.0, 1.5, 0.7], data.backgrounds, data.people, paste=0.4)
+    return Mix(groups, [3.5, 1.5, 2.0, 1.5, 0.7], data.backgrounds, data.people, paste=0.4, mosaic=0.4)

@@ -73,13 +73,18 @@ def ssdisb_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     }
 
 
+LEAST_HEIGHT, LEAST_WIDTH = 18, 5
+"""Pixels. The smallest anchor is 26 high; who is much smaller cannot be found and would only blur what is learnt."""
+
+
 def truths_of(batch: Batch) -> list[Truth]:
-    """People of a batch for the losses; boxes thinner than two pixels become ignored."""
+    """People of a batch for the losses; the smallest become ignored."""
     truths = []
     for ids, boxes, numbers, ignore in zip(batch.ids, batch.boxes, batch.box_ids, batch.ignore, strict=True):
-        thin = ((boxes[:, 2:] - boxes[:, :2]) < 2).any(1)
-        ignore = torch.cat([ignore, boxes[thin]])
-        boxes, numbers = boxes[~thin], numbers[~thin]
+        size = boxes[:, 2:] - boxes[:, :2]
+        small = (size[:, 0] < LEAST_WIDTH) | (size[:, 1] < LEAST_HEIGHT)
+        ignore = torch.cat([ignore, boxes[small]])
+        boxes, numbers = boxes[~small], numbers[~small]
         masks = (ids[None] == numbers[:, None, None]) & (numbers > 0)[:, None, None]
         truths.append(Truth(boxes, torch.zeros(len(boxes), dtype=torch.int64), ignore, masks))
     return truths

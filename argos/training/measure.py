@@ -14,6 +14,9 @@ from argos.training.photos import IGNORE, Photo
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Picture ``(H, W, 3)`` uint8 -> person score ``(H, W)`` in 0..1."""
 
+Proposer = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
+"""Picture ``(H, W, 3)`` uint8 -> proposed cells ``(h, w)`` of a grid over the whole picture."""
+
 
 def iou_by_source(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5) -> dict[str, float]:
     """Intersection over union of all person pixels of each source, ignored pixels left out.
@@ -39,33 +42,28 @@ def iou_by_source(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5
     return measures
 
 
-def coverage(score: Scorer, photos: Sequence[Photo], threshold: float, dilation: int) -> dict[str, float]:
+def coverage(propose: Proposer, photos: Sequence[Photo]) -> dict[str, float]:
     """QU-Net's measures (thesis, section 3.5): people covered, person pixels covered, area proposed.
 
     Args:
-        score: proposer; its score map may be coarser than the picture.
+        propose: picture -> proposed cells, dilated, as the line uses them.
         photos: with id masks.
-        threshold: score from which a cell is proposed.
-        dilation: radius in cells by which proposals grow.
 
     Returns:
         ``people_covered`` (share of people at least 99 % inside), ``pixels_covered``, ``area`` (proposed share of the
-        frame), ``area_true`` (share of the frame that is person, dilated by the same amount).
+        frame) and ``area_true`` (share of the frame that is person).
     """
-    kernel = np.ones((2 * dilation + 1, 2 * dilation + 1), np.uint8)
     people = covered_people = pixels = covered_pixels = 0
     areas, true_areas = [], []
     for photo in photos:
-        cells = score(photo.image) >= threshold
-        grown = cv2.dilate(cells.astype(np.uint8), kernel)
         rows, columns = photo.ids.shape
-        proposed = cv2.resize(grown, (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
+        cells = propose(photo.image).view(np.uint8)
+        proposed = cv2.resize(cells, (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
         person = (photo.ids > 0) & (photo.ids < IGNORE)
         pixels += int(person.sum())
         covered_pixels += int((person & proposed).sum())
         areas.append(float(proposed.mean()))
-        truth = cv2.resize(person.astype(np.uint8), cells.shape[::-1], interpolation=cv2.INTER_AREA)
-        true_areas.append(float(cv2.dilate(truth, kernel).mean()))
+        true_areas.append(float(person.mean()))
         for number in photo.box_ids.tolist():
             own = photo.ids == number
             if number and own.any():

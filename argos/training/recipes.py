@@ -10,7 +10,7 @@ from torch import nn
 from argos.training import datasets
 from argos.training.fit import Phase, Recipe, fit
 from argos.training.measure import coverage, iou_by_source
-from argos.training.segmentation import asbunet_loss, qunet_loss, scorer
+from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
 
 
 def train_asbunet(folder: Path, minutes: float) -> nn.Module:
@@ -21,7 +21,7 @@ def train_asbunet(folder: Path, minutes: float) -> nn.Module:
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=2.5e-3)
     mix = datasets.semantic_mix(data, min_height=20)
-    return fit(asbunet(), mix, asbunet_loss, recipe, folder, lambda n: iou_by_source(scorer(n, 384), held))
+    return fit(asbunet(), mix, asbunet_loss, recipe, folder, lambda n: iou_by_source(semantic_scorer(n, 384), held))
 
 
 def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
@@ -34,9 +34,8 @@ def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
     mix = datasets.semantic_mix(data, min_height=12)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
-        score = scorer(network, 320)
-        people = [p for p in held if p.source != "background"]
-        return {**iou_by_source(score, held), **coverage(score, people, threshold=0.4, dilation=6)}
+        people = [photo for photo in held if photo.source != "background"]
+        return coverage(region_proposer(network, threshold=0.4), people)
 
     return fit(qunet(width), mix, qunet_loss, recipe, folder, evaluate)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import cv2
 import numpy as np
@@ -11,9 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from argos.engines.dense import SemanticSegmenter, network_size
+from argos.packing.pack import resized
+from argos.propose.qunet import QUNetProposer
+from argos.propose.regions import grow
 from argos.training.fit import Batch
 from argos.training.losses import dice_loss, person_targets, weighted_bce
-from argos.training.measure import Scorer
+from argos.training.measure import Proposer, Scorer
+from argos.types import Frame
+
+LEAST_AREA = 0.0002
+"""Default of ``regions.min_area``."""
 
 
 def asbunet_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
@@ -36,25 +43,35 @@ def _mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[s
     }
 
 
-def scorer(network: nn.Module, long_side: int) -> Scorer:
-    """A function from picture to person scores, the picture's long side brought to ``long_side`` network pixels."""
-    return partial(_score, network, long_side)
+def semantic_scorer(network: nn.Module, long_side: int) -> Scorer:
+    """A function from picture to person scores, as the line computes them on a full frame.
+
+    Args:
+        network: ASBU-Net or any other with one logit per pixel, in evaluation mode.
+        long_side: network pixels of the picture's long side.
+    """
+    segmenter = SemanticSegmenter(network)
+
+    def score(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows, columns = image.shape[:2]
+        size = network_size((rows, columns), long_side / max(rows, columns))
+        scores = segmenter.scores(np.ascontiguousarray(resized(image, size)[None]))[0]
+        return np.asarray(cv2.resize(scores, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+
+    return score
 
 
-@torch.inference_mode()
-def _score(network: nn.Module, long_side: int, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    rows, columns = image.shape[:2]
-    scale = long_side / max(rows, columns)
-    size = (max(16, round(columns * scale / 16) * 16), max(16, round(rows * scale / 16) * 16))
-    how = cv2.INTER_AREA if scale < 0.7 else cv2.INTER_LINEAR
-    pixels = torch.from_numpy(np.ascontiguousarray(cv2.resize(image, size, interpolation=how)))
-    batch = pixels.permute(2, 0, 1)[None]
-    if _takes_unit_floats(network):
-        score = torch.sigmoid(network(batch.float() / 255)[0, 0])
-    else:
-        score = torch.softmax(network(batch)[0], 0)[1]
-    return np.asarray(cv2.resize(score.float().numpy(), (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+def region_proposer(network: nn.Module, threshold: float) -> Proposer:
+    """A function from picture to proposed cells, as the line proposes them by default.
 
+    Args:
+        network: QU-Net, in evaluation mode.
+        threshold: probability from which a cell is proposed.
+    """
+    proposer = QUNetProposer(network, threshold=threshold)
 
-def _takes_unit_floats(network: nn.Module) -> bool:
-    return type(network).__name__ == "ASBUNet"
+    def propose(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        mask = proposer(Frame(np.ascontiguousarray(image), "photo", 0, 0.0))
+        return grow(mask, dilation="dynamic", min_area=LEAST_AREA).mask
+
+    return propose

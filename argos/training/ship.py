@@ -1,11 +1,10 @@
-"""Turn a finished training into a shipped model: fp16 safetensors, measured as the product loads it, with a card."""
+"""Turn a finished training into a shipped model: fp16 safetensors with a card, measured the way the product runs it."""
 
 from __future__ import annotations
 
-import itertools
-import logging
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import torch
@@ -14,10 +13,12 @@ from safetensors.torch import save_file
 from argos.engines.weights import Card, digest, load_network
 from argos.training import datasets
 from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
+from argos.training.detection import evaluate_ssdisb
 from argos.training.measure import coverage, iou_by_source
-from argos.training.segmentation import scorer
+from argos.training.segmentation import region_proposer, semantic_scorer
 
-log = logging.getLogger(__name__)
+AUTO_SIDE = 640
+"""Network pixels of a frame's long side in the product's default."""
 
 
 def ship(name: str, run: Path, folder: Path) -> Card:
@@ -26,7 +27,7 @@ def ship(name: str, run: Path, folder: Path) -> Card:
     Args:
         name: key of ``CARDS``.
         run: folder of the training.
-        folder: where the model goes.
+        folder: where the model goes, replaced only when it has been measured.
 
     Returns:
         The card, with what was measured on the validation split.
@@ -37,46 +38,48 @@ def ship(name: str, run: Path, folder: Path) -> Card:
     if any(key.startswith(prefix) for key in state):  # the scaffold around the detector stays behind
         state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     state = {key: _stored(value) for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    path = folder / f"{name}.safetensors"
-    save_file(state, path, metadata={"network": text.network})
-    path.chmod(0o644)  # safetensors writes 0600
-    scenes, minutes = _length(run / "log.txt")
-    card = Card(
-        name=name,
-        task=text.task,
-        network=text.network,
-        arguments=text.arguments,
-        summary=text.summary,
-        thresholds=text.thresholds,
-        data=[SOURCES[source] for source in text.sources],
-        terms=TERMS,
-        recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run),
-        seed=text.seed,
-        metrics={},
-        measured=text.measured,
-        limits=text.limits,
-        sha256=digest(path),
-    )
-    _write(card, folder)
-    card = msgspec.structs.replace(card, metrics=measure(str(path), card))
-    _write(card, folder)
+    scenes, minutes = _length(run)
+    with TemporaryDirectory(dir=folder) as scratch:
+        path = Path(scratch) / f"{name}.safetensors"
+        save_file(state, path, metadata={"network": text.network})
+        path.chmod(0o644)  # safetensors writes 0600
+        card = Card(
+            name=name,
+            task=text.task,
+            network=text.network,
+            arguments=text.arguments,
+            summary=text.summary,
+            thresholds=text.thresholds,
+            data=[SOURCES[source] for source in text.sources],
+            terms=TERMS,
+            recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run),
+            seed=text.seed,
+            metrics={},
+            measured=text.measured,
+            limits=text.limits,
+            sha256=digest(path),
+        )
+        _write(card, path.with_suffix(".json"))
+        card = msgspec.structs.replace(card, metrics=measure(str(path), card))
+        _write(card, path.with_suffix(".json"))
+        for suffix in (".safetensors", ".json"):
+            path.with_suffix(suffix).replace(folder / f"{name}{suffix}")
     return card
 
 
 def measure(path: str, card: Card) -> dict[str, float]:
-    """The metrics of a card, on the validation split, rounded to four digits."""
+    """The metrics of a card, on the validation split, as the line computes them; rounded to four digits."""
     network, _ = load_network(path)
     held = datasets.validation_photos(datasets.data_folder())
+    people = [photo for photo in held if photo.source != "background"]
     if card.task == "instances":
-        from argos.training.detection import evaluate_ssdisb
-
-        metrics = evaluate_ssdisb(network)
+        metrics = evaluate_ssdisb(network, AUTO_SIDE)
     elif card.task == "semantic":
-        metrics = iou_by_source(scorer(network, 384), held, card.thresholds["threshold"])
+        metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), held, card.thresholds["threshold"])
     else:
-        score, threshold = scorer(network, 320), card.thresholds["threshold"]
-        people = [photo for photo in held if photo.source != "background"]
-        metrics = {**iou_by_source(score, held, threshold), **coverage(score, people, threshold, dilation=6)}
+        propose = region_proposer(network, card.thresholds["threshold"])
+        empty = [float(propose(photo.image).mean()) for photo in held if photo.source == "background"]
+        metrics = {**coverage(propose, people), "empty_area": sum(empty) / max(1, len(empty))}
     return {key: round(float(value), 4) for key, value in metrics.items()}
 
 
@@ -85,16 +88,12 @@ def _stored(value: torch.Tensor) -> torch.Tensor:
     return (value.half() if value.ndim > 1 else value.float()).contiguous()
 
 
-def _length(log_file: Path) -> tuple[int, float]:
-    """Scenes seen and minutes spent, from the training log."""
-    lines = log_file.read_text().splitlines()
-    rates = [(line[:8], float(m[1])) for line in lines if (m := re.search(r"([\d.]+) scenes/s", line))]
-    seconds = [int(t[:2]) * 3600 + int(t[3:5]) * 60 + int(t[6:8]) for t, _ in rates]
-    spans = [b - a for a, b in itertools.pairwise(seconds)]
-    scenes = sum(rate * span for (_, rate), span in zip(rates[1:], spans, strict=True))
-    return round(scenes), (seconds[-1] - seconds[0]) / 60
+def _length(run: Path) -> tuple[int, float]:
+    """Scenes seen and minutes spent, from checkpoint and log; pauses between resumed runs do not count."""
+    minutes = float(torch.load(run / "last.pt", weights_only=True)["spent"]) / 60
+    rates = [float(rate) for rate in re.findall(r"([\d.]+) scenes/s", (run / "log.txt").read_text())]
+    return round(minutes * 60 * sum(rates) / max(1, len(rates))), minutes
 
 
-def _write(card: Card, folder: Path) -> None:
-    data = msgspec.json.format(msgspec.json.encode(card), indent=2)
-    (folder / f"{card.name}.json").write_bytes(data + b"\n")
+def _write(card: Card, path: Path) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")

@@ -47,7 +47,7 @@ def test_training_finds_red_people_and_resumes_where_it_ended(tmp_path: Path) ->
             return torch.sigmoid(network(pixels)[0, 0]).numpy()
 
     assert iou_by_source(score, [red_photo()])["iou_red"] > 0.9
-    covered = coverage(score, [red_photo()], threshold=0.5, dilation=2)
+    covered = coverage(lambda image: score(image) > 0.5, [red_photo()])
     assert covered["people_covered"] == 1.0
     assert covered["area"] < 0.5
     steps = torch.load(tmp_path / "last.pt", weights_only=True)["step"]
