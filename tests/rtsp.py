@@ -1,6 +1,6 @@
-"""An RTSP camera for tests: an independent server on GStreamer, in a process of its own.
+"""An RTSP camera for tests: GStreamer's server, in a process of its own.
 
-Use the fixture by importing it: ``from tests.rtsp import rtsp_camera``.
+The fixture ``rtsp_camera`` is there in every test; ``from rtsp import RtspCamera`` gives its type.
 """
 
 from __future__ import annotations
@@ -21,14 +21,9 @@ INSTALL = (
 )
 CHECK = (
     "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; "
-    "Gst.init(None); assert all(map(Gst.ElementFactory.find, ('x264enc', 'h264parse', 'rtph264pay')))"
+    "Gst.init(None); assert all(map(Gst.ElementFactory.find, ('x264enc', 'x265enc', 'h264parse', 'rtph264pay')))"
 )
-
-
-def camera_tool() -> Path:
-    """Path of ``rtsp_camera.py``: in ``$ARGOS_TOOLS``, or in ``../shared/tools`` beside the checkout."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "tools"
-    return Path(os.environ.get("ARGOS_TOOLS", beside)) / "rtsp_camera.py"
+SERVER = Path(__file__).with_name("rtsp_server.py")
 
 
 @cache
@@ -56,7 +51,7 @@ class RtspCamera:
     def start(self) -> None:
         """Start it, on the same port as before."""
         self.process = subprocess.Popen(
-            [PYTHON, str(camera_tool()), "--port", str(self.port), *self.arguments],
+            [PYTHON, str(SERVER), "--port", str(self.port), *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -87,9 +82,7 @@ class RtspCamera:
 
 @pytest.fixture
 def rtsp_camera() -> Iterator[Callable[..., RtspCamera]]:
-    """Starts cameras with the arguments of ``rtsp_camera.py``; all are stopped after the test."""
-    if not camera_tool().exists():
-        pytest.skip(f"{camera_tool().name} is not here: set ARGOS_TOOLS to its folder")
+    """Starts cameras with the arguments of ``rtsp_server.py``; all are stopped after the test."""
     if missing():
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(f"the RTSP server is missing under CI: {missing()}")

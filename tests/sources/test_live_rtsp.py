@@ -57,8 +57,9 @@ class Reading:
         assert not self.thread.is_alive(), "reading does not stop"
 
 
-def test_frames_arrive_and_stop_ends_them(rtsp_camera: StartCamera) -> None:
-    with Reading(rtsp_camera("--size", "320x192").url) as reading:
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_frames_arrive_and_stop_ends_them(rtsp_camera: StartCamera, codec: str) -> None:
+    with Reading(rtsp_camera("--size", "320x192", "--codec", codec).url) as reading:
         reading.until(lambda: len(reading.frames) >= 30)
     frames = reading.frames
     assert {(f.size, f.clock, f.epoch, f.camera) for f in frames} == {((192, 320), "arrival", 0, "gate")}
