@@ -7,6 +7,7 @@ card that says what it is, what it learnt from and how well it does.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,13 @@ from argos.networks.table import NETWORKS
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 Task = Literal["proposal", "semantic", "instances"]
+
+THRESHOLDS: dict[Task, tuple[str, ...]] = {
+    "proposal": ("threshold",),
+    "semantic": ("threshold",),
+    "instances": ("score_threshold", "nms"),
+}
+"""What the card of a model for each task has to say, each 0..1."""
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,11 +87,17 @@ def load_card(name: str) -> Card:
     """
     path = weights_path(name).with_suffix(".json")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Card)
+        card = msgspec.json.decode(path.read_bytes(), type=Card)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no card beside the weights; a model needs both files") from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise WeightsError(f"{path}: not a model card ({error})") from error
+    for key in THRESHOLDS[card.task]:
+        value = card.thresholds.get(key)
+        if value is None or not 0 <= value <= 1:
+            found = "is missing" if value is None else f"is {value:g}"
+            raise WeightsError(f"{path}: thresholds.{key} {found}; a model for {card.task} needs one between 0 and 1")
+    return card
 
 
 def weights_path(name: str) -> Path:
@@ -130,7 +144,7 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
         raise WeightsError(
             f"{path.with_suffix('.json')}: unknown network '{card.network}', known: {', '.join(NETWORKS)}"
         )
-    network = NETWORKS[card.network](**card.arguments)
+    network = _build(card, path.with_suffix(".json"))
     try:
         state = {key: value.float() for key, value in load_file(path).items()}
     except SafetensorError as error:
@@ -139,6 +153,25 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
     network.load_state_dict(state, strict=False)
     network = network.to(device).eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last), card  # type: ignore[call-overload]
+
+
+def _build(card: Card, path: Path) -> nn.Module:
+    """The network of a card, with weights drawn at random."""
+    builder = NETWORKS[card.network]
+    known = inspect.signature(builder).parameters
+    for key in card.arguments:
+        if key not in known:
+            raise WeightsError(
+                f"{path}: arguments.{key} is no argument of the network '{card.network}', known: {', '.join(known)}"
+            )
+    try:
+        return builder(**card.arguments)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        given = ", ".join(f"{key} = {value!r}" for key, value in card.arguments.items())
+        raise WeightsError(
+            f"{path}: arguments do not build the network '{card.network}': {error or type(error).__name__} "
+            f"(given: {given or 'none'})"
+        ) from error
 
 
 def _check_shapes(path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:

@@ -88,3 +88,40 @@ def test_missing_card_is_named(model: Path) -> None:
     model.with_suffix(".json").unlink()
     with pytest.raises(WeightsError, match=r"own\.json: no card beside the weights"):
         load_network(str(model))
+
+
+@pytest.mark.parametrize(
+    ("task", "thresholds", "words"),
+    [
+        ("proposal", {}, "thresholds.threshold is missing; a model for proposal needs one between 0 and 1"),
+        ("semantic", {"score_threshold": 0.5}, "thresholds.threshold is missing; a model for semantic"),
+        ("instances", {"nms": 0.5}, "thresholds.score_threshold is missing; a model for instances"),
+        ("instances", {"score_threshold": 0.5}, "thresholds.nms is missing; a model for instances"),
+        ("proposal", {"threshold": 1.5}, "thresholds.threshold is 1.5; a model for proposal"),
+    ],
+)
+def test_a_card_without_the_thresholds_of_its_task_is_refused(
+    model: Path, task: str, thresholds: dict[str, float], words: str
+) -> None:
+    rewrite(model, task=task, thresholds=thresholds)
+    with pytest.raises(WeightsError, match=f"own\\.json: {words}") as caught:
+        load_network(str(model))
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"widht": 16}, "arguments.widht is no argument of the network 'qunet', known: width, "),
+        ({"width": "wide"}, "arguments do not build the network 'qunet': .*given: width = 'wide'"),
+        ({"width": -16}, "arguments do not build the network 'qunet': .*given: width = -16"),
+        ({"width": 8}, "weights do not fit the network of the card"),
+    ],
+)
+def test_a_card_whose_arguments_build_no_network_is_refused(
+    model: Path, arguments: dict[str, object], words: str
+) -> None:
+    rewrite(model, arguments=arguments)
+    with pytest.raises(WeightsError, match=f"own.*: {words}") as caught:
+        load_network(str(model))
+    assert caught.value.exit_code == 4
