@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from argos.machine import cores
+
 
 def prepare_threads(threads: int | None) -> None:
     """Let OpenMP threads sleep while they wait, and fix their number.
@@ -13,9 +15,10 @@ def prepare_threads(threads: int | None) -> None:
     environment already is left alone.
 
     Args:
-        threads: CPU threads; None: all cores.
+        threads: CPU threads; None: as many as the cores this process may use, the quota of its container counted.
     """
-    count = str(threads or os.cpu_count() or 1)
+    usable, share = cores()
+    count = str(threads or min(usable, max(1, round(share))))
     for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("OMP_NUM_THREADS", count), ("NUMBA_NUM_THREADS", count)):
         os.environ.setdefault(name, value)
     sys.setswitchinterval(0.0005)  # a stage that returns from C waits less for a busy interpreter

@@ -1,0 +1,36 @@
+"""Threads are counted by what this process may use, not by what the machine has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ASK = """\
+import os, sys
+from argos.engines.threads import prepare_threads
+if sys.argv[1] == "bound":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+prepare_threads(int(sys.argv[2]) or None)
+print(os.environ["OMP_NUM_THREADS"], os.environ["NUMBA_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])
+"""
+
+
+def ask(bound: str, threads: int, **environment: str) -> list[str]:
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_WAIT_POLICY")
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    command = [sys.executable, "-c", ASK, bound, str(threads)]
+    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be bound to cores here")
+def test_a_process_bound_to_one_core_takes_one_thread() -> None:
+    assert ask("bound", 0) == ["1", "1", "PASSIVE"]
+
+
+def test_what_is_asked_for_counts_and_the_environment_more() -> None:
+    assert ask("free", 3) == ["3", "3", "PASSIVE"]
+    assert ask("free", 3, OMP_NUM_THREADS="2") == ["2", "3", "PASSIVE"]
