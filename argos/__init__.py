@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from argos.errors import ArgosError, ConfigError, SchemaError, SourceError, WeightsError
     from argos.pipelines.api import Pipeline
     from argos.publishing.subscriber import Subscriber
-    from argos.types import Frame, Result
+    from argos.types import Frame, Hello, Overlay, Result, Status
 
 __all__ = [
     "ArgosError",
     "ConfigError",
     "Frame",
+    "Hello",
+    "Overlay",
     "Pipeline",
     "Result",
     "SchemaError",
     "SourceError",
+    "Status",
     "Subscriber",
     "WeightsError",
     "__version__",
@@ -35,10 +38,13 @@ _MODULES = {
     "ArgosError": "argos.errors",
     "ConfigError": "argos.errors",
     "Frame": "argos.types",
+    "Hello": "argos.types",
+    "Overlay": "argos.types",
     "Pipeline": "argos.pipelines.api",
     "Result": "argos.types",
     "SchemaError": "argos.errors",
     "SourceError": "argos.errors",
+    "Status": "argos.types",
     "Subscriber": "argos.publishing.subscriber",
     "WeightsError": "argos.errors",
 }
