@@ -14,23 +14,23 @@ from argos.training.segmentation import asbunet_loss, qunet_loss, region_propose
 
 
 def train_asbunet(folder: Path, minutes: float) -> nn.Module:
-    """ASBU-Net, specification C, 128 then 224 px views, weighted BCE + dice."""
+    """ASBU-Net, specification C, 128 then 176 px views, weighted BCE + dice."""
     from argos.networks.asbunet import asbunet
 
     torch.manual_seed(1)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=2.5e-3)
+    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 176, 8)), peak_rate=2.5e-3)
     mix = datasets.semantic_mix(data, min_height=20)
     return fit(asbunet(), mix, asbunet_loss, recipe, folder, lambda n: iou_by_source(semantic_scorer(n, 384), held))
 
 
 def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
-    """QU-Net at 128 then 224 px views: people appear at half the size the deep network sees."""
+    """QU-Net at 128 then 176 px views: people appear at half the size the deep network sees."""
     from argos.networks.qunet import qunet
 
     torch.manual_seed(2)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 224, 8)), peak_rate=7e-3, weight_decay=0.0)
+    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 176, 8)), peak_rate=7e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
@@ -41,12 +41,12 @@ def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
 
 
 def train_ssdisb(folder: Path, minutes: float) -> nn.Module:
-    """SSD-ISB Single-Branch, MobileNet-v1 x0.75, 192 then 320 px views, from scratch."""
+    """SSD-ISB Single-Branch, MobileNet-v1 x0.75, 192 then 256 px views, from scratch."""
     from argos.training.detection import evaluate_ssdisb, ssdisb_for_training, ssdisb_loss
 
     torch.manual_seed(3)
     data = datasets.training_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.6, 192, 8), Phase(1.0, 320, 8)), peak_rate=1.5e-3)
+    recipe = Recipe(minutes, (Phase(0.6, 192, 8), Phase(1.0, 256, 8)), peak_rate=1.5e-3)
     return fit(ssdisb_for_training(), datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
 
 
