@@ -291,7 +291,7 @@ def _refuse_same_output(settings: Settings, cameras: int, document: Document, fa
         text = ""
         if output.path in paths:
             text = f"outputs.{paths.index(output.path)} writes the same file; give each its own"
-        elif cameras > 1 and output.type != "jsonl" and "%camera%" not in output.path:
+        elif cameras > 1 and "%camera%" not in output.path:
             text = f"{cameras} cameras would write the same file; put %camera% into the path"
         paths.append(output.path)
         if text:

@@ -93,7 +93,8 @@ class RegionsSection(Section):
     mode: Literal["auto", "pack", "gather", "full", "mask"] = Field(
         default="auto",
         description="pack: regions into canvases; gather: in place, active blocks only; full: the whole frame; "
-        "mask: the whole frame with the rest blanked; auto: the cheaper of them, frame by frame",
+        "mask: the whole frame with the rest blanked; auto: skip (nothing proposed), pack or full, the cheapest frame by "
+        "frame",
     )
     threshold: Share | None = Field(
         default=None, description="probability from which a cell is proposed, 0..1; null: the value in the model's card"
@@ -168,7 +169,17 @@ class Packing(Section):
         default=(320, 320), description="[height, width] of a canvas in network pixels, multiples of 32"
     )
     max_canvases: int = Field(default=2, ge=1, le=64, description="most canvases per step; what does not fit is shrunk")
-    gutter: int = Field(default=8, ge=0, description="empty canvas pixels between regions")
+    gutter: int = Field(
+        default=8, ge=0, description="empty canvas pixels between regions; less than half of the canvas' shorter side"
+    )
+
+    @field_validator("gutter")
+    @classmethod
+    def _leaves_room(cls, gutter: int, info: ValidationInfo) -> int:
+        shorter = min(info.data.get("canvas", (2 * gutter + 1,)))  # a faulty canvas is a fault of its own
+        if 2 * gutter >= shorter:
+            raise ValueError(f"should be less than half of the canvas' shorter side ({shorter}), got {gutter}")
+        return gutter
 
 
 class Models(Section):
@@ -195,10 +206,9 @@ class Engine(Section):
 
 
 class MaskEncodings(Section):
-    """How masks travel."""
+    """How masks travel; those of single people always as run lengths, as in COCO."""
 
     semantic: Literal["bits", "bits_zlib"] = Field(default="bits_zlib", description="bits is larger and faster")
-    instances: Literal["coco_rle"] = Field(default="coco_rle", description="run lengths as in COCO, cropped to the box")
 
 
 class OverlayPictures(Section):
@@ -240,7 +250,8 @@ class JsonlOutput(Section):
 
     type: Literal["jsonl"]
     path: Annotated[str, Field(min_length=1)] = Field(
-        description="file to write, from the current directory; %camera% becomes the camera's name"
+        description="file to write, from the current directory; %camera% becomes the camera's name and is needed where there "
+        "are several"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from argos.config_faults import did_you_mean, shown
+from argos.errors import SourceError
 from argos.publishing.endpoints import is_address, is_loopback
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "fake", "file")
@@ -18,6 +19,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def check_name(name: str) -> str:
+    """The name of a camera, if it can stand in topics and file names.
+
+    Raises:
+        ValueError: with the rule, as all checks here.
+    """
     if not _NAME.fullmatch(name):
         rule = "1 to 63 of a-z, 0-9, '-' and '_', the first a letter or digit"
         raise ValueError(f"a camera's name should be {rule}, got {shown(name)}")
@@ -25,6 +31,7 @@ def check_name(name: str) -> str:
 
 
 def check_url(url: str) -> str:
+    """A source, if its scheme is known and what follows can be read; whether it is there is not asked."""
     scheme, colon, _ = url.partition("://")
     if not url.strip():
         raise ValueError("should be a URL, a path, webcam:N or fake://..., got nothing")
@@ -32,18 +39,31 @@ def check_url(url: str) -> str:
         known = ", ".join(f"{known}://" for known in SCHEMES)
         hint = did_you_mean(scheme.lower(), SCHEMES)
         raise ValueError(f"unknown scheme '{scheme}://' (known: {known}){hint}")
+    if scheme.lower() == "fake":
+        _check_scene(url)
     if url.startswith("webcam:") and not re.fullmatch(r"webcam:\d+", url):
         raise ValueError(f"should be webcam:N with the number N of the device, as in webcam:0, got {shown(url)}")
     return url
 
 
+def _check_scene(url: str) -> None:
+    from argos.sources.synthetic import parse_scene  # with it comes OpenCV, which other sources do not pay for here
+
+    try:
+        parse_scene(url)
+    except SourceError as error:
+        raise ValueError(str(error)) from error
+
+
 def check_device(device: str) -> str:
+    """The name of a device; whether this machine has it is not asked."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ValueError(f"should be auto, cpu, cuda or cuda:N, got {shown(device)}")
     return device
 
 
 def check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list that names nothing twice."""
     repeated = [value for n, value in enumerate(values) if value in values[:n]]
     if repeated:
         raise ValueError(f"should name each once, got {shown(repeated[0])} twice")
@@ -51,6 +71,8 @@ def check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def check_suffix(*suffixes: str) -> Any:
+    """The validator of paths that end in one of ``suffixes``, given in small letters with their dot."""
+
     def check(path: str) -> str:
         if PurePath(path).suffix.lower() not in suffixes:
             raise ValueError(f"should end in {' or '.join(suffixes)}, got {shown(path)}")

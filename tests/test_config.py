@@ -120,6 +120,32 @@ CASES = {
         MINIMAL + "engine: {packing: {canvas: [32, 32, 32]}}\n",
         ["camera.yaml:4:28: engine.packing.canvas: should be a list of 2, got a list"],
     ),
+    "gutter": (
+        MINIMAL + "engine: {packing: {canvas: [320, 64], gutter: 32}}\n",
+        ["camera.yaml:4:47: engine.packing.gutter: should be less than half of the canvas' shorter side (64), got 32"],
+    ),
+    "gutter_of_the_default_canvas": (
+        MINIMAL + "engine: {packing: {gutter: 100000}}\n",
+        [
+            "camera.yaml:4:28: engine.packing.gutter: should be less than half of the canvas' shorter side (320), "
+            "got 100000"
+        ],
+    ),
+    "scene": (
+        "version: 1\ncameras:\n  a: {source: 'fake://people?sead=4'}\n  b: {source: 'fake://people?n=-1'}\n"
+        "  c: {source: 'fake://animals'}\n",
+        [
+            "camera.yaml:3:15: cameras.a.source: fake://people?sead=4: unknown key 'sead'; allowed are n, seed, fps, "
+            "size, frames, realtime",
+            "camera.yaml:4:15: cameras.b.source: fake://people?n=-1: n: should be 0 to 100, got -1",
+            "camera.yaml:5:15: cameras.c.source: fake://animals: the only rendered source is "
+            "fake://people?n=&seed=&fps=&size=&frames=&realtime=",
+        ],
+    ),
+    "encoding_of_instances": (
+        MINIMAL + "publish: {masks: {instances: coco_rle}}\n",
+        ["camera.yaml:4:19: publish.masks.instances: unknown key - known here: semantic"],
+    ),
     "device": (
         MINIMAL + "engine: {device: gpu, threads: 0}\n",
         [
@@ -253,8 +279,10 @@ CASES = {
     ),
     "outputs_that_collide": (
         "version: 1\ncameras:\n  a: {source: webcam:0}\n  b: {source: webcam:1}\noutputs:\n"
-        "  - {type: jsonl, path: a.jsonl}\n  - {type: jsonl, path: a.jsonl}\n  - {type: overlay, path: a.mp4}\n",
+        "  - {type: jsonl, path: a.jsonl}\n  - {type: jsonl, path: a.jsonl}\n  - {type: overlay, path: a.mp4}\n"
+        "  - {type: jsonl, path: '%camera%.jsonl'}\n",
         [
+            "camera.yaml:6:25: outputs.0.path: 2 cameras would write the same file; put %camera% into the path",
             "camera.yaml:7:25: outputs.1.path: outputs.0 writes the same file; give each its own",
             "camera.yaml:8:27: outputs.2.path: 2 cameras would write the same file; put %camera% into the path",
         ],

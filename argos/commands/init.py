@@ -30,7 +30,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #tasks: [instances]              # instances: people one by one; semantic: one mask of all people
 
   #regions:                        # where the deep network looks
-    #mode: auto                    # auto, pack, gather, full or mask
+    #mode: auto                    # pack, gather, full, mask; auto: skip, pack or full
     #threshold: null               # of the proposals, 0..1; null: the one the model was tuned with
     #dilation: dynamic             # growth of the proposals, in cells; dynamic: in proportion to their size
     #min_area: 0.0002              # smaller proposals are dropped; share of the frame
@@ -56,7 +56,7 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and insecure: true
   #insecure: false                 # true: anyone who reaches the port may see the results
   #kinds: [result, status, overlay]
-  #masks: {semantic: bits_zlib, instances: coco_rle}
+  #masks: {semantic: bits_zlib}    # bits is larger and faster
   #overlay: {quality: 80, max_fps: 5, width: 960}   # drawn pictures; made only while someone subscribes
 
 #outputs:                          # files, from the current directory; %camera% becomes the name

@@ -16,7 +16,7 @@ defaults: {rate: {fps: 10}}
 cameras:
   street: {source: "fake://people?n=1&seed=1&frames=5&size=64x48"}
   gone: {source: no_such_clip.mp4}
-outputs: [{type: jsonl, path: out.jsonl}]
+outputs: [{type: jsonl, path: "out/%camera%.jsonl"}]
 """
 BAD = "version: 1\ncamera: {source: webcam:0, fps: 1}\nrate: 1\n"
 
@@ -30,7 +30,7 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path, capsys: pytest.Captur
         f"OK {path}",
         "  street: fake://people?n=1&seed=1&frames=5&size=64x48, instances, auto, at most 10 fps",
         "  gone: no_such_clip.mp4, semantic, auto, at most 10 fps",
-        "  writes: jsonl out.jsonl",
+        "  writes: jsonl out/%camera%.jsonl",
     ]
     assert err == "warning: camera 'gone': no_such_clip.mp4 does not exist now\n"
 
@@ -45,6 +45,13 @@ def test_every_fault_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[st
         f"{path}:2:28: camera.fps: unknown key - did you mean 'rate.fps'?",
         f"{path}:3:1: rate: unknown key - did you mean 'camera.rate'?",
     ]
+
+
+def test_a_mistyped_scene_is_an_error_before_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "camera.yaml"
+    path.write_text("version: 1\ncamera:\n  source: fake://people?sead=4\n")
+    assert main(["check", str(path)]) == 2
+    assert "unknown key 'sead'" in capsys.readouterr().err
 
 
 def test_json_reports_faults_and_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
