@@ -6,13 +6,13 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from argos.errors import UsageError
 
 if TYPE_CHECKING:
+    from argos.packing.planner import AskedMode
     from argos.pipelines.bench import Row
 
 
@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos bench``."""
     parser.add_argument("source", metavar="CONFIG|SOURCE", help="a file, directory of images, fake://..., or a "
                         "camera.yaml with one of them")  # fmt: skip
-    parser.add_argument("--frames", type=int, default=60, help="frames compared (default: 60)")
+    parser.add_argument(
+        "--frames", type=_positive, metavar="N", default=60, help="frames measured, from the first (default: 60)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for argos run")
     parser.add_argument("--truth", type=Path, help="ground truth of the source, as samples/people_truth.json")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
@@ -28,23 +30,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure; prints the table."""
+    """Measure; prints the table.
+
+    Raises:
+        UsageError: not one camera, or one that is live.
+        SourceError: no frame can be read.
+    """
     from argos.commands.run import configuration
     from argos.engines.threads import prepare_threads
+    from argos.sources.names import is_live, redact
 
     config = configuration([args.source], args.set, None)
     if len(config.cameras) != 1:
         raise UsageError("argos bench compares modes on one camera; give one source")
+    camera = next(iter(config.cameras.values()))
+    if is_live(camera.source.url):
+        raise UsageError(f"{redact(camera.source.url)}: argos bench reads a source again and again, and a live one "
+                         "never shows the same twice; record it first (argos run SOURCE --record DIR)")  # fmt: skip
     prepare_threads(config.engine.threads)
     config = config.model_copy(update={"outputs": (), "publish": config.publish.model_copy(update={"bind": None})})
 
-    from argos.config import source_options
     from argos.pipelines import bench
     from argos.pipelines.truth import Truth
-    from argos.sources.read import read
 
-    camera = next(iter(config.cameras.values()))
-    frames = list(islice(read(camera.source.url, camera.name, source_options(camera)), args.frames))
+    frames = bench.first_frames(config, args.frames)
     truth = Truth(args.truth).person if args.truth else None
 
     def progress(done: int) -> None:
@@ -54,11 +63,11 @@ def run(args: argparse.Namespace) -> int:
             )
 
     rows = bench.compare_modes(config, frames, truth, progress)
-    decode = bench.decode_fps(config)
-    pipeline = {mode: [] for mode in ("full", "pack")}  # type: dict[str, list[float]]
+    decode = bench.decode_fps(config, len(frames))
+    pipeline: dict[AskedMode, list[float]] = {"full": [], "pack": []}
     for _ in range(2):
         for mode, rates in pipeline.items():
-            rates.append(bench.pipeline_fps(config, mode))
+            rates.append(bench.pipeline_fps(config, mode, len(frames)))
     report: dict[str, Any] = {
         "command": f"argos bench {args.source} --frames {args.frames}" + "".join(f" --set {s}" for s in args.set),
         "machine": bench.machine(),
@@ -76,6 +85,16 @@ def run(args: argparse.Namespace) -> int:
         args.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report) if args.json else _table(report, rows))
     return 0
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"should be a whole number, 1 or more, got {text!r}")
+    return number
 
 
 def _table(report: dict[str, Any], rows: list[Row]) -> str:

@@ -6,8 +6,9 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from argos.config import Config, source_options
+from argos.errors import SourceError
+from argos.machine import cores, processor
 from argos.packing.planner import AskedMode
+from argos.pipelines.api import Pipeline
 from argos.pipelines.build import people_of_config, view_of
 from argos.pipelines.views import Analysis
+from argos.sources.names import redact
 from argos.sources.read import read
 from argos.types import Frame
 
@@ -115,27 +120,41 @@ def compare_modes(
     ]
 
 
-def decode_fps(config: Config, repeats: int = 3) -> list[float]:
-    """Frames per second of decoding the file alone, to RGB, once per repeat."""
-    camera = next(iter(config.cameras.values()))
+def first_frames(config: Config, most: int) -> list[Frame]:
+    """The first frames of the only camera.
+
+    Raises:
+        SourceError: it cannot be opened, or there is no frame in it.
+    """
+    frames = list(_read(config, most))
+    if not frames:
+        (camera,) = config.cameras.values()
+        raise SourceError(f"camera '{camera.name}': {redact(camera.source.url)} holds no frame to measure", "ended")
+    return frames
+
+
+def decode_fps(config: Config, most: int, repeats: int = 3) -> list[float]:
+    """Frames per second of decoding the first frames alone, to RGB, once per repeat."""
     rates = []
     for _ in range(repeats):
         start = time.perf_counter()
-        count = sum(1 for _ in read(camera.source.url, camera.name, source_options(camera)))
+        count = sum(1 for _ in _read(config, most))
         rates.append(count / (time.perf_counter() - start))
     return rates
 
 
-def pipeline_fps(config: Config, mode: str) -> float:
-    """Frames per second of the whole pipeline on the file in one mode, decoding in its own thread, nothing written."""
-    from argos.pipelines.api import Pipeline
+def pipeline_fps(config: Config, mode: AskedMode, most: int) -> float:
+    """Frames per second of the whole pipeline on the first frames in one mode.
 
+    Decoding has its own thread; nothing is published or written.
+    """
     (name,) = config.cameras
     camera = config.cameras[name]
     changed = camera.model_copy(update={"regions": camera.regions.model_copy(update={"mode": mode})})
-    with Pipeline(config.model_copy(update={"cameras": {name: changed}, "outputs": ()})) as pipeline:
+    silent = {"cameras": {name: changed}, "outputs": (), "publish": config.publish.model_copy(update={"bind": None})}
+    with Pipeline(config.model_copy(update=silent)) as pipeline:
         start = time.perf_counter()
-        count = sum(1 for _ in pipeline)
+        count = sum(1 for _ in islice(pipeline, most))
         return count / (time.perf_counter() - start)
 
 
@@ -152,20 +171,21 @@ def person_pixels(analysis: Analysis) -> NDArray[np.bool_]:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    cpu = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo") as file:
-            cpu = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass  # not Linux: the platform's own word has to do
+    usable, share = cores()
     return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
+        "cpu": processor()[0],
+        "cores": usable,
+        "cores_share": share,
         "load_1m": round(os.getloadavg()[0], 2),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def _read(config: Config, most: int) -> Iterator[Frame]:
+    (camera,) = config.cameras.values()
+    return islice(read(camera.source.url, camera.name, source_options(camera)), most)
 
 
 def _count(sums: list[int], found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> None:

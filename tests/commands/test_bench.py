@@ -1,0 +1,56 @@
+"""``argos bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from main_job import always_four
+
+from argos.cli import main
+
+FILM = "fake://people?n=2&seed=1&size=128x96&fps=15"
+"""It has no end: what is measured has to be bounded."""
+
+
+def test_every_mode_has_a_row_and_an_endless_source_is_measured_to_the_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures" / "bench.json"
+    networks = [*always_four(tmp_path), "--set", "camera.tasks=[semantic]", "--set", "engine.scale=1"]
+    assert main(["bench", FILM, "--frames", "2", "--json", "--out", str(out), *networks]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads(out.read_text())
+    assert (report["frames"], report["size"]) == (2, [96, 128])
+    rows = {row["mode"]: row for row in report["modes"]}
+    assert list(rows) == ["full", "pack", "gather", "mask"]
+    assert (rows["full"]["speed_up"], rows["full"]["iou_full"]) == (1.0, 1.0)
+    for row in rows.values():
+        assert row["ms_p10"] <= row["ms"] <= row["ms_p90"]
+        assert row["share"] > 0
+        assert row["iou_truth"] is None
+    assert len(report["decode_fps"]) == 3
+    assert {mode: len(rates) for mode, rates in report["pipeline_fps"].items()} == {"full": 2, "pack": 2}
+    assert report["machine"]["cores"] >= 1
+
+
+@pytest.mark.parametrize("frames", ["0", "-3", "many"])
+def test_frames_are_counted_from_one(frames: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", FILM, "--frames", frames]) == 2
+    assert "argument --frames: should be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["rtsp://me:hunter2@127.0.0.1:1/a", f"{FILM}&realtime=1", "webcam:0"])
+def test_a_live_source_is_refused(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", source]) == 2
+    err = capsys.readouterr().err
+    assert "argos bench reads a source again and again" in err
+    assert "hunter2" not in err
+
+
+def test_a_source_without_a_frame_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", str(tmp_path)]) == 3
+    err = capsys.readouterr().err
+    assert err.startswith("argos: ")
+    assert str(tmp_path) in err
