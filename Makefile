@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+HAS_RTSP := /usr/bin/python3 tests/rtsp_server.py --check
 
 .PHONY: demo test check bench clip weights clean system-packages
 
@@ -19,7 +20,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports --no-cache
 
 bench: .venv/installed
-	$(BIN)/argos bench samples/people.mp4 --out benchmarks/results/people.json
+	$(BIN)/argos bench samples/people.mp4 --truth samples/people_truth.json --out benchmarks/results/people.json
 
 # the shipped sample clip and its ground truth, rendered again
 clip: .venv/installed
@@ -35,7 +36,8 @@ clean:
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 .venv/installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
@@ -47,7 +49,7 @@ clean:
 
 # the RTSP tests talk to GStreamer's server; without the right to install it they are skipped and say so
 system-packages:
-	@/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || { \
+	@$(HAS_RTSP) 2>/dev/null || { \
 	  command -v apt-get >/dev/null || exit 0; \
 	  if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else exit 0; fi; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $(RTSP_PACKAGES) >/dev/null \

@@ -29,6 +29,7 @@ ENCODERS = {
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} ! "
     "h265parse ! video/x-h265,stream-format=hvc1,alignment=au ! rtph265pay",
 }
+ELEMENTS = ("videotestsrc", "x264enc", "h264parse", "rtph264pay", "x265enc", "h265parse", "rtph265pay")
 EARLY_NS = 3600 * Gst.SECOND  # the clock starts here, so that it can jump back without leaving the segment
 
 
@@ -61,9 +62,7 @@ class Camera:
         if not self.server.attach(None):
             sys.exit(f"cannot listen on port {arguments.port}")
 
-    def _ask_for_password(
-        self, factory: GstRtspServer.RTSPMediaFactory, user: str, password: str, method: str
-    ) -> None:
+    def _ask_for_password(self, factory: GstRtspServer.RTSPMediaFactory, user: str, password: str, method: str) -> None:
         """Let nobody else in, by ``basic`` or ``digest``."""
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", VIEWER)
@@ -137,9 +136,15 @@ def main() -> None:
     parser.add_argument("--user", default="")
     parser.add_argument("--password", default="")
     parser.add_argument("--auth", choices=("basic", "digest"), default="basic")
+    parser.add_argument("--check", action="store_true", help="only tell whether every part of GStreamer is here")
     arguments = parser.parse_args()
 
     Gst.init(None)
+    absent = [name for name in ELEMENTS if Gst.ElementFactory.find(name) is None]
+    if absent:
+        sys.exit(f"GStreamer lacks {', '.join(absent)}")
+    if arguments.check:
+        return
     camera = Camera(arguments)
     loop = GLib.MainLoop()
 
