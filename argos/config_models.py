@@ -93,8 +93,8 @@ class RegionsSection(Section):
     mode: Literal["auto", "pack", "gather", "full", "mask"] = Field(
         default="auto",
         description="pack: regions into canvases; gather: in place, active blocks only; full: the whole frame; "
-        "mask: the whole frame with the rest blanked; auto: skip (nothing proposed), pack or full, the cheapest frame by "
-        "frame",
+        "mask: the whole frame with the rest blanked; auto: skip (nothing proposed), pack or full, "
+        "the cheapest frame by frame",
     )
     threshold: Share | None = Field(
         default=None, description="probability from which a cell is proposed, 0..1; null: the value in the model's card"
@@ -250,8 +250,8 @@ class JsonlOutput(Section):
 
     type: Literal["jsonl"]
     path: Annotated[str, Field(min_length=1)] = Field(
-        description="file to write, from the current directory; %camera% becomes the camera's name and is needed where there "
-        "are several"
+        description="file to write, from the current directory; %camera% becomes the camera's name and is "
+        "needed where there are several"
     )
 
 
