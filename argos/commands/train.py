@@ -15,6 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)"
     )
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
+    parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
+                        "instead of random ones")  # fmt: skip
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the card of the "
                         "training in OUT to argos/weights")  # fmt: skip
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
@@ -38,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
         for key, value in ship(args.name, folder, SHIPPED).metrics.items():
             print(f"{key:<16} {value:.4f}")
         return 0
-    RECIPES[args.name](folder, args.minutes)
+    RECIPES[args.name](folder, args.minutes, args.start)
     return 0

@@ -97,8 +97,8 @@ CARDS = {
         summary="SSD-ISB Single-Branch on MobileNet-v1 x0.75: people one by one, with masks.",
         thresholds={"score_threshold": 0.45, "nms": 0.5},
         sources=("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts"),
-        own="Views of 192, then 256 px; the first 15 % with hard negative mining, then the focal loss. From scratch (no "
-        "ImageNet weights): gradients flow from the masks into the backbone, and a segmentation head helped during "
+        own="Views of 192, then 256 px; the first 15 % with hard negative mining, then the focal loss. From scratch "
+        "(no ImageNet weights): gradients flow from the masks into the backbone, and a segmentation head helped during "
         "training and was thrown away; upright anchors, crops aligned to 8 px where the thesis aligns to 32.",
         seed=3,
         measured="AP at IoU 0.5 by pycocotools, long side 640: boxes on persons_boxes/ val, masks (area > 32^2) on "

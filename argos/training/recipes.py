@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from argos.engines.weights import load_network
 from argos.training import datasets
 from argos.training.fit import Phase, Recipe, fit
 from argos.training.measure import coverage, iou_by_source
 from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
 
 
-def train_asbunet(folder: Path, minutes: float) -> nn.Module:
+def train_asbunet(folder: Path, minutes: float, start: str | None = None) -> nn.Module:
     """ASBU-Net, specification C, 128 then 176 px views, weighted BCE + dice."""
     from argos.networks.asbunet import asbunet
 
@@ -21,10 +22,17 @@ def train_asbunet(folder: Path, minutes: float) -> nn.Module:
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 176, 8)), peak_rate=2.5e-3)
     mix = datasets.semantic_mix(data, min_height=20)
-    return fit(asbunet(), mix, asbunet_loss, recipe, folder, lambda n: iou_by_source(semantic_scorer(n, 384), held))
+    return fit(
+        started(asbunet(), start),
+        mix,
+        asbunet_loss,
+        recipe,
+        folder,
+        lambda n: iou_by_source(semantic_scorer(n, 384), held),
+    )
 
 
-def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
+def train_qunet(folder: Path, minutes: float, start: str | None = None, width: int = 16) -> nn.Module:
     """QU-Net at 128 then 176 px views: people appear at half the size the deep network sees."""
     from argos.networks.qunet import qunet
 
@@ -37,17 +45,26 @@ def train_qunet(folder: Path, minutes: float, width: int = 16) -> nn.Module:
         people = [photo for photo in held if photo.source != "background"]
         return coverage(region_proposer(network, threshold=0.4), people)
 
-    return fit(qunet(width), mix, qunet_loss, recipe, folder, evaluate)
+    return fit(started(qunet(width), start), mix, qunet_loss, recipe, folder, evaluate)
 
 
-def train_ssdisb(folder: Path, minutes: float) -> nn.Module:
+def train_ssdisb(folder: Path, minutes: float, start: str | None = None) -> nn.Module:
     """SSD-ISB Single-Branch, MobileNet-v1 x0.75, 192 then 256 px views, from scratch."""
     from argos.training.detection import evaluate_ssdisb, ssdisb_for_training, ssdisb_loss
 
     torch.manual_seed(3)
     data = datasets.training_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.6, 192, 8), Phase(1.0, 256, 8)), peak_rate=1.5e-3)
-    return fit(ssdisb_for_training(), datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
+    network = ssdisb_for_training()
+    started(network.detector, start)
+    return fit(network, datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
+
+
+def started(network: nn.Module, start: str | None) -> nn.Module:
+    """The network with the weights of a model (a shipped name or a path), or as it is for None."""
+    if start is not None:
+        network.load_state_dict(load_network(start)[0].state_dict())
+    return network
 
 
 RECIPES = {"asbunet": train_asbunet, "qunet16": train_qunet, "ssdisb": train_ssdisb}
