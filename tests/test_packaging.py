@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built from a copy of the tracked files, so that stray build folders do not matter."""
+    """The wheel, built from a copy of what git keeps or would keep, so that stray build folders do not matter."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    source.mkdir()
-    names = ["pyproject.toml", "README.md", "LICENSE", "argos", "samples", "configs"]
-    subprocess.run(["cp", "-r", *names, str(source)], cwd=ROOT, check=True)
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"not a checkout of git: {error}")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():  # not the links to folders, nor what was removed and is still in the index
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -47,3 +56,11 @@ def test_the_shortcuts_at_the_top_lead_into_the_package() -> None:
     for name in ("pipelines", "kernels"):
         assert (ROOT / name).is_symlink()
         assert (ROOT / name).resolve() == ROOT / "argos" / name
+
+
+def test_torch_without_cuda_brings_no_cuda_packages() -> None:
+    if torch.version.cuda is not None:
+        pytest.skip(f"this torch is built for CUDA {torch.version.cuda}")
+    names = {distribution.metadata["Name"].lower() for distribution in distributions()}
+    assert "torch" in names
+    assert not [name for name in names if name.startswith("nvidia-")]
