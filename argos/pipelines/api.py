@@ -20,13 +20,12 @@ from argos.config import Config, config_digest, config_from_sources, load_config
 from argos.drawing.overlay import overlay
 from argos.errors import SourceError
 from argos.pipelines.build import output_files, people_of_config, view_of
-from argos.pipelines.feeds import Arrived, Feed, log_change
+from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.views import Analysis
 from argos.publishing.encode import MaskEncodings
 from argos.publishing.publisher import Publisher
 from argos.sources.names import is_live
-from argos.sources.options import SourceState
 from argos.types import Result, Status
 
 log = logging.getLogger(__name__)
@@ -100,7 +99,6 @@ class Pipeline:
         self._views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._seq = dict.fromkeys(self.config.cameras, 0)
-        self._told: dict[str, SourceState] = {}
         for name, camera in self.config.cameras.items():
             live = is_live(camera.source.url)
             self._feeds[name] = Feed(
@@ -111,6 +109,7 @@ class Pipeline:
                 live=live,
                 fail_fast=self._fail_fast,
                 changed=self._changed,
+                on_state=self._publish_state,
                 stop=self._stop,
             )
         try:
@@ -166,7 +165,6 @@ class Pipeline:
             raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
         while not self._stop.is_set():
             arrived = self._wait()
-            self._tell_states()
             for result in self._analysed(arrived or []):
                 self._send(result)
                 yield result
@@ -181,7 +179,7 @@ class Pipeline:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop decoding, finish the files, publish the last states; any number of times.
+        """Stop decoding, finish the files, send what waits to be published; any number of times.
 
         Raises:
             PublishError: something could not be written.
@@ -194,13 +192,8 @@ class Pipeline:
             if self._outputs is not None:
                 self._outputs.close()
         finally:
-            publisher = self._publisher
-            if publisher is not None:
-                try:
-                    self._tell_states()
-                finally:
-                    self._publisher = None
-                    publisher.close()
+            if self._publisher is not None:
+                self._publisher.close()
 
     @property
     def paths(self) -> list[Path]:
@@ -225,8 +218,6 @@ class Pipeline:
                     return arrived
                 if all(feed.done for feed in self._feeds.values()):
                     return None
-                if any(self._told.get(name) != feed.state for name, feed in self._feeds.items()):
-                    return []
                 self._changed.wait(0.5)
         return None
 
@@ -290,17 +281,10 @@ class Pipeline:
         if self._outputs is not None:
             self._outputs.write(result)
 
-    def _tell_states(self) -> None:
-        """Publish and log the state of every camera whose state changed."""
-        for name, feed in self._feeds.items():
-            state, before = feed.state, self._told.get(name)
-            if state == before:
-                continue
-            self._told[name] = state
-            if self._publisher is not None:
-                self._publisher.status_changed(feed.status(self.run))
-            if feed.live and not self._fail_fast:
-                log_change(name, state, before)
+    def _publish_state(self, feed: Feed) -> None:
+        """Publish how a camera is doing, because it changed; called in the threads of the feeds."""
+        if self._publisher is not None:
+            self._publisher.status_changed(feed.status(self.run))
 
     def _raise_faults(self) -> None:
         """Raise what ended a feed, once its last frame was analysed."""

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from argos.errors import SourceError
@@ -70,7 +70,9 @@ class Feed:
         every_frame: keep every frame and make the decoder wait; otherwise keep the newest and count what it replaced.
         live: whether waiting for the next frame is waiting for a camera.
         fail_fast: give up instead of reconnecting.
-        changed: notified at every arrival, change of state and end; shared by all feeds.
+        changed: notified at every arrival and end; shared by all feeds.
+        on_state: called at every change of state, in the reading thread: a short one would be over before the
+            next frame is analysed.
         stop: ends the thread.
 
     Attributes:
@@ -90,6 +92,7 @@ class Feed:
         live: bool,
         fail_fast: bool,
         changed: threading.Condition,
+        on_state: Callable[[Feed], None],
         stop: threading.Event,
     ) -> None:
         self.camera, self.source, self.live = camera, source, live
@@ -99,11 +102,12 @@ class Feed:
         self.rate_in, self.rate_out = Rate(), Rate()
         self.age_ms: float | None = None
         self._options, self._every, self._fail_fast = options, every_frame, fail_fast
-        self._changed, self._stop = changed, stop
+        self._changed, self._on_state, self._stop = changed, on_state, stop
         self._waiting: deque[Arrived] = deque()
         self._ended = False
         # replaced as a whole, so that another thread never sees half of a change
         self._now, self._since_ns = SourceState("connecting", "", "", 0), time.time_ns()
+        self._told: SourceState | None = None
         self._last_pts_s: float | None = None
         self._size: Size | None = None
         self._thread = threading.Thread(target=self._work, name=f"argos-decode-{camera}", daemon=True)
@@ -130,11 +134,6 @@ class Feed:
         """Whether nothing more will come."""
         return self._ended and not self._waiting
 
-    @property
-    def state(self) -> SourceState:
-        """The state of the source."""
-        return self._now
-
     def status(self, run: str) -> Status:
         """How the camera is doing now."""
         now = self._now
@@ -157,14 +156,14 @@ class Feed:
 
     def _work(self) -> None:
         try:
-            self._decode()
-        except SourceError as error:
-            self.error = error
-            self._change(SourceState("ended", error.code, str(error), self._now.epoch))
+            try:
+                self._decode()
+            except SourceError as error:
+                self.error = error
+            code, message = (self.error.code, str(self.error)) if self.error else ("", "")
+            self._change(SourceState("ended", code, message, self._now.epoch))
         except BaseException as error:  # handed to the main thread, which raises it
             self.crash = error
-        else:
-            self._change(SourceState("ended", "", "", self._now.epoch))
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -206,15 +205,19 @@ class Feed:
         return True
 
     def _change(self, state: SourceState) -> None:
-        """Take note of a state, in the reading thread."""
-        with self._changed:
-            if (state.state, state.code) != (self._now.state, self._now.code):
-                self._since_ns = time.time_ns()
-            self._now = state
-            self._changed.notify_all()
+        """Take note of a state, log and tell it; in the reading thread."""
+        before, self._told = self._told, state
+        if state == before:
+            return
+        if before is None or (state.state, state.code) != (before.state, before.code):
+            self._since_ns = time.time_ns()
+        self._now = state
+        if self.live and not self._fail_fast:
+            _log_change(self.camera, state, before)
+        self._on_state(self)
 
 
-def log_change(camera: str, state: SourceState, before: SourceState | None) -> None:
+def _log_change(camera: str, state: SourceState, before: SourceState | None) -> None:
     """One line when a live camera is lost, and one when it is back."""
     words = state.message.removeprefix(f"camera '{camera}': ")
     about = {"event": f"source.{state.state}", "camera": camera, "code": state.code, "epoch": state.epoch}
