@@ -58,11 +58,5 @@ class PublishError(ArgosError):
     exit_code = 6
 
 
-class ThresholdError(ArgosError):
-    """A verification, evaluation or benchmark missed its threshold."""
-
-    exit_code = 7
-
-
 class SchemaError(ArgosError):
     """A message does not follow the ``argos/1`` contract."""

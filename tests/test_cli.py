@@ -16,7 +16,7 @@ import pytest
 
 from argos import __version__
 from argos.cli import VERBS, main
-from argos.errors import ConfigError, DeviceError, PublishError, SourceError, ThresholdError, UsageError, WeightsError
+from argos.errors import ConfigError, DeviceError, PublishError, SourceError, UsageError, WeightsError
 
 HEAVY = ("torch", "pydantic", "cv2", "av", "numba", "numpy", "zmq", "yaml")
 
@@ -116,7 +116,6 @@ def test_no_verb_prints_the_help_and_exits_2(capsys: pytest.CaptureFixture[str])
         (WeightsError("no such model"), 4, "argos: no such model"),
         (DeviceError("no cuda:1"), 5, "argos: no cuda:1"),
         (PublishError("port in use"), 6, "argos: port in use"),
-        (ThresholdError("0.5 under 0.9"), 7, "argos: 0.5 under 0.9"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -15,30 +15,6 @@ FULL_SHARE = 0.8
 """Packing this share of the pixels of the full frame is not worth the context lost at its borders."""
 
 
-def plan(
-    mode: AskedMode,
-    regions: Regions | None,
-    frame_size: Size,
-    canvas_size: Size,
-    scale: float,
-    *,
-    margin: int,
-    gutter: int,
-) -> Mode:
-    """Choose the mode for one frame; ``plan_frames`` with one frame.
-
-    Args:
-        mode: what the configuration asks for.
-        regions: what was proposed; None when no proposer ran, then the frame is computed in full.
-        frame_size: size of the frame.
-        canvas_size, scale, margin, gutter: as for ``pack``.
-
-    Returns:
-        The mode to run.
-    """
-    return plan_frames(mode, [regions], [frame_size], canvas_size, scale, margin=margin, gutter=gutter)[0]
-
-
 def plan_frames(
     mode: AskedMode,
     regions: Sequence[Regions | None],

@@ -101,11 +101,6 @@ def whole_frame(frame_size: Size) -> Regions:
     return Regions(np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32), frame_size)
 
 
-def no_regions(frame_size: Size) -> Regions:
-    """Nothing proposed."""
-    return Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), frame_size)
-
-
 def _within(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """Cells at most ``radius`` away from a cell of ``mask``; its cost does not grow with the radius."""
     if not mask.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from argos.packing.planner import AskedMode, plan, plan_frames
+from argos.packing.planner import AskedMode, plan_frames
 from argos.types import Mode, Regions, Size
 
 HD: Size = (720, 1280)
@@ -13,6 +13,14 @@ HD: Size = (720, 1280)
 
 def regions(*boxes: tuple[int, int, int, int], frame_size: Size = HD) -> Regions:
     return Regions(np.array(boxes, np.int32).reshape(-1, 4), np.ones(len(boxes), np.float32), frame_size)
+
+
+def plan(
+    mode: AskedMode, of_frame: Regions | None, size: Size, canvas: Size, scale: float, *, margin: int, gutter: int
+) -> Mode:
+    """The mode of a frame that has the canvases for itself."""
+    (chosen,) = plan_frames(mode, [of_frame], [size], canvas, scale, margin=margin, gutter=gutter)
+    return chosen
 
 
 @pytest.mark.parametrize(

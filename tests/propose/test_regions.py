@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.propose.regions import Dilation, dilate, no_regions, regions_of, whole_frame
+from argos.propose.regions import Dilation, dilate, regions_of, whole_frame
 from argos.types import RegionMask, Size
 
 
@@ -83,7 +83,6 @@ def test_nothing_proposed_gives_no_regions() -> None:
     for dilation in (0, 4, "dynamic"):
         regions = regions_of(mask_of(["...", "..."], (20, 30)), dilation=dilation, min_area=0.0)  # type: ignore[arg-type]
         assert regions.boxes.shape == (0, 4)
-    assert len(no_regions((20, 30))) == 0
     assert whole_frame((20, 30)).boxes.tolist() == [[0, 0, 30, 20]]
 
 
