@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.drawing.text import BLACK, WHITE, Colour, TextStyle, draw_text, text_size, text_style
+from argos.publishing.wire import label_name
 from argos.types import Instances, Regions, Result, SemanticMask
 
 PALETTE: tuple[Colour, ...] = (
@@ -28,7 +29,6 @@ PALETTE: tuple[Colour, ...] = (
 """Bright colours; neighbours in the list differ most."""
 
 SEMANTIC: Colour = (0, 214, 170)
-LABELS = ("person",)
 
 Box = tuple[int, int, int, int]
 
@@ -125,8 +125,7 @@ def _draw_people(image: NDArray[np.uint8], people: Instances, line: int, style: 
 
 def _label(people: Instances, n: int) -> str:
     """``person 87 %``, with the track id where there is one: ``person 7  87 %``."""
-    label = int(people.labels[n])
-    name = LABELS[label] if 0 <= label < len(LABELS) else f"class-{label}"
+    name = label_name(int(people.labels[n]))
     identity = f" {people.ids[n]} " if len(people.ids) else ""
     return f"{name}{identity} {100 * people.scores[n]:.0f} %"
 

@@ -71,6 +71,7 @@ class ASBLayer(nn.Module):
         self.atrous = ConvNormActivation(squeeze, ase, 3, dilation=rate, bias=bias, activation=activation)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, floating."""
         x = self.squeeze(x)
         return torch.cat((self.expand1(x), self.expand3(x), self.atrous(x)), 1)
 
@@ -92,6 +93,15 @@ class LongConnect(nn.Module):
         self.out_channels = self.blend.out_channels
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        """Join two maps.
+
+        Args:
+            deep: ``(N, deep, H, W)``, floating.
+            skip: ``(N, skip, 2H, 2W)``, floating.
+
+        Returns:
+            ``(N, out_channels, 2H, 2W)``.
+        """
         deep = F.interpolate(self.project(deep), scale_factor=2, mode="bilinear", align_corners=False)
         return self.blend(torch.cat((deep, self.skip(skip)), 1))  # type: ignore[no-any-return]
 

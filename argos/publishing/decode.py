@@ -20,7 +20,6 @@ from argos.publishing.masks import MASK_ENCODINGS, decode_mask
 from argos.publishing.wire import (
     HEADERS,
     KINDS,
-    LABELS,
     NO_CAMERA,
     Header,
     HelloHeader,
@@ -32,6 +31,7 @@ from argos.publishing.wire import (
     StatusHeader,
     WireBox,
     WireSize,
+    label_index,
     parse_topic,
 )
 from argos.types import Clock, Hello, Instances, Mode, Overlay, Regions, Result, SemanticMask, Size, State, Status
@@ -43,7 +43,6 @@ Message = Result | Status | Hello | Overlay
 MAX_PIXELS = 1 << 28  # of a frame in a message; keeps a forged header from asking for all of the memory
 MAX_MASK_PIXELS = 1 << 30  # of the masks of all people in a message
 
-_UNKNOWN_LABEL = -1
 _DECODERS = {kind: msgspec.json.Decoder(header) for kind, header in HEADERS.items()}
 
 
@@ -158,7 +157,7 @@ def _instances_of(headers: Sequence[InstanceHeader], size: Size, parts: Sequence
     return Instances(
         boxes=boxes,
         scores=np.array([header.score for header in headers], np.float32),
-        labels=np.array([_label_index(header.label) for header in headers], np.int32),
+        labels=np.array([label_index(header.label) for header in headers], np.int32),
         masks=tuple(masks),
         size=size,
         ids=np.array([] if None in ids else ids, np.int64),
@@ -172,13 +171,6 @@ def _semantic_of(header: SemanticHeader, size: Size, parts: Sequence[bytes]) -> 
     if _size_of(header.size) != size:
         raise ValueError(f"semantic: size {list(header.size)} differs from the frame's")
     return SemanticMask(decode_mask(_mask_bytes(header, parts), header.enc, size))
-
-
-def _label_index(name: str) -> int:
-    if name in LABELS:
-        return LABELS.index(name)
-    number = name.removeprefix("class-")
-    return int(number) if name != number and number.isdecimal() else _UNKNOWN_LABEL
 
 
 def _mask_bytes(mask: MaskHeader | SemanticHeader, parts: Sequence[bytes]) -> bytes:

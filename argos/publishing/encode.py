@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from argos.publishing.masks import MaskEncoding, encode_mask
 from argos.publishing.wire import (
     HELLO,
-    LABELS,
     NO_CAMERA,
     OVERLAY,
     RESULT,
@@ -27,6 +26,7 @@ from argos.publishing.wire import (
     StatusHeader,
     WireBox,
     WireSize,
+    label_name,
     topic,
 )
 from argos.types import Hello, Instances, Overlay, Result, Status
@@ -173,7 +173,7 @@ def _wire_box(box: Sequence[int]) -> WireBox:
 def _wire_instances(instances: Instances, masks: Sequence[MaskHeader]) -> list[InstanceHeader]:
     ids: list[int | None] = instances.ids.tolist() if len(instances.ids) else [None] * len(instances)
     return [
-        InstanceHeader(track, _label_name(label), score, box, mask)
+        InstanceHeader(track, label_name(label), score, box, mask)
         for track, label, score, box, mask in zip(
             ids, instances.labels.tolist(), _shortest(instances.scores), wire_boxes(instances), masks, strict=True
         )
@@ -183,10 +183,6 @@ def _wire_instances(instances: Instances, masks: Sequence[MaskHeader]) -> list[I
 def _shortest(scores: NDArray[np.float32]) -> list[float]:
     """The shortest decimals that give the same float32 back: 0.91, not 0.9100000262260437."""
     return [float(str(score)) for score in scores]
-
-
-def _label_name(label: int) -> str:
-    return LABELS[label] if 0 <= label < len(LABELS) else f"class-{label}"
 
 
 def _counts(dropped: Mapping[str, int]) -> dict[str, int]:

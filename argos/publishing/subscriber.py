@@ -249,6 +249,11 @@ class _Latest:
         return replaced
 
     def take(self) -> list[bytes]:
+        """Remove and return the message of the stream that has waited longest.
+
+        Raises:
+            StopIteration: there is none.
+        """
         return self._messages.pop(next(iter(self._messages)))
 
 
@@ -268,6 +273,11 @@ class _Queue:
         return replaced
 
     def take(self) -> list[bytes]:
+        """Remove and return the oldest message.
+
+        Raises:
+            IndexError: there is none.
+        """
         return self._messages.popleft()
 
 

@@ -160,9 +160,22 @@ NO_CAMERA = "-"
 """Stands for the publisher itself in the topic of ``hello``; no camera can have this name."""
 
 LABELS = ("person",)
-"""Names of the classes, by the index in ``Instances.labels``; others travel as ``class-<index>``."""
+"""Names of the classes, by the index in ``Instances.labels``."""
 
 _TOPIC = re.compile(rb"argos/1/([a-z]+)/(-|[a-z0-9][a-z0-9_-]{0,62})/")
+
+
+def label_name(label: int) -> str:
+    """Name of a class, by the index in ``Instances.labels``; ``class-<index>`` for those without one."""
+    return LABELS[label] if 0 <= label < len(LABELS) else f"class-{label}"
+
+
+def label_index(name: str) -> int:
+    """The inverse of ``label_name``; -1 for a name that this version does not know."""
+    if name in LABELS:
+        return LABELS.index(name)
+    number = name.removeprefix("class-")
+    return int(number) if name != number and number.isdecimal() else -1
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,1 @@
+"""Feature extractors that networks of several papers build on."""

@@ -23,6 +23,7 @@ class BinaryConv2d(nn.Conv2d):
         self.bits = bits
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Codes ``(N, C_in, H, W)``, floating, to sums ``(N, C_out, H, W)`` of them with signs, without bias."""
         signs = sign_weights(self.weight, weight_scale(self.weight))
         return F.conv2d(codes, signs, padding=1)
 
@@ -43,6 +44,7 @@ class SqueezeExcite(nn.Module):
         nn.init.constant_(self.squeeze.bias, 0.25)
 
     def forward(self, pooled: Tensor) -> Tensor:
+        """Means ``(N, C_in)``, floating, to gates ``(N, C_out)``, 0..1."""
         return torch.sigmoid(self.excite(F.relu(self.squeeze(pooled))))
 
 
@@ -60,6 +62,7 @@ class FloatUnit(nn.Module):
         self.stored = stored
 
     def forward(self, x: Tensor) -> Tensor:
+        """Values ``(N, C_in, H, W)`` to values, or to codes of ``stored`` bits, ``(N, C_out, H, W)``, floating."""
         x = F.relu(self.norm(self.conv(x)))
         return x if self.stored is None else quantize(x, self.stored)
 
@@ -110,6 +113,14 @@ class QuantizedUnit(nn.Module):
         return scale, offset
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the unit.
+
+        Args:
+            x: ``(N, C_in, H, W)``, floating: codes of ``bits`` bits; values where ``published``.
+
+        Returns:
+            ``(N, C_out, H, W)``, floating: codes of ``stored`` bits, or values without it.
+        """
         x, pooled = pass_and_pool(x)
         if self.published:
             gate = self.gate(pooled)

@@ -46,6 +46,7 @@ class ConvNormActivation(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` to ``(N, out_channels, H/stride, W/stride)``, floating."""
         x = self.norm(self.conv(x))
         return F.relu_(x) if self.activation == "relu" else ACTIVATIONS[self.activation](x)
 

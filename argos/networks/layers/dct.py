@@ -23,6 +23,7 @@ class BlockDCT(nn.Module):
         self.register_buffer("basis", dct_basis(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Pictures ``(N, 3, H, W)``, floating, to coefficients ``(N, 192, H/8, W/8)``."""
         basis: Tensor = self.basis  # type: ignore[assignment]
         return F.conv2d(image, basis.to(image.dtype), stride=8, groups=3)
 
