@@ -257,7 +257,8 @@ class Result:
         models: role -> ``name@sha256:...`` of the weights used.
         config: digest of the configuration, ``sha256:...``.
         published_ns: wall clock when it was handed to the publisher; 0 before.
-        image: the analysed picture, ``(H, W, 3)`` uint8 RGB; None in results received from a subscriber.
+        image: the analysed picture, ``(H, W, 3)`` uint8 RGB, which the outputs still read: copy it before you draw on
+            it; None in results received from a subscriber.
     """
 
     camera: str

@@ -73,11 +73,15 @@ def run(args: argparse.Namespace) -> int:
         summary = Summary()
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)
-        with _stopped_after(pipeline, args.duration), _Progress(pipeline, summary, quiet=args.quiet):
-            for result in pipeline:
-                summary.add(result)
-                if summary.frames == args.frames:
-                    break
+        with _stopped_after(pipeline, args.duration), _Progress(pipeline, summary, args.frames, args.quiet):
+            try:
+                for result in pipeline:
+                    summary.add(result)
+                    if summary.frames == args.frames:
+                        break
+            except SourceError:
+                if args.fail_fast:
+                    raise  # otherwise it is among the errors that are told below, with those of other sources
     errors = pipeline.errors
     _report(pipeline, summary, as_json=args.json)
     if errors:
@@ -120,12 +124,15 @@ def configuration(what: list[str], overrides: list[str], record: str | None) -> 
             f"{len(what)} images would be {len(what)} cameras; name their directory ({Path(what[0]).parent}/), "
             f"or quote the pattern so that the shell leaves it alone, as in '*{Path(what[0]).suffix}'"
         )
-    extra = [] if record is None else [_outputs(record)]
     if files:
-        return load_config(Path(files[0]), [*extra, *overrides])
+        config = load_config(Path(files[0]), overrides)
+        if record is None:
+            return config
+        recorded = config_from_sources(["camera.mp4"], [_outputs(record)]).outputs
+        return config.model_copy(update={"outputs": (*config.outputs, *recorded)})
     live = any(is_live(source) for source in what)
-    if record is None and not live:
-        extra.append(_outputs("out"))
+    folder = record or (None if live else "out")
+    extra = [] if folder is None else [_outputs(folder)]
     if live:
         extra.append(f"publish.bind={LIVE_BIND}")
     return config_from_sources(what, [*extra, *overrides])
@@ -157,8 +164,8 @@ class _Progress:
     A thread of its own shows it, because a camera that is away gives no results but has a state.
     """
 
-    def __init__(self, pipeline: Pipeline, summary: Summary, quiet: bool) -> None:
-        self._pipeline, self._summary = pipeline, summary
+    def __init__(self, pipeline: Pipeline, summary: Summary, most: int | None, quiet: bool) -> None:
+        self._pipeline, self._summary, self._most = pipeline, summary, most
         self._terminal = sys.stderr.isatty()
         self._over = threading.Event()
         self._thread = None if quiet else threading.Thread(target=self._work, name="argos-progress", daemon=True)
@@ -176,7 +183,7 @@ class _Progress:
         total, asked = None, False
         while not self._over.wait(0.5 if self._terminal else 10.0):
             if not asked:  # not before: a short run is over by now
-                total, asked = _announced_frames(self._pipeline.config), True
+                total, asked = _expected_results(self._pipeline.config, self._most), True
             line = _files_line(self._summary, total) if total else _cameras_line(self._summary, self._pipeline)
             if self._terminal:
                 # the cursor goes back to the start, so that a log line overwrites the progress
@@ -187,15 +194,17 @@ class _Progress:
             print("\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _announced_frames(config: Config) -> int | None:
-    """Frames that the files announce together; None where one does not, or is no file."""
+def _expected_results(config: Config, most: int | None) -> int | None:
+    """Frames that the files announce together, at most ``most``; None where one does not, is thinned, or is no file."""
     from argos.sources.names import is_live
     from argos.sources.read import frame_count
 
     urls = [camera.source.url for camera in config.cameras.values()]
     counts = [None if is_live(url) else frame_count(url) for url in urls]
     known = [count for count in counts if count]
-    return sum(known) if len(known) == len(counts) else None
+    if len(known) < len(counts) or any(camera.rate.fps for camera in config.cameras.values()):
+        return None
+    return min(sum(known), most or sum(known))
 
 
 def _files_line(summary: Summary, total: int) -> str:

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -64,22 +65,22 @@ class Pipeline:
         self._outputs: Outputs | None = None
 
     @classmethod
-    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Pipeline:
+    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = (), *, fail_fast: bool = False) -> Pipeline:
         """A pipeline from ``camera.yaml``; ``overrides`` as ``cameras.door.rate.fps=5``.
 
         Raises:
             ConfigError: with every fault of the file.
         """
-        return cls(load_config(Path(path), overrides))
+        return cls(load_config(Path(path), overrides), fail_fast=fail_fast)
 
     @classmethod
-    def from_sources(cls, *sources: str, overrides: Sequence[str] = ()) -> Pipeline:
+    def from_sources(cls, *sources: str, overrides: Sequence[str] = (), fail_fast: bool = False) -> Pipeline:
         """A pipeline over sources with the default settings.
 
         Raises:
             ConfigError: with every fault of the sources and overrides.
         """
-        return cls(config_from_sources(sources, overrides))
+        return cls(config_from_sources(sources, overrides), fail_fast=fail_fast)
 
     def __enter__(self) -> Self:
         """Load the networks, bind the publisher, open the outputs, start decoding.
@@ -157,7 +158,7 @@ class Pipeline:
         """Yield each result after it was published and handed to the outputs; ends when every source has ended.
 
         Raises:
-            SourceError: with ``fail_fast``, a camera could not be reached.
+            SourceError: no source gave a single frame, or, with ``fail_fast``, a camera could not be reached.
             PublishError: an output cannot be written any more.
             ValueError: the pipeline is not open.
         """
@@ -170,6 +171,7 @@ class Pipeline:
                 yield result
             self._raise_faults()
             if arrived is None:
+                self._raise_if_nothing_came()
                 return
 
     def stop(self) -> None:
@@ -201,8 +203,10 @@ class Pipeline:
         return [] if self._outputs is None else self._outputs.paths
 
     def status(self, camera: str) -> Status:
-        """How a camera is doing now."""
-        return self._feeds[camera].status(self.run)
+        """How a camera is doing now; what the publisher itself had to drop counts for all cameras together."""
+        status = self._feeds[camera].status(self.run)
+        lost = self._publisher.dropped if self._publisher is not None else {}
+        return replace(status, dropped={**status.dropped, **{f"publish_{kind}": n for kind, n in lost.items()}})
 
     @property
     def errors(self) -> dict[str, SourceError]:
@@ -284,7 +288,12 @@ class Pipeline:
     def _publish_state(self, feed: Feed) -> None:
         """Publish how a camera is doing, because it changed; called in the threads of the feeds."""
         if self._publisher is not None:
-            self._publisher.status_changed(feed.status(self.run))
+            self._publisher.status_changed(self.status(feed.camera))
+
+    def _raise_if_nothing_came(self) -> None:
+        """Without a frame there is no result to tell a fault by."""
+        if self.errors and not self._stop.is_set() and not any(self._seq.values()):
+            raise next(iter(self.errors.values()))
 
     def _raise_faults(self) -> None:
         """Raise what ended a feed, once its last frame was analysed."""

@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from argos.training.scenes import Mix, Scene, draw_scene
 
 log = logging.getLogger(__name__)
+
+
+CALIBRATION = 60
+"""Batches from which the running statistics of the averaged network are measured in the end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,9 +208,31 @@ def fit(
         if now - evaluated > evaluate_every_min * 60:
             _say(folder, f"step {step} " + " ".join(f"{k} {v:.4f}" for k, v in evaluate(average).items()))
             evaluated = time.monotonic()
+    recalibrate(average, loss, (batch for batch, _ in zip(stream, range(CALIBRATION), strict=False)))
     _save(folder, network, average, optimizer, time.monotonic() - start, step)
     _say(folder, f"done, step {step} " + " ".join(f"{k} {v:.4f}" for k, v in evaluate(average).items()))
     return average
+
+
+@torch.no_grad()
+def recalibrate(
+    network: nn.Module, loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]], batches: Iterable[Batch]
+) -> None:
+    """Measure the running statistics of an averaged network anew: those of the last network do not belong to it.
+
+    With 1-bit weights the difference is large, because the sign of an average is not the average of the signs.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative
+    network.train()
+    for batch in batches:
+        loss(network, batch)
+    network.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _say(folder: Path, text: str) -> None:
