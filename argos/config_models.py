@@ -116,7 +116,10 @@ class InstancesSection(Section):
     score_threshold: Share | None = Field(
         default=None, description="lowest score of a person, 0..1; null: the value in the model's card"
     )
-    nms: Share = Field(default=0.5, description="of two boxes with a larger IoU the better one is kept, 0..1")
+    nms: Share | None = Field(
+        default=None,
+        description="of two boxes with a larger IoU the better one is kept, 0..1; null: the value in the model's card",
+    )
     max_people: int = Field(default=100, ge=1, description="most people per frame")
 
 

@@ -39,7 +39,7 @@ camera:                            # one camera; for several write `cameras:` wi
 
   #instances:
     #score_threshold: null         # lowest score of a person, 0..1; null: the one the model was tuned with
-    #nms: 0.5                      # of two boxes with a larger IoU the better one is kept
+    #nms: null                     # of two boxes with a larger IoU the better one is kept; null: as score_threshold
     #max_people: 100
 
   #semantic:
