@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 from pathlib import Path
 
 
@@ -19,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "instead of random ones")  # fmt: skip
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the card of the "
                         "training in OUT to argos/weights")  # fmt: skip
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,10 +26,11 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import torch
 
+    from argos.machine import cores
     from argos.training.recipes import RECIPES
 
     logging.getLogger("argos").setLevel(logging.INFO)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
     folder = args.out or Path("runs") / args.name
     if args.ship:

@@ -109,15 +109,12 @@ def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
     Raises:
         PublishError: a file to write is one of the sources.
     """
-    several = len(config.cameras) > 1
     sources = {Path(file_path(camera.source.url)).resolve(): name for name, camera in config.cameras.items()}
     files: dict[str, list[tuple[str, Path]]] = {}
     for name in config.cameras:
         files[name] = []
         for output in config.outputs:
             path = Path(output.path.replace("%camera%", name))
-            if several and "%camera%" not in output.path:
-                path = path.with_name(f"{path.stem}-{name}{path.suffix}")
             if path.resolve() in sources:
                 raise PublishError(
                     f"{path}: is the source of camera '{sources[path.resolve()]}'; write to another path under outputs"
