@@ -1,0 +1,44 @@
+"""What the README shows is what the checkout holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from argos.cli import VERBS
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_the_subscriber_shown_is_the_sample_and_has_at_most_20_lines() -> None:
+    sample = (ROOT / "samples" / "subscribe.py").read_text().strip()
+    assert sample in TEXT
+    assert len(sample.splitlines()) <= 20
+
+
+PATHS = sorted(set(re.findall(r"`((?:argos|configs|samples|benchmarks|docs)/[\w./]+)`", TEXT)))
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_every_path_exists(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_every_link_and_picture_exists() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in target]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_verb_shown_is_a_verb() -> None:
+    shown = set(re.findall(r"^argos (\w+)", TEXT, re.MULTILINE))
+    assert len(shown) >= 4
+    assert shown <= set(VERBS)
+
+
+def test_the_test_command_is_the_one_continuous_integration_runs() -> None:
+    assert "\nmake test " in TEXT
+    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
