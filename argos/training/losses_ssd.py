@@ -76,17 +76,11 @@ def multibox_loss(
     """
     anchors = output.anchors
     matched = torch.stack([match(anchors, t.boxes, t.ignore, match_threshold) for t in truths])  # (N, A)
-    positive = matched >= 0
-    wanted = [encode(t.boxes[m[p]], anchors[p]) for t, m, p in zip(truths, matched, positive, strict=True)]
-    total = positive.sum().clamp(min=1)
-    box = F.smooth_l1_loss(output.deltas[positive], torch.cat(wanted), reduction="sum") / total
-
-    classes = torch.zeros_like(matched)
-    classes[positive] = torch.cat([t.labels[m[p]] for t, m, p in zip(truths, matched, positive, strict=True)]) + 1
-    entropy = F.cross_entropy(output.logits.flatten(0, 1), classes.flatten(), reduction="none").view_as(classes)
+    positive, total = matched >= 0, (matched >= 0).sum().clamp(min=1)
+    box, entropy = _box_and_entropy(output, truths, matched)
     negative = hard_negatives(entropy.detach(), matched, negative_ratio, min_negatives)
     label = entropy[positive | negative].sum() / total
-    return MultiboxLoss(box, label)
+    return MultiboxLoss(box / total, label)
 
 
 def focal_multibox_loss(
@@ -124,17 +118,23 @@ def focal_multibox_loss(
             matched = torch.where((matched == BACKGROUND) & near, IGNORED, matched)
         labels.append(matched)
     matched = torch.stack(labels)  # (N, A)
-    positive = matched >= 0
-    wanted = [encode(t.boxes[m[p]], anchors[p]) for t, m, p in zip(truths, matched, positive, strict=True)]
-    total = positive.sum().clamp(min=1)
-    box = F.smooth_l1_loss(output.deltas[positive], torch.cat(wanted), reduction="sum") / total
-
-    classes = torch.zeros_like(matched)
-    classes[positive] = torch.cat([t.labels[m[p]] for t, m, p in zip(truths, matched, positive, strict=True)]) + 1
-    entropy = F.cross_entropy(output.logits.flatten(0, 1), classes.flatten(), reduction="none").view_as(classes)
+    positive, total = matched >= 0, (matched >= 0).sum().clamp(min=1)
+    box, entropy = _box_and_entropy(output, truths, matched)
     weight = torch.where(positive, positive_share, 1 - positive_share) * (1 - torch.exp(-entropy)) ** gamma
     weight = weight * (matched != IGNORED)
-    return MultiboxLoss(box, (weight * entropy).sum() / total)
+    return MultiboxLoss(box / total, (weight * entropy).sum() / total)
+
+
+def _box_and_entropy(output: SSDOutput, truths: Sequence[Truth], matched: Tensor) -> tuple[Tensor, Tensor]:
+    """Smooth L1 summed over the matched anchors, a scalar, and the cross entropy of every anchor, ``(N, A)``."""
+    positive = matched >= 0
+    pairs = list(zip(truths, matched, positive, strict=True))
+    wanted = torch.cat([encode(t.boxes[m[p]], output.anchors[p]) for t, m, p in pairs])
+    box = F.smooth_l1_loss(output.deltas[positive], wanted, reduction="sum")
+    classes = torch.zeros_like(matched)
+    classes[positive] = torch.cat([t.labels[m[p]] for t, m, p in pairs]) + 1
+    entropy = F.cross_entropy(output.logits.flatten(0, 1), classes.flatten(), reduction="none")
+    return box, entropy.view_as(classes)
 
 
 def hard_negatives(entropy: Tensor, matched: Tensor, ratio: float, least: int) -> Tensor:
