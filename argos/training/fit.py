@@ -224,11 +224,10 @@ def recalibrate(
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative
     network.train()
-    for batch in batches:
+    for n, batch in enumerate(batches, start=1):
+        for norm in norms:
+            norm.momentum = 1 / n  # the mean over all batches so far; the first one replaces what was there
         loss(network, batch)
     network.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
