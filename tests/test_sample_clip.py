@@ -13,8 +13,8 @@ from argos.sources.read import read
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CLIP, TRUTH = SAMPLES / "people.mp4", SAMPLES / "people_truth.json"
-EVERY = 15
-"""One frame a second is analysed; the rest of the clip only decodes."""
+SEMANTIC_RECALL, SEMANTIC_PRECISION, INSTANCES_RECALL, PROPOSED_RECALL = 0.80, 0.55, 0.60, 0.65
+"""Shares of pixels. Measured with the first weights: 0.88, 0.67, 0.73 and 0.76."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def truth() -> Truth:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[argos.Result]:
-    """Results of both tasks on every fifteenth frame."""
+    """Results of both tasks on one frame a second; the others only decode."""
     overrides = ("camera.rate.fps=1", "camera.tasks=[semantic, instances]")
     with argos.Pipeline.from_sources(str(CLIP), overrides=overrides) as pipeline:
         return list(pipeline)
@@ -45,3 +45,32 @@ def test_truth_lies_on_people_and_not_beside_them(truth: Truth) -> None:
     for index in (20, 75, 130):
         moved = np.abs(frames[index] - background).max(axis=2) > 60
         assert (truth.person(index) & moved).sum() > 0.6 * moved.sum()
+
+
+def overlap(found: np.ndarray, true: np.ndarray) -> tuple[int, int, int]:
+    return int((found & true).sum()), int(found.sum()), int(true.sum())
+
+
+def test_the_shipped_networks_find_the_people_of_the_clip(results: list[argos.Result], truth: Truth) -> None:
+    """Floors a little under what the first weights reach: better weights raise them, worse ones fail."""
+    semantic = np.sum([overlap(r.semantic.mask, truth.person(r.index)) for r in results if r.semantic], axis=0)
+    instances = np.sum([overlap(r.instances.union(), truth.person(r.index)) for r in results if r.instances], axis=0)
+    assert len(results) == 11
+    assert semantic[0] / semantic[2] > SEMANTIC_RECALL
+    assert semantic[0] / semantic[1] > SEMANTIC_PRECISION
+    assert instances[0] / instances[2] > INSTANCES_RECALL
+
+
+def test_proposals_cover_the_people_and_leave_most_of_the_frame_out(results: list[argos.Result], truth: Truth) -> None:
+    proposed = [r for r in results if r.mode == "pack"]
+    assert len(proposed) >= 5
+    covered, area = [], []
+    for result in proposed:
+        inside = np.zeros(result.size, bool)
+        for x0, y0, x1, y1 in result.regions.boxes.tolist():
+            inside[y0:y1, x0:x1] = True
+        true = truth.person(result.index)
+        covered.append((inside & true).sum() / max(1, true.sum()))
+        area.append(inside.mean())
+    assert float(np.mean(covered)) > PROPOSED_RECALL
+    assert float(np.mean(area)) < 0.5
