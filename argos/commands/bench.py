@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         for mode, rates in pipeline.items():
             rates.append(bench.pipeline_fps(config, mode, len(frames)))
     report: dict[str, Any] = {
-        "command": f"argos bench {args.source} --frames {args.frames}" + "".join(f" --set {s}" for s in args.set),
+        "command": _command(args),
         "machine": bench.machine(),
         "size": list(frames[0].size),
         "frames": len(frames),
@@ -95,6 +96,16 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"should be a whole number, 1 or more, got {text!r}")
     return number
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The call that gives these figures again."""
+    words = ["argos", "bench", args.source, "--frames", str(args.frames)]
+    for change in args.set:
+        words += ["--set", change]
+    if args.truth:
+        words += ["--truth", str(args.truth)]
+    return shlex.join(words)
 
 
 def _table(report: dict[str, Any], rows: list[Row]) -> str:

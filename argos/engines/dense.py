@@ -17,6 +17,9 @@ GRID = 32
 """Network inputs are multiples of this, so that no network has to pad."""
 
 
+AUTO_SIDE = 640
+"""Network pixels of a frame's long side where the configuration leaves the scale open."""
+
 MOST_PEOPLE = 200
 """In one picture, which may be a canvas of several cameras; what a frame keeps is decided after stitching."""
 

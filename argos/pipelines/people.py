@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
+from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.networks.ssd_boxes import nms
 from argos.packing.pack import BACKGROUND, pack, resized
 from argos.packing.planner import plan_frames
 from argos.packing.stitch import stitch_instances, stitch_scores
-from argos.pipelines.views import AUTO_SIDE, Analysis, Canvas, InstanceLimits, View
+from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
 from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import grow, regions_of, whole_frame
 from argos.types import (

@@ -49,10 +49,6 @@ class View:
     scale: float | None
 
 
-AUTO_SIDE = 640
-"""Network pixels of a frame's long side where the configuration leaves the scale open."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
     """What one frame gave; ``Result`` without the bookkeeping of the stream."""

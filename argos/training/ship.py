@@ -10,15 +10,13 @@ import msgspec
 import torch
 from safetensors.torch import save_file
 
+from argos.engines.dense import AUTO_SIDE
 from argos.engines.weights import Card, digest, load_network
 from argos.training import datasets
 from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
 from argos.training.detection import evaluate_ssdisb
 from argos.training.measure import coverage, iou_by_source
 from argos.training.segmentation import region_proposer, semantic_scorer
-
-AUTO_SIDE = 640
-"""Network pixels of a frame's long side in the product's default."""
 
 
 def ship(name: str, run: Path, folder: Path) -> Card:

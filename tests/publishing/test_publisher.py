@@ -235,7 +235,10 @@ def test_an_address_of_another_machine_cannot_be_bound() -> None:
 
 
 def test_other_machines_are_served_only_when_asked_for() -> None:
-    made_publisher("tcp://0.0.0.0:*", insecure=True).close()
+    with made_publisher("tcp://0.0.0.0:*", insecure=True) as publisher:
+        address, _, port = publisher.endpoint.rpartition(":")
+    assert address == "tcp://0.0.0.0"
+    assert int(port) > 0
 
 
 def test_a_full_queue_drops_the_oldest_and_never_blocks() -> None:
