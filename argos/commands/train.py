@@ -9,13 +9,14 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos train``."""
-    parser.add_argument("name", choices=["asbunet", "qunet16", "ssdisb"], help="which recipe")
+    parser.add_argument("name", choices=["people", "asbunet", "qunet16", "ssdisb"], help="which recipe")
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)"
     )
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
                         "instead of random ones")  # fmt: skip
+    parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the card of the "
                         "training in OUT to argos/weights")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from argos.machine import cores
-    from argos.training.recipes import RECIPES
+    from argos.training.recipes import RECIPES, train_people
 
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
@@ -40,5 +41,8 @@ def run(args: argparse.Namespace) -> int:
         for key, value in ship(args.name, folder, SHIPPED).metrics.items():
             print(f"{key:<16} {value:.4f}")
         return 0
-    RECIPES[args.name](folder, args.minutes, args.start)
+    if args.name == "people":
+        train_people(folder, args.minutes, args.start, args.backbone)
+    else:
+        RECIPES[args.name](folder, args.minutes, args.start)
     return 0

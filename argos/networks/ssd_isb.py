@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from argos.networks.backbones.efficientnet_lite import DETECTION_CHANNELS, EfficientNetLite0
 from argos.networks.backbones.mobilenet_v1 import Features, MobileNetV1, conv_bn_relu, scaled
 from argos.networks.ssd_boxes import ANCHORS_PERSON, ANCHORS_PUBLISHED, Sizes, crop, encompassing, make_anchors
 
@@ -128,12 +129,15 @@ class Branch(nn.Module):
         return crop(features, stride, boxes + shift, image, size)
 
 
+Backbone = Literal["mobilenet_v1", "efficientnet_lite0"]
+
+
 class SSDISB(nn.Module):
-    """SSD on MobileNet-v1, and branches that segment the boxes. Any input size; smaller maps shrink to 1x1.
+    """SSD on a mobile backbone, and branches that segment the boxes. Any input size; smaller maps shrink to 1x1.
 
     Args:
         branches: inputs of the branches; none leaves the plain detector.
-        multiplier: depth multiplier of backbone and extra maps.
+        multiplier: depth multiplier of MobileNet-v1 and of the extra maps.
         num_classes: classes without the background.
         steps: 2, 1 or 0 for branches of FCN-8, FCN-16 or FCN-32.
         anchors: (width, height) of the anchors of the six maps.
@@ -143,6 +147,7 @@ class SSDISB(nn.Module):
         max_boxes: most boxes of one image in one branch; the rest get no mask.
         centred: sample the maps for a branch where their receptive fields are centred. As published, half a cell
             is lost: the 1/8 map says what is 3.5 pixels up and left of where its mask is drawn.
+        backbone: MobileNet-v1 as published, or EfficientNet-Lite0.
 
     Raises:
         ValueError: ``align`` does not divide 32, or ``steps`` is not 0, 1 or 2.
@@ -159,6 +164,7 @@ class SSDISB(nn.Module):
         align: int = STRIDE,
         max_boxes: int = 100,
         centred: bool = False,
+        backbone: Backbone = "mobilenet_v1",
     ) -> None:
         super().__init__()
         if align < 1 or STRIDE % align:
@@ -170,8 +176,13 @@ class SSDISB(nn.Module):
         self.stop_gradient = stop_gradient
         self.align = align
         self.max_boxes = max_boxes
-        self.backbone = MobileNetV1(multiplier)
-        channels = [self.backbone.channels[1], self.backbone.channels[2]]
+        taps = DETECTION_CHANNELS
+        if backbone == "mobilenet_v1":
+            self.backbone: MobileNetV1 | EfficientNetLite0 = MobileNetV1(multiplier)
+            taps = self.backbone.channels
+        else:
+            self.backbone = EfficientNetLite0()
+        channels = [taps[1], taps[2]]
         self.extras = nn.ModuleList()
         for squeeze, filters in EXTRAS:
             middle, out = scaled(squeeze, multiplier), scaled(filters, multiplier)
@@ -185,7 +196,7 @@ class SSDISB(nn.Module):
         # exact shapes choose first, then the smallest shape that holds the box
         ordered = sorted(branches, key=lambda shape: (not shape.exact, shape.height * shape.width, shape.height))
         self.shapes = tuple(ordered)
-        self.branches = nn.ModuleList(Branch(self.backbone.channels, s, steps, num_classes, centred) for s in ordered)
+        self.branches = nn.ModuleList(Branch(taps, s, steps, num_classes, centred) for s in ordered)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -204,14 +215,18 @@ class SSDISB(nn.Module):
         height, width = image.shape[-2:]
         # after the normalisation zero is mid grey, what the convolutions see beyond every border
         x = F.pad(image * 2 - 1, (0, -width % STRIDE, 0, -height % STRIDE))
-        height, width = x.shape[-2:]
-        features = self.backbone(x)
+        maps = self.backbone(x)
+        return self.heads(maps if isinstance(maps, Features) else maps.for_detection)
+
+    def heads(self, features: Features) -> SSDOutput:
+        """Detect on the maps of the backbone."""
+        height, width = (STRIDE * side for side in features.stride32.shape[-2:])
         maps = [features.stride16, features.stride32]
         for extra in self.extras:
             maps.append(extra(maps[-1]))  # (N, C, ceil(H/64), ceil(W/64)), 1/128, 1/256, 1/512
         deltas = [_flat(head(x), 4) for head, x in zip(self.box_heads, maps, strict=True)]
         logits = [_flat(head(x), self.num_classes + 1) for head, x in zip(self.class_heads, maps, strict=True)]
-        anchors = make_anchors(height, width, self.anchor_table).to(image.device)
+        anchors = make_anchors(height, width, self.anchor_table).to(features.stride32.device)
         return SSDOutput(torch.cat(deltas, dim=1), torch.cat(logits, dim=1), anchors, features)
 
     def masks(self, features: Features, boxes: Sequence[Tensor]) -> list[BranchMasks]:
@@ -314,6 +329,10 @@ def single_shape_plus(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
     return SSDISB(SINGLE_SHAPE_PLUS, anchors=anchors, max_boxes=30)
 
 
-def person_isb(multiplier: float = 0.75, align: int = 8, centred: bool = False) -> SSDISB:
+def person_isb(
+    multiplier: float = 0.75, align: int = 8, centred: bool = False, backbone: Backbone = "mobilenet_v1"
+) -> SSDISB:
     """Our network for people: Single-Branch with upright anchors and tight encompassing boxes."""
-    return SSDISB(SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align, centred=centred)
+    return SSDISB(
+        SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align, centred=centred, backbone=backbone
+    )

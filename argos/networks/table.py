@@ -9,10 +9,12 @@ from torch import nn
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
+from argos.networks.unets import unet_lite
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "qunet": qunet,
     "asbunet": asbunet,
+    "unet_lite": unet_lite,
     "ssd_isb.person": person_isb,
     "ssd_isb.single_branch": single_branch,
     "ssd_isb.multi_shape": multi_shape,

@@ -111,3 +111,16 @@ def instance_mix(data: TrainingPhotos) -> Mix:
     voc = [p for p in data.boxes if p.source == "voc07"]
     groups = [voc, stretched, coco, other, data.backgrounds]
     return Mix(groups, [3.5, 1.5, 2.0, 1.5, 0.7], data.backgrounds, data.people, paste=0.4, mosaic=0.4)
+
+
+def joint_mix(data: TrainingPhotos) -> Mix:
+    """Scenes for both tasks at once; where people are marked but not told apart, the detector learns nothing."""
+    by_source: dict[str, list[Photo]] = {}
+    for photo in data.masks:
+        by_source.setdefault(photo.source, []).append(photo)
+    weight = {"ccp": 1.2, "hsd": 1.0, "coco": 3.0, "jaialai": 0.7}
+    stretched = [p for p in data.boxes if p.source != "voc07"]
+    voc = [p for p in data.boxes if p.source == "voc07"]
+    groups = [*by_source.values(), voc, stretched, data.streets, data.backgrounds]
+    weights = [weight.get(source, 1.0) for source in by_source] + [3.0, 1.5, 0.4, 1.2]
+    return Mix(groups, weights, data.backgrounds, data.people, paste=0.33, mosaic=0.4)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from argos.engines.weights import load_network
+from argos.errors import ArgosError
 from argos.training import datasets
 from argos.training.fit import Phase, Recipe, fit
 from argos.training.measure import coverage, iou_by_source
@@ -33,12 +34,12 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None) -> nn.
 
 
 def train_qunet(folder: Path, minutes: float, start: str | None = None, width: int = 16) -> nn.Module:
-    """QU-Net at 128 then 176 px views: people appear at half the size the deep network sees."""
+    """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees."""
     from argos.networks.qunet import qunet
 
     torch.manual_seed(2)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 176, 8)), peak_rate=7e-3, weight_decay=0.0)
+    recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
@@ -58,6 +59,31 @@ def train_ssdisb(folder: Path, minutes: float, start: str | None = None) -> nn.M
     network = ssdisb_for_training()
     started(network.detector, start)
     return fit(network, datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
+
+
+def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
+    """SSD-ISB and a U-Net on one EfficientNet-Lite0, 256 then 384 px views, from ImageNet weights.
+
+    Raises:
+        ArgosError: ``start`` is given; it goes on from ``folder`` or begins with ``backbone``.
+    """
+    from argos.training.detection import evaluate_ssdisb
+    from argos.training.joint import Joint, joint_for_training, joint_loss
+
+    if start is not None:
+        raise ArgosError("--start: the recipe 'people' makes two models; use --backbone FILE, or --out to continue")
+    torch.manual_seed(4)
+    data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
+    recipe = Recipe(
+        minutes, (Phase(0.6, 256, 8), Phase(1.0, 384, 4)), peak_rate=1.5e-3, seed=4, pretrained="detector.backbone."
+    )
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, Joint)
+        masks = iou_by_source(semantic_scorer(network.semantic(), 512), held)
+        return {**evaluate_ssdisb(network.detector), **{f"semantic_{key}": value for key, value in masks.items()}}
+
+    return fit(joint_for_training(backbone), datasets.joint_mix(data), joint_loss, recipe, folder, evaluate)
 
 
 def started(network: nn.Module, start: str | None) -> nn.Module:

@@ -32,7 +32,7 @@ def asbunet_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
 def qunet_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     """The same on the difference of QU-Net's two logits; people weigh more: a miss costs more than a wider region."""
     logits = network(batch.images.to(memory_format=torch.channels_last))
-    return _mask_loss(logits[:, 1] - logits[:, 0], batch.ids, positive_weight=3.0)
+    return _mask_loss(logits[:, 1] - logits[:, 0], batch.ids, positive_weight=2.0)
 
 
 def _mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[str, Tensor]:
