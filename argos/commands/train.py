@@ -9,16 +9,17 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos train``."""
-    parser.add_argument("name", choices=["people", "asbunet", "qunet16", "ssdisb"], help="which recipe")
+    parser.add_argument("name", choices=["people", "asbunet", "qunet16"],
+                        help="which recipe; people: SSD-ISB and a U-Net on one encoder")  # fmt: skip
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)"
     )
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
-                        "instead of random ones")  # fmt: skip
+                        "instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
-    parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the card of the "
-                        "training in OUT to argos/weights")  # fmt: skip
+    parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the cards of what "
+                        "the training in OUT made to argos/weights")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
 
 
@@ -36,10 +37,12 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path("runs") / args.name
     if args.ship:
         from argos.engines.weights import SHIPPED
+        from argos.training.cards import CARDS
         from argos.training.ship import ship
 
-        for key, value in ship(args.name, folder, SHIPPED).metrics.items():
-            print(f"{key:<16} {value:.4f}")
+        for model in (name for name, text in CARDS.items() if text.run == args.name):
+            for key, value in ship(model, folder, SHIPPED).metrics.items():
+                print(f"{model:<10} {key:<16} {value:.4f}", flush=True)
         return 0
     if args.name == "people":
         train_people(folder, args.minutes, args.start, args.backbone)

@@ -333,6 +333,4 @@ def person_isb(
     multiplier: float = 0.75, align: int = 8, centred: bool = False, backbone: Backbone = "mobilenet_v1"
 ) -> SSDISB:
     """Our network for people: Single-Branch with upright anchors and tight encompassing boxes."""
-    return SSDISB(
-        SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align, centred=centred, backbone=backbone
-    )
+    return SSDISB(SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align, centred=centred, backbone=backbone)

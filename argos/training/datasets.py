@@ -102,17 +102,6 @@ def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:
     return Mix(groups, weights, data.backgrounds, data.people, paste=0.45, min_height=min_height)
 
 
-def instance_mix(data: TrainingPhotos) -> Mix:
-    """Scenes for the detector: every photo in which people are marked one by one, boxes first."""
-    known = [p for p in data.masks if p.boxes_known]
-    coco = [p for p in known if p.source == "coco"]
-    other = [p for p in known if p.source != "coco"]
-    stretched = [p for p in data.boxes if p.source != "voc07"]
-    voc = [p for p in data.boxes if p.source == "voc07"]
-    groups = [voc, stretched, coco, other, data.backgrounds]
-    return Mix(groups, [3.5, 1.5, 2.0, 1.5, 0.7], data.backgrounds, data.people, paste=0.4, mosaic=0.4)
-
-
 def joint_mix(data: TrainingPhotos) -> Mix:
     """Scenes for both tasks at once; where people are marked but not told apart, the detector learns nothing."""
     by_source: dict[str, list[Photo]] = {}

@@ -1,77 +1,23 @@
-"""What SSD-ISB minimises when it learns from scratch, and its COCO measures."""
+"""What a detector is asked to find in a batch, and its COCO measures."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from argos.networks.ssd_decode import detect
-from argos.networks.ssd_isb import SSDISB, person_isb
+from argos.networks.ssd_isb import SSDISB
 from argos.training import datasets, photos
 from argos.training.fit import Batch
-from argos.training.losses import person_targets
-from argos.training.losses_ssd import Truth, focal_multibox_loss, jitter_boxes, mask_loss
+from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
-
-
-class Scaffold(nn.Module):
-    """The detector and a small person-segmentation head that only helps its backbone to learn.
-
-    Without weights pre-trained on a large set the boxes alone teach too little; pixels teach more per photo. The
-    head is thrown away.
-    """
-
-    def __init__(self, detector: SSDISB) -> None:
-        super().__init__()
-        self.detector = detector
-        channels = detector.backbone.channels
-        self.deep = nn.Conv2d(channels[1], 32, 1)
-        self.shallow = nn.Conv2d(channels[0], 32, 1)
-        self.score = nn.Conv2d(32, 1, 1)
-
-
-def ssdisb_for_training() -> Scaffold:
-    """SSD-ISB with gradients flowing from the masks into the backbone, in its scaffold."""
-    detector = person_isb(centred=True)
-    detector.stop_gradient = False
-    for head in detector.class_heads:  # at first every anchor is background by 99 %, as the focal loss wants it
-        assert isinstance(head, nn.Conv2d)
-        assert head.bias is not None
-        nn.init.constant_(head.bias[0::2], 2.3)
-        nn.init.constant_(head.bias[1::2], -2.3)
-    return Scaffold(detector)
-
-
-def ssdisb_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-    """Multibox, mask and helper losses."""
-    assert isinstance(network, Scaffold)
-    images = batch.images.to(memory_format=torch.channels_last).float().div_(255)
-    output = network.detector(images)
-    truths = truths_of(batch)
-    boxes = focal_multibox_loss(output, truths)
-    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
-    masks = network.detector.masks(output.features, crops)
-
-    features = output.features
-    deep = F.interpolate(network.deep(features.stride16), size=features.stride8.shape[-2:], mode="bilinear")
-    logits = network.score(F.relu(deep + network.shallow(features.stride8)))[:, 0]
-    person, valid = (F.avg_pool2d(x, 8) for x in person_targets(batch.ids))
-    helper = (F.binary_cross_entropy_with_logits(logits, person, reduction="none") * valid).sum()
-    return {
-        "box": 0.5 * boxes.box,
-        "label": 2 * boxes.label,
-        "mask": 2 * mask_loss(masks, truths),
-        "helper": 2 * helper / valid.sum().clamp(min=1),
-    }
-
 
 LEAST_HEIGHT, LEAST_WIDTH = 18, 5
 """Pixels. The smallest anchor is 26 high; who is much smaller cannot be found and would only blur what is learnt."""
@@ -90,14 +36,13 @@ def truths_of(batch: Batch) -> list[Truth]:
     return truths
 
 
-def evaluate_ssdisb(network: nn.Module, long_side: int = 512) -> dict[str, float]:
+def evaluate_ssdisb(detector: nn.Module, long_side: int = 512) -> dict[str, float]:
     """Box AP50 on the photos with boxes and mask AP50 on the photos with masks, validation split.
 
     Returns:
         ``box_ap50``, ``mask_ap50`` (area above 32^2), ``empty_ok`` (share of empty photos without a detection of
         0.5 or more).
     """
-    detector = network.detector if isinstance(network, Scaffold) else network
     assert isinstance(detector, SSDISB)
     folder = datasets.data_folder()
     boxed = photos.load_boxes(folder / "persons_boxes", "boxes_val.json")

@@ -6,6 +6,7 @@ encoder runs once for both. Two models come out of it, each with its own copy of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from argos.engines.weights import load_network
+from argos.errors import WeightsError
 from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.networks.unets import Decoder, UNetLite
 from argos.training.detection import truths_of
@@ -20,6 +23,8 @@ from argos.training.fit import Batch
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss
 from argos.training.pretrained import load_backbone
+
+log = logging.getLogger(__name__)
 
 FROZEN_BLOCKS = 3
 """Blocks of the encoder that keep their ImageNet weights: edges and colours down to 1/4, half of the time to train."""
@@ -56,11 +61,28 @@ class Joint(nn.Module):
         return network.train(self.training)
 
 
-def joint_for_training(backbone: Path | None) -> Joint:
-    """The network to train, its encoder filled from a file of ImageNet weights."""
+def joint_for_training(backbone: Path | None = None, start: str | None = None) -> Joint:
+    """The network to train.
+
+    Args:
+        backbone: ImageNet weights of the encoder.
+        start: ``DETECTOR+SEGMENTER``, two models made by this training before.
+
+    Raises:
+        WeightsError: one of the files does not fit.
+    """
     network = Joint()
+    if start is not None:
+        detector, plus, segmenter = start.partition("+")
+        if not plus:
+            raise WeightsError(f"--start {start}: this recipe makes two models; write ssdisb+unet_lite")
+        network.detector.load_state_dict(load_network(detector, task="instances")[0].state_dict())
+        unet = load_network(segmenter, task="semantic")[0]
+        if not isinstance(unet, UNetLite):
+            raise WeightsError(f"--start {start}: {segmenter} should be a unet_lite")
+        network.decoder.load_state_dict(unet.decoder.state_dict())
     if backbone is not None:
-        print(f"{backbone.name}: {load_backbone(network.detector.backbone, backbone)}")
+        log.info("%s: %s", backbone.name, load_backbone(network.detector.backbone, backbone))
     return network
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from argos.engines.weights import load_network
-from argos.errors import ArgosError
 from argos.training import datasets
 from argos.training.fit import Phase, Recipe, fit
 from argos.training.measure import coverage, iou_by_source
@@ -49,29 +48,18 @@ def train_qunet(folder: Path, minutes: float, start: str | None = None, width: i
     return fit(started(qunet(width), start), mix, qunet_loss, recipe, folder, evaluate)
 
 
-def train_ssdisb(folder: Path, minutes: float, start: str | None = None) -> nn.Module:
-    """SSD-ISB Single-Branch, MobileNet-v1 x0.75, 192 then 256 px views, from scratch."""
-    from argos.training.detection import evaluate_ssdisb, ssdisb_for_training, ssdisb_loss
-
-    torch.manual_seed(3)
-    data = datasets.training_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.6, 192, 8), Phase(1.0, 256, 8)), peak_rate=1.5e-3)
-    network = ssdisb_for_training()
-    started(network.detector, start)
-    return fit(network, datasets.instance_mix(data), ssdisb_loss, recipe, folder, evaluate_ssdisb)
-
-
 def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
-    """SSD-ISB and a U-Net on one EfficientNet-Lite0, 256 then 384 px views, from ImageNet weights.
+    """SSD-ISB and a U-Net on one EfficientNet-Lite0, 256 then 384 px views.
 
-    Raises:
-        ArgosError: ``start`` is given; it goes on from ``folder`` or begins with ``backbone``.
+    Args:
+        folder: of the training.
+        minutes: length.
+        start: ``DETECTOR+SEGMENTER``, two models that this recipe made before.
+        backbone: ImageNet weights of the encoder. Without one of the two the encoder learns from nothing.
     """
     from argos.training.detection import evaluate_ssdisb
     from argos.training.joint import Joint, joint_for_training, joint_loss
 
-    if start is not None:
-        raise ArgosError("--start: the recipe 'people' makes two models; use --backbone FILE, or --out to continue")
     torch.manual_seed(4)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(
@@ -83,7 +71,7 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
         masks = iou_by_source(semantic_scorer(network.semantic(), 512), held)
         return {**evaluate_ssdisb(network.detector), **{f"semantic_{key}": value for key, value in masks.items()}}
 
-    return fit(joint_for_training(backbone), datasets.joint_mix(data), joint_loss, recipe, folder, evaluate)
+    return fit(joint_for_training(backbone, start), datasets.joint_mix(data), joint_loss, recipe, folder, evaluate)
 
 
 def started(network: nn.Module, start: str | None) -> nn.Module:
@@ -93,4 +81,4 @@ def started(network: nn.Module, start: str | None) -> nn.Module:
     return network
 
 
-RECIPES = {"asbunet": train_asbunet, "qunet16": train_qunet, "ssdisb": train_ssdisb}
+RECIPES = {"asbunet": train_asbunet, "qunet16": train_qunet, "people": train_people}

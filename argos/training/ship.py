@@ -32,10 +32,12 @@ def ship(name: str, run: Path, folder: Path) -> Card:
     """
     text = CARDS[name]
     state = torch.load(run / "average.pt", weights_only=True)
-    prefix = "detector."
-    if any(key.startswith(prefix) for key in state):  # the scaffold around the detector stays behind
-        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    state = {key: _stored(value) for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    state = {
+        own + key.removeprefix(prefix): _stored(value)
+        for prefix, own in text.parts.items()
+        for key, value in state.items()
+        if key.startswith(prefix) and not key.endswith("num_batches_tracked")
+    }
     scenes, minutes = _length(run)
     with TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / f"{name}.safetensors"

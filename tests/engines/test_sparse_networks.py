@@ -16,8 +16,9 @@ from argos.engines.masked import masked_dense
 from argos.engines.sparse import SparseNetwork
 from argos.networks.asbunet import asbunet
 from argos.networks.ssd_isb import person_isb
+from argos.networks.unets import unet_lite
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"asbunet": asbunet, "ssd": person_isb}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"asbunet": asbunet, "ssd": person_isb, "unet_lite": unet_lite}
 
 
 def network_of(build: Callable[[], nn.Module]) -> nn.Module:

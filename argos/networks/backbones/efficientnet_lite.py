@@ -117,4 +117,4 @@ class EfficientNetLite0(nn.Module):
                 wide.append(expanded)
             if number in self.taps:
                 narrow.append(x)
-        return Pyramid(*narrow, wide8=wide[2], wide16=wide[3])
+        return Pyramid(*narrow, *wide[2:])
