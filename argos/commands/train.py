@@ -18,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
                         "instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
+    parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes only, "
+                        "for asbunet and qunet16")  # fmt: skip
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the cards of what "
                         "the training in OUT made to argos/weights")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from argos.machine import cores
-    from argos.training.recipes import RECIPES, train_people
+    from argos.training import recipes
 
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
@@ -45,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{model:<10} {key:<16} {value:.4f}", flush=True)
         return 0
     if args.name == "people":
-        train_people(folder, args.minutes, args.start, args.backbone)
+        recipes.train_people(folder, args.minutes, args.start, args.backbone)
     else:
-        RECIPES[args.name](folder, args.minutes, args.start)
+        train = {"asbunet": recipes.train_asbunet, "qunet16": recipes.train_qunet}[args.name]
+        train(folder, args.minutes, args.start, args.teacher)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -12,14 +13,15 @@ from argos.training import datasets
 from argos.training.fit import Phase, Recipe, fit
 from argos.training.measure import coverage, iou_by_source
 from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
+from argos.training.teacher import label_boxes
 
 
-def train_asbunet(folder: Path, minutes: float, start: str | None = None) -> nn.Module:
+def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str | None = None) -> nn.Module:
     """ASBU-Net, specification C, 128 then 176 px views, weighted BCE + dice."""
     from argos.networks.asbunet import asbunet
 
     torch.manual_seed(1)
-    data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
+    data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 176, 8)), peak_rate=2.5e-3)
     mix = datasets.semantic_mix(data, min_height=20)
     return fit(
@@ -32,12 +34,14 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None) -> nn.
     )
 
 
-def train_qunet(folder: Path, minutes: float, start: str | None = None, width: int = 16) -> nn.Module:
+def train_qunet(
+    folder: Path, minutes: float, start: str | None = None, teacher: str | None = None, width: int = 16
+) -> nn.Module:
     """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees."""
     from argos.networks.qunet import qunet
 
     torch.manual_seed(2)
-    data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
+    data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
 
@@ -74,11 +78,17 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
     return fit(joint_for_training(backbone, start), datasets.joint_mix(data), joint_loss, recipe, folder, evaluate)
 
 
+def labelled_photos(teacher: str | None) -> datasets.TrainingPhotos:
+    """The training photos; with a teacher, a segmentation model, those with boxes only get its masks."""
+    data = datasets.training_photos(datasets.data_folder())
+    if teacher is None:
+        return data
+    network = load_network(teacher, task="semantic")[0]
+    return dataclasses.replace(data, boxes=label_boxes(data.boxes, semantic_scorer(network, 416)))
+
+
 def started(network: nn.Module, start: str | None) -> nn.Module:
     """The network with the weights of a model (a shipped name or a path), or as it is for None."""
     if start is not None:
         network.load_state_dict(load_network(start)[0].state_dict())
     return network
-
-
-RECIPES = {"asbunet": train_asbunet, "qunet16": train_qunet, "people": train_people}
