@@ -23,6 +23,7 @@ VERBS = {
     "probe": ("argos.commands.probe", "open a source and say what it delivers"),
     "doctor": ("argos.commands.doctor", "look over this machine: versions, devices, codecs, weights"),
     "sub": ("argos.commands.sub", "follow a publisher"),
+    "keygen": ("argos.commands.keygen", "make keys for publishing to other machines"),
     "models": ("argos.commands.models", "list the shipped models and their cards"),
     "bench": ("argos.commands.bench", "compare pack, gather and full on a video"),
     "train": ("argos.commands.train", "train a model by its recipe"),

@@ -23,7 +23,7 @@ from argos.config_faults import (
 )
 from argos.config_models import Camera, CameraDefaults, Config, ConfigFile, Settings
 from argos.config_overrides import apply_override
-from argos.config_paths import in_folder, with_source_in
+from argos.config_paths import in_folder, with_keys_in, with_source_in
 from argos.config_report import config_digest
 from argos.config_yaml import Document, parse_yaml
 from argos.errors import ConfigError
@@ -175,7 +175,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
         version=1,
         cameras=cameras,
         engine=engine,
-        publish=settings.publish,
+        publish=with_keys_in(settings.publish, folder),
         outputs=settings.outputs,
         logging=settings.logging,
     )

@@ -224,10 +224,20 @@ class OverlayPictures(Section):
     )
 
 
+class Curve(Section):
+    """Encryption, and who may subscribe; relative paths start at the configuration's folder when they exist there."""
+
+    server_key: Annotated[str, Field(min_length=1)] = Field(description="the publisher's own keys, a .key_secret file")
+    clients: Annotated[str, Field(min_length=1)] = Field(
+        description="folder with the public keys (*.key) of those who may subscribe; read again when it changes"
+    )
+
+
 class Publish(Section):
     """Publishing over ZeroMQ by the contract argos/1."""
 
     insecure: bool = Field(default=False, description="allow bind to be reached from other machines without encryption")
+    curve: Curve | None = Field(default=None, description="keys, see argos keygen; null: nothing is encrypted")
     bind: str | None = Field(
         default=None,
         description="tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555; null: off",
@@ -244,7 +254,9 @@ class Publish(Section):
     @classmethod
     def _reachable(cls, bind: str | None, info: ValidationInfo) -> str | None:
         if bind is not None:
-            check_bind(bind, insecure=info.data.get("insecure", True))  # a faulty insecure is a fault of its own
+            # faulty keys or a faulty insecure are faults of their own
+            closed = info.data.get("curve", True) is not None
+            check_bind(bind, insecure=info.data.get("insecure", True) or closed)
         return bind
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from argos.config_models import Camera, Config
+from argos.config_models import Camera, Config, Publish
 from argos.sources.names import file_path, kind_of
 
 
@@ -34,10 +34,19 @@ def with_source_in(camera: Camera, folder: Path | None) -> Camera:
     return camera.model_copy(update={"source": camera.source.model_copy(update={"url": in_folder(url, folder)})})
 
 
+def with_keys_in(publish: Publish, folder: Path | None) -> Publish:
+    """The section with its keys found from ``folder``."""
+    if publish.curve is None:
+        return publish
+    found = {key: in_folder(name, folder) for key, name in publish.curve}
+    return publish.model_copy(update={"curve": publish.curve.model_copy(update=found)})
+
+
 def config_warnings(config: Config) -> list[str]:
     """What is no error but will not work as things are: files that do not exist now."""
+    keys = [] if config.publish.curve is None else list(config.publish.curve)
     return [
         f"camera '{name}': {camera.source.url} does not exist now"
         for name, camera in config.cameras.items()
         if is_path(camera.source.url) and not _exists(camera.source.url)
-    ]
+    ] + [f"publish.curve.{key}: {name} does not exist now" for key, name in keys if not _exists(name)]

@@ -92,7 +92,8 @@ def check_bind(bind: str, *, insecure: bool) -> None:
     if not insecure and not is_loopback(bind):
         raise ValueError(
             f"{bind} can be reached from other machines, and what is published is not encrypted: "
-            "bind to 127.0.0.1, or set publish.insecure: true if everyone on that network may see it"
+            "bind to 127.0.0.1, set publish.curve (argos keygen makes keys), or set publish.insecure: true "
+            "if everyone on that network may see it"
         )
 
 

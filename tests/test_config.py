@@ -254,8 +254,8 @@ CASES = {
         MINIMAL + "publish: {bind: 'tcp://0.0.0.0:5555'}\n",
         [
             "camera.yaml:4:17: publish.bind: tcp://0.0.0.0:5555 can be reached from other machines, and what is "
-            "published is not encrypted: bind to 127.0.0.1, or set publish.insecure: true if everyone on that "
-            "network may see it"
+            "published is not encrypted: bind to 127.0.0.1, set publish.curve (argos keygen makes keys), or set "
+            "publish.insecure: true if everyone on that network may see it"
         ],
     ),
     "bad_endpoint": (

@@ -53,7 +53,8 @@ camera:                            # one camera; for several write `cameras:` wi
   #models: {proposal: qunet16, semantic: asbunet, instances: ssdisb}   # shipped names or paths
 
 publish:                           # subscribe with: argos sub tcp://127.0.0.1:5555
-  bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and insecure: true
+  bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and curve
+  #curve: null                    # {server_key: keys/server.key_secret, clients: keys/clients}; argos keygen keys
   #insecure: false                 # true: anyone who reaches the port may see the results
   #kinds: [result, status, overlay]
   #masks: {semantic: bits_zlib}    # bits is larger and faster

@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show the overlays in a window, or keep the newest one in FILE.jpg (the way without a display: "
         "the OpenCV installed with argos has no windows); stands after ENDPOINT",
     )
+    parser.add_argument("--server-key", metavar="FILE", help="public key of the publisher (argos keygen: server.key)")
+    parser.add_argument("--client-key", metavar="FILE", help="keys of this subscriber (NAME.key_secret)")
     parser.add_argument("--count", metavar="N", type=int, help="stop after N messages")
     parser.add_argument("--timeout", metavar="S", type=float, help="give up after S seconds without a message")
 
@@ -64,7 +66,11 @@ def run(args: argparse.Namespace) -> int:
         with _subscriber(args, kinds) as subscriber:
             _follow(subscriber, handle, args.count)
             logger.info(
-                "missed %d, discarded %d, malformed %d", subscriber.missed, subscriber.discarded, subscriber.malformed
+                "missed %d, discarded %d, malformed %d, publisher restarted %d times",
+                subscriber.missed,
+                subscriber.discarded,
+                subscriber.malformed,
+                subscriber.restarted,
             )
     except TimeoutError as error:
         raise SourceError(f"{error}; is the publisher running, and does it publish these kinds?", "timeout") from error
@@ -85,7 +91,15 @@ def _kinds(args: argparse.Namespace) -> list[str]:
 def _subscriber(args: argparse.Namespace, kinds: list[str]) -> Subscriber:
     queue = None if args.view else _QUEUE
     try:
-        return Subscriber(args.endpoint, args.camera, kinds, queue=queue, timeout=args.timeout)
+        return Subscriber(
+            args.endpoint,
+            args.camera,
+            kinds,
+            queue=queue,
+            timeout=args.timeout,
+            server_key=args.server_key,
+            client_key=args.client_key,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
 

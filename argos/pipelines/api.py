@@ -24,6 +24,7 @@ from argos.pipelines.build import output_files, people_of_config, view_of
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.views import Analysis
+from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
 from argos.publishing.publisher import Publisher
 from argos.sources.names import is_live
@@ -125,6 +126,8 @@ class Pipeline:
     def _open(self) -> None:
         publish = self.config.publish
         if publish.bind is not None:
+            curve = publish.curve
+            keys = None if curve is None else read_server_keys(curve.server_key, curve.clients)
             self._publisher = Publisher(
                 publish.bind,
                 run=self.run,
@@ -135,6 +138,7 @@ class Pipeline:
                 status=self.status,
                 overlay_fps=publish.overlay.max_fps,
                 overlay_quality=publish.overlay.quality,
+                curve=keys,
                 insecure=publish.insecure,
             )
             self.endpoint = self._publisher.endpoint

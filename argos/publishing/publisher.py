@@ -14,6 +14,7 @@ from typing import Self
 import zmq
 
 from argos.errors import PublishError
+from argos.publishing.curve import ServerKeys, serve_curve
 from argos.publishing.encode import MaskEncodings, encode_hello, encode_overlay, encode_result, encode_status
 from argos.publishing.endpoints import bind, is_address, is_loopback
 from argos.publishing.overlays import Draw, OverlayEncoder
@@ -57,6 +58,7 @@ class Publisher:
         overlay_fps: float = 5.0,
         overlay_quality: int = 80,
         queue: int = 256,
+        curve: ServerKeys | None = None,
         insecure: bool = False,
     ) -> None:
         """Bind and start.
@@ -73,15 +75,17 @@ class Publisher:
             overlay_fps: overlays per second and camera at most.
             overlay_quality: of the JPEG, 1..100.
             queue: messages that may wait for the publisher's thread; the oldest are dropped.
+            curve: encrypt, and let only its clients in; None publishes to everyone who reaches the address.
             insecure: allow an address that other machines reach, unencrypted.
 
         Raises:
-            PublishError: the address cannot be bound, or is not on loopback and not ``insecure``.
+            PublishError: the address cannot be bound, or is not on loopback with neither ``curve`` nor ``insecure``.
         """
-        if is_address(address) and not is_loopback(address) and not insecure:
+        if is_address(address) and not is_loopback(address) and curve is None and not insecure:
             raise PublishError(
                 f"{address}: reachable from other machines without encryption; "
-                "bind to 127.0.0.1, or set publish.insecure: true on a network you trust"
+                "bind to 127.0.0.1, set publish.curve (argos keygen makes keys), "
+                "or set publish.insecure: true on a network you trust"
             )
         self.run = run
         self.sent: Counter[str] = Counter()
@@ -101,10 +105,13 @@ class Publisher:
         self._failure: BaseException | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
+        self._doorkeeper = None if curve is None else serve_curve(self._context, self._socket, curve)
         try:
             _set_options(self._socket)
             self.endpoint = bind(self._socket, address)
         except PublishError:
+            if self._doorkeeper is not None:
+                self._doorkeeper.stop()
             self._context.destroy(linger=0)
             raise
         self._wake = Wake()
@@ -167,6 +174,8 @@ class Publisher:
             self._wake.set()
         self._overlays.close()
         self._thread.join()
+        if self._doorkeeper is not None:
+            self._doorkeeper.stop()
         self._context.term()
         self._wake.close()
         if self._failure is not None:

@@ -6,8 +6,9 @@ import logging
 import sys
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -15,8 +16,10 @@ import msgspec
 import zmq
 
 from argos.errors import SchemaError
+from argos.publishing.curve import read_client_keys, speak_curve
 from argos.publishing.decode import Message, decode
 from argos.publishing.endpoints import connect
+from argos.publishing.waiting import Latest, Queue
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, parse_topic, topic
 
@@ -25,6 +28,11 @@ logger = logging.getLogger(__name__)
 _UNREAD_MESSAGES = 256  # in 0MQ, before the I/O thread has them
 _LARGEST_MESSAGE = 64 << 20
 _RUNS_REMEMBERED = 1024
+
+
+_FAILED_HANDSHAKES = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 
 
 class _Origin(msgspec.Struct):
@@ -48,6 +56,8 @@ class Subscriber:
         missed: messages lost on the way: gaps in ``seq`` within a run, camera and kind.
         discarded: messages that arrived, and were replaced by newer ones before they were asked for.
         malformed: messages that do not follow ``argos/1``.
+        restarted: how often a camera came back under a new ``run``: its publisher was started again.
+        refused: connections whose handshake failed: wrong or missing keys, or no publisher of ``argos/1`` there.
         connected: whether a publisher is connected.
     """
 
@@ -61,6 +71,8 @@ class Subscriber:
         queue: int | None = None,
         timeout: float | None = None,
         heartbeat_s: float = 1.0,
+        server_key: str | Path | None = None,
+        client_key: str | Path | None = None,
     ) -> None:
         """Connect in the background; the publisher need not be there yet.
 
@@ -72,21 +84,32 @@ class Subscriber:
             queue: keep this many messages in order instead.
             timeout: seconds without a message after which iteration and ``receive`` raise; None waits for ever.
             heartbeat_s: a publisher that does not answer for twice as long is disconnected.
+            server_key: file with the public key of the publishers (``server.key``), where they ask for keys.
+            client_key: file with the subscriber's own keys (``NAME.key_secret``).
 
         Raises:
-            ValueError: an address, a camera's name or a kind is not one, or ``queue`` is less than 1.
+            ValueError: an address, a camera's name or a kind is not one, ``queue`` is less than 1, or one key is given
+                without the other.
+            ConfigError: a key file cannot be read.
         """
         if mode != "latest" or (queue is not None and queue < 1):
             raise ValueError(f"mode '{mode}', queue {queue}: expected mode 'latest', or queue=n of at least 1")
+        if (server_key is None) != (client_key is None):
+            raise ValueError("server_key and client_key: expected both or none; argos keygen makes keys")
+        keys = None if server_key is None or client_key is None else read_client_keys(server_key, client_key)
         self.missed = 0
         self.discarded = 0
         self.malformed = 0
+        self.restarted = 0
+        self.refused = 0
         self.connected = False
         self._endpoints = [endpoints] if isinstance(endpoints, str) else list(endpoints)
         self._timeout = timeout
-        self._waiting: _Latest | _Queue = _Latest() if queue is None else _Queue(queue)
+        self._waiting: Latest | Queue = Latest() if queue is None else Queue(queue)
         self._last_seq: OrderedDict[tuple[str, str, str], int] = OrderedDict()
         self._arrived_s: float | None = None
+        self._arrived_of: dict[str, float] = {}
+        self._runs: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._closed = False
         self._failure: BaseException | None = None
         self._ready = threading.Condition()
@@ -95,7 +118,9 @@ class Subscriber:
         self._socket = self._context.socket(zmq.SUB)
         try:
             _set_options(self._socket, heartbeat_s)
-            events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+            if keys is not None:
+                speak_curve(self._socket, keys)
+            events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED_HANDSHAKES
             self._monitor = self._socket.get_monitor_socket(events)
             for prefix in prefixes:
                 self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
@@ -113,6 +138,13 @@ class Subscriber:
     def age_s(self) -> float | None:
         """Seconds since the last message arrived; None before the first."""
         return None if self._arrived_s is None else time.monotonic() - self._arrived_s
+
+    @property
+    def ages_s(self) -> dict[str, float]:
+        """Seconds since the last message of each camera heard so far, whatever its kind."""
+        now = time.monotonic()
+        with self._ready:
+            return {camera: now - arrived_s for camera, arrived_s in self._arrived_of.items()}
 
     def receive(self, timeout: float | None = None) -> Message:
         """Wait for the next message.
@@ -164,8 +196,9 @@ class Subscriber:
                         raise self._failure
                     left = None if deadline is None else deadline - time.monotonic()
                     if left is not None and left <= 0:
-                        state = "connected" if self.connected else "not connected"
-                        raise TimeoutError(f"{', '.join(self._endpoints)}: no message for {timeout:g} s ({state})")
+                        raise TimeoutError(
+                            f"{', '.join(self._endpoints)}: no message for {timeout:g} s ({self._how()})"
+                        )
                     self._ready.wait(left)
                 if self._closed:
                     return None
@@ -174,6 +207,11 @@ class Subscriber:
                 return decode(parts)
             except SchemaError as error:
                 self._count_malformed(error)
+
+    def _how(self) -> str:
+        if self.connected:
+            return "connected"
+        return "not connected: the handshake was refused, check the keys" if self.refused else "not connected"
 
     def _count_malformed(self, error: Exception) -> None:
         with self._ready:
@@ -203,8 +241,9 @@ class Subscriber:
             ready = dict(poller.poll())
             if self._monitor in ready:
                 event, peer = self._monitor.recv_multipart()
-                succeeded = int.from_bytes(event[:2], sys.byteorder) == zmq.EVENT_HANDSHAKE_SUCCEEDED
-                (peers.add if succeeded else peers.discard)(peer)
+                number = int.from_bytes(event[:2], sys.byteorder)
+                self.refused += bool(number & _FAILED_HANDSHAKES)
+                (peers.add if number == zmq.EVENT_HANDSHAKE_SUCCEEDED else peers.discard)(peer)
                 self.connected = bool(peers)
             if self._socket in ready:
                 self._take_in(self._socket.recv_multipart())
@@ -218,10 +257,23 @@ class Subscriber:
             return
         with self._ready:
             self._arrived_s = time.monotonic()
+            if camera != NO_CAMERA:
+                self._arrived_of[camera] = self._arrived_s
+                if len(self._arrived_of) > _RUNS_REMEMBERED:
+                    self._arrived_of.pop(next(iter(self._arrived_of)))
+                self._count_restart(camera, origin.run)
             if origin.seq is not None:
                 self._count_gap((origin.run, camera, kind), origin.seq)
             self.discarded += self._waiting.put((camera, kind), parts)
             self._ready.notify()
+
+    def _count_restart(self, camera: str, run: str) -> None:
+        """A run that was never seen is a restart, unless it is the camera's first."""
+        if (camera, run) not in self._runs:
+            self.restarted += any(name == camera for name, _ in self._runs)
+            self._runs[camera, run] = None
+            while len(self._runs) > _RUNS_REMEMBERED:
+                self._runs.popitem(last=False)
 
     def _count_gap(self, stream: tuple[str, str, str], seq: int) -> None:
         """A publisher that started again has a new run and begins a new count."""
@@ -231,54 +283,6 @@ class Subscriber:
         self._last_seq[stream] = seq if last is None else max(seq, last)
         while len(self._last_seq) > _RUNS_REMEMBERED:
             self._last_seq.popitem(last=False)
-
-
-class _Latest:
-    """The newest message of each camera and kind; a stream keeps its turn when its message is replaced."""
-
-    def __init__(self) -> None:
-        self._messages: dict[tuple[str, str], list[bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def put(self, stream: tuple[str, str], parts: list[bytes]) -> int:
-        """Keep a message; returns how many it replaced."""
-        replaced = int(stream in self._messages)
-        self._messages[stream] = parts
-        return replaced
-
-    def take(self) -> list[bytes]:
-        """Remove and return the message of the stream that has waited longest.
-
-        Raises:
-            StopIteration: there is none.
-        """
-        return self._messages.pop(next(iter(self._messages)))
-
-
-class _Queue:
-    """The newest messages of all streams, in order."""
-
-    def __init__(self, longest: int) -> None:
-        self._messages: deque[list[bytes]] = deque(maxlen=longest)
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def put(self, stream: tuple[str, str], parts: list[bytes]) -> int:
-        """Keep a message; returns how many it replaced."""
-        replaced = int(len(self._messages) == self._messages.maxlen)
-        self._messages.append(parts)
-        return replaced
-
-    def take(self) -> list[bytes]:
-        """Remove and return the oldest message.
-
-        Raises:
-            IndexError: there is none.
-        """
-        return self._messages.popleft()
 
 
 def _prefixes(cameras: Sequence[str] | None, kinds: Sequence[str]) -> list[bytes]:

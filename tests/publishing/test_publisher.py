@@ -214,7 +214,7 @@ def test_an_address_in_use_says_what_to_do() -> None:
     ("address", "message"),
     [
         ("nonsense", "nonsense: not an address"),
-        ("tcp://0.0.0.0:5555", "without encryption; bind to 127.0.0.1, or set publish.insecure: true"),
+        ("tcp://0.0.0.0:5555", r"without encryption; bind to 127.0.0.1, set publish.curve \(argos keygen makes keys\)"),
         ("tcp://*:5555", "without encryption"),
         ("tcp://127.0.0.1", "not an address; expected publish.bind like tcp://127.0.0.1:5555"),
         ("tcp://127.0.0.1:99999", "not an address"),

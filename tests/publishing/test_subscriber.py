@@ -204,3 +204,16 @@ def test_several_publishers_are_read_by_one_subscriber(raw: Raw) -> None:
 def test_wrong_arguments_are_explained(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Subscriber(**({"endpoints": "tcp://127.0.0.1:9"} | arguments))
+
+
+def test_a_restart_and_the_age_of_each_camera_are_told(raw: Raw) -> None:
+    with Subscriber(raw.endpoint, queue=100, timeout=20) as subscriber:
+        raw.joined().send(0, 1)
+        raw.send(0, camera="door")  # another camera of the same run is no restart
+        raw.send(0, run="02jnext")
+        raw.send(2)  # and a run that was seen before comes from a second publisher
+        for _ in range(5):
+            subscriber.receive()
+        assert subscriber.restarted == 1
+        assert set(subscriber.ages_s) == {"desk", "door"}
+        assert 0 <= subscriber.ages_s["desk"] <= subscriber.ages_s["door"] < 20
