@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from argos.networks.layers.binary import BinaryConv2d, SqueezeExcite
 from argos.networks.layers.dct import BlockDCT
+from argos.networks.layers.input_norm import InputNormalization
 from argos.networks.qunet import QUNet
 
 PUBLISHED_DIVISOR = 58
@@ -61,7 +62,8 @@ def parameters(module: nn.Module) -> int:
 
 
 def tf_variables(module: nn.Module) -> int:
-    """Count variables as TensorFlow does: all parameters, and mean and variance of each batch normalisation.
+    """Count variables as TensorFlow does: all parameters, mean and variance of each batch normalisation, and the seven
+    of an input normalisation.
 
     Reference:
         The rule of the RT-Seg thesis and of the ASBU-Net paper, all tables.
@@ -70,6 +72,8 @@ def tf_variables(module: nn.Module) -> int:
     for layer in module.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             moving += sum(t.numel() for t in (layer.running_mean, layer.running_var) if t is not None)
+        elif isinstance(layer, InputNormalization):
+            moving += sum(t.numel() for t in layer.buffers())
     return sum(parameter.numel() for parameter in module.parameters()) + moving
 
 

@@ -10,11 +10,14 @@ from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
 from argos.networks.unets import unet_lite
+from argos.networks.unets_published import efficientnet_unet, mobilenet_v2_unet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "qunet": qunet,
     "asbunet": asbunet,
     "unet_lite": unet_lite,
+    "unet.efficientnet": efficientnet_unet,
+    "unet.mobilenet_v2": mobilenet_v2_unet,
     "ssd_isb.person": person_isb,
     "ssd_isb.single_branch": single_branch,
     "ssd_isb.multi_shape": multi_shape,
