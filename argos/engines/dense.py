@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from argos.engines.fold import fold_batch_norm
 from argos.networks.ssd_decode import detect
 from argos.networks.ssd_isb import SSDISB
 from argos.types import Instances, Size
@@ -27,6 +29,17 @@ MOST_PEOPLE = 200
 def to_unit_floats(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """``(B, H, W, 3)`` uint8 -> ``(B, 3, H, W)`` float32 in 0..1, channels-last; the one conversion of the line."""
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def for_inference(network: Network) -> Network:
+    """A copy whose batch normalisations are folded into the convolutions; equal but for rounding, a tenth faster."""
+    device = next(network.parameters()).device
+    folded = fold_batch_norm(network, torch.zeros(1, 3, 2 * GRID, 2 * GRID, device=device))
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return cast(Network, folded)
 
 
 def network_size(frame_size: Size, scale: float) -> Size:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from argos.config import Camera, Config
-from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, for_inference
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
@@ -54,7 +54,7 @@ def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
     if any("semantic" in camera.tasks for camera in cameras):
         network, card = load_network(models.semantic, device, "semantic")
         cards["semantic"] = card
-        semantic = SemanticSegmenter(network)
+        semantic = SemanticSegmenter(for_inference(network))
     if any("instances" in camera.tasks for camera in cameras):
         network, card = load_network(models.instances, device, "instances")
         if not isinstance(network, SSDISB):
@@ -63,7 +63,7 @@ def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
         limits = [instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks]
         # cameras share canvases, so the network keeps what the least strict of them wants
         instances = InstanceSegmenter(
-            network,
+            for_inference(network),
             score_threshold=min(limit.score_threshold for limit in limits),
             nms=max(limit.nms for limit in limits),
         )
