@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from argos.networks.asbunet import asbunet
+from argos.networks.essnet import erfnet, essnet, essnet_a, essnet_b, wspdnet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
 from argos.networks.unets import unet_lite
@@ -21,4 +22,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "ssd_isb.person": person_isb,
     "ssd_isb.single_branch": single_branch,
     "ssd_isb.multi_shape": multi_shape,
+    "erfnet": erfnet,
+    "essnet_a": essnet_a,
+    "essnet_b": essnet_b,
+    "essnet": essnet,
+    "wspdnet": wspdnet,
 }
