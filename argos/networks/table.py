@@ -8,6 +8,7 @@ from torch import nn
 
 from argos.networks.asbunet import asbunet
 from argos.networks.essnet import erfnet, essnet, essnet_a, essnet_b, wspdnet
+from argos.networks.fcn import mobilenet_fcn, person_crop_fcn, squeezenet_fcn
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
 from argos.networks.unets import unet_lite
@@ -19,6 +20,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "unet_lite": unet_lite,
     "unet.efficientnet": efficientnet_unet,
     "unet.mobilenet_v2": mobilenet_v2_unet,
+    "fcn.squeezenet": squeezenet_fcn,
+    "fcn.mobilenet": mobilenet_fcn,
+    "fcn.person_crop": person_crop_fcn,
     "ssd_isb.person": person_isb,
     "ssd_isb.single_branch": single_branch,
     "ssd_isb.multi_shape": multi_shape,

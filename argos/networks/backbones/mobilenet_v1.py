@@ -73,19 +73,22 @@ class MobileNetV1(nn.Module):
         multiplier: depth multiplier; 1.0, 0.75 and 0.5 are published.
         output_stride: 32, or 16 or 8, where the last strides become dilations. The names of the taps
             are those of stride 32.
+        last_rate: atrous rate of the last block, on top of the dilation that ``output_stride`` asks for.
 
     Raises:
-        ValueError: another output stride.
+        ValueError: another output stride, or a rate below 1.
 
     Reference:
         Howard et al., MobileNets, arXiv:1704.04861, Table 1; Kolhatkar, Real-Time Instance and Semantic
         Segmentation Using Deep Learning, 2020, section 3.2.
     """
 
-    def __init__(self, multiplier: float = 1.0, output_stride: int = 32) -> None:
+    def __init__(self, multiplier: float = 1.0, output_stride: int = 32, last_rate: int = 1) -> None:
         super().__init__()
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride should be 8, 16 or 32, got {output_stride}")
+        if last_rate < 1:
+            raise ValueError(f"last_rate should be at least 1, got {last_rate}")
         channels = scaled(32, multiplier)
         self.stem = conv_bn_relu(3, channels, 3, stride=2)
         self.blocks = nn.ModuleList()
@@ -97,6 +100,8 @@ class MobileNetV1(nn.Module):
                 block_dilation, dilation, stride = dilation, dilation * stride, 1
             else:
                 block_dilation, reached = dilation, reached * stride
+            if number == len(BLOCKS):
+                block_dilation *= last_rate
             self.blocks.append(separable(channels, scaled(filters, multiplier), stride, block_dilation))
             channels = scaled(filters, multiplier)
             if number in TAPS:
