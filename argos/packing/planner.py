@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from argos.packing.canvas import smallest_canvas
 from argos.packing.pack import plan_placements
 from argos.packing.rectangles import PerFrame, per_frame, rectangles_of
 from argos.types import Mode, Regions, Size
@@ -61,6 +62,8 @@ def plan_frames(
     full = sum(frame_sizes[n][0] * frame_sizes[n][1] * scales[n] ** 2 for n in packed)
     packed_scales, packed_margins = [scales[n] for n in packed], [margins[n] for n in packed]
     canvases = _canvases_needed(together, canvas_size, packed_scales, margin=packed_margins, gutter=gutter)
+    if canvases == 1:
+        canvas_size = smallest_canvas(together, canvas_size, scale=packed_scales, margin=packed_margins, gutter=gutter)
     if canvases * canvas_size[0] * canvas_size[1] >= FULL_SHARE * full:
         return ["full" if chosen == "pack" else chosen for chosen in modes]
     return modes

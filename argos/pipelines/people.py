@@ -5,6 +5,7 @@ Several cameras are a list of frames that shares one plan and one pack.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.networks.ssd_boxes import nms
+from argos.packing.canvas import smallest_canvas
 from argos.packing.pack import BACKGROUND, pack, resized
 from argos.packing.planner import plan_frames
 from argos.packing.stitch import stitch_instances, stitch_scores
@@ -57,6 +59,11 @@ class _Work:
         self.spans_ms[stage] = self.spans_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3 * share
 
 
+CROWDED_AFTER, PROBE_EVERY = 3, 5
+"""A camera of mode ``auto`` whose proposals led to the full frame this often in a row is taken for crowded: its frames
+are computed in full at once, and only every so many frames the proposer is asked whether that still is so."""
+
+
 class People:
     """Finds people in frames of any cameras; one call of ``step`` is one turn of the line.
 
@@ -77,6 +84,7 @@ class People:
         self.proposer, self.semantic, self.instances, self.canvas = proposer, semantic, instances, canvas
         self.sparse_semantic: SparseSemantic | None = None  # built at the first frame in mode gather
         self.sparse_instances: SparseInstances | None = None
+        self._in_full: dict[str, int] = {}  # frames in a row for which the planner of ``auto`` chose full, by camera
 
     def step(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> list[Analysis]:
         """Analyse frames together.
@@ -94,9 +102,14 @@ class People:
             for frame, view in zip(frames, views, strict=True)
         ]
         for work, full in zip(works, refresh, strict=True):
-            if work.view.mode != "full" and not full:
+            if work.view.mode != "full" and not full and not self._crowded(work):
                 self._propose(work)
         self._plan(works)
+        for work, full in zip(works, refresh, strict=True):
+            if not full:
+                self._in_full[work.frame.camera] = (
+                    self._in_full.get(work.frame.camera, 0) + 1 if work.mode == "full" else 0
+                )
         packed = [work for work in works if work.mode == "pack"]
         if packed:
             self._packed(packed)
@@ -108,6 +121,11 @@ class People:
             elif work.mode == "skip":
                 self._nothing(work)
         return [_analysis(work) for work in works]
+
+    def _crowded(self, work: _Work) -> bool:
+        """Whether asking the proposer about a frame is not worth its time."""
+        row = self._in_full.get(work.frame.camera, 0)
+        return work.view.mode == "auto" and row >= CROWDED_AFTER and (row - CROWDED_AFTER + 1) % PROBE_EVERY != 0
 
     def _propose(self, work: _Work) -> None:
         start = time.perf_counter()
@@ -139,19 +157,21 @@ class People:
     def _packed(self, works: Sequence[_Work]) -> None:
         """All frames share the canvases, each at its own scale."""
         start = time.perf_counter()
+        regions = [work.regions for work in works if work.regions is not None]
+        scale, margin = [work.scale for work in works], [work.view.margin for work in works]
+        gutter = self.canvas.gutter
         batch = pack(
             [work.frame for work in works],
-            [work.regions for work in works if work.regions is not None],
-            self.canvas.size,
-            scale=[work.scale for work in works],
-            margin=[work.view.margin for work in works],
-            gutter=self.canvas.gutter,
+            regions,
+            smallest_canvas(regions, self.canvas.size, scale=scale, margin=margin, gutter=gutter),
+            scale=scale,
+            margin=margin,
+            gutter=gutter,
             max_canvases=self.canvas.most * len(works),
         )
         areas = _target_areas(batch.placements, len(works))
         for work, area in zip(works, areas, strict=True):
-            computed = batch.pixels.shape[0] * self.canvas.size[0] * self.canvas.size[1] * area
-            work.share = computed / _full_pixels(work)
+            work.share = math.prod(batch.pixels.shape[:3]) * area / _full_pixels(work)
             work.spend("pack", start, area)
         self._segment(batch, works, areas)
 

@@ -217,3 +217,16 @@ def test_each_camera_keeps_its_own_overlap_and_number_of_people(people: People) 
     assert len(limited(found, loose)) == 3
     assert len(limited(found, InstanceLimits(0.75, 0.9, 9))) == 2
     assert len(limited(found, InstanceLimits(0.0, 0.9, 1))) == 1
+
+
+def test_a_crowded_camera_is_asked_for_proposals_only_now_and_then(people: People) -> None:
+    crowded, empty = replace(VIEW, mode="auto"), replace(EMPTY, mode="auto")
+
+    def modes_and_proposals(view: View, count: int) -> list[tuple[str, bool]]:
+        runs = [people.step([frame(camera="c")], [view], [False])[0] for _ in range(count)]
+        return [(run.mode, "propose" in run.spans_ms) for run in runs]
+
+    asked = [proposed for _, proposed in modes_and_proposals(crowded, 13)]
+    assert asked == [True] * 3 + [False] * 4 + [True] + [False] * 4 + [True]
+    # the room empties: seen at the next probe, four frames later, and from then on every frame is asked about
+    assert modes_and_proposals(empty, 7) == [("full", False)] * 4 + [("skip", True)] * 3

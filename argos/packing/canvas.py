@@ -1,0 +1,48 @@
+"""How large a canvas has to be: one of a few fixed shapes, so that the networks stay warm for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from argos.packing.place import place
+from argos.packing.rectangles import PerFrame, rectangles_of
+from argos.types import Regions, Size
+
+SHARES = ((0.5, 0.5), (1.0, 0.5))
+"""Height and width of the smaller shapes, as shares of the largest. People stand: the half canvas is upright."""
+
+GRID = 32
+"""Canvas sides are multiples of it, see ``networks``."""
+
+
+def smallest_canvas(
+    regions: Sequence[Regions], largest: Size, *, scale: PerFrame, margin: PerFrame, gutter: int
+) -> Size:
+    """The smallest shape that takes all regions on one canvas as the largest takes them: uncut and unreduced.
+
+    Args:
+        regions: one value per frame.
+        largest: size of a full canvas.
+        scale, margin, gutter: as for ``pack``.
+
+    Returns:
+        One of the ``SHARES`` of ``largest`` rounded up to the grid, or ``largest``, also where one canvas is too few.
+    """
+    whole = rectangles_of(regions, largest, scale=scale, margin=margin)
+    area = int((whole.size.astype(np.int64) + gutter).prod(axis=1).sum())
+    for rows, columns in SHARES:
+        size = _on_grid(largest[0] * rows), _on_grid(largest[1] * columns)
+        if area > (size[0] + gutter) * (size[1] + gutter) or size == largest:
+            continue
+        same = rectangles_of(regions, size, scale=scale, margin=margin)
+        if not (np.array_equal(same.source, whole.source) and np.array_equal(same.size, whole.size)):
+            continue
+        if place(whole.size, size, gutter=gutter, max_canvases=1) is not None:
+            return size
+    return largest
+
+
+def _on_grid(length: float) -> int:
+    return int(-(-length // GRID) * GRID)
