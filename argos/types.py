@@ -175,7 +175,8 @@ class Instances:
         labels: ``(N,)`` int32, index of the class; 0 is person.
         masks: N bool arrays, each ``(h, w)`` of its box.
         size: size of the picture.
-        ids: ``(N,)`` int64 track ids; empty when no tracker ran.
+        ids: ``(N,)`` int64 track ids, -1 for people who have none yet; empty when no tracker ran. They are unique
+            within a camera and epoch only.
     """
 
     boxes: NDArray[np.int32]

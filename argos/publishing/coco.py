@@ -14,8 +14,8 @@ def coco_annotations(result: Result) -> list[dict[str, Any]]:
     Returns:
         Dictionaries with ``image_id`` (the frame's index), ``category_id`` (label + 1: a person is 1), ``bbox``
         ``[x, y, w, h]``, ``score``, ``segmentation`` (compressed run lengths of the whole frame, ``size`` ``[h, w]``),
-        and ``track_id`` where a tracker ran. Empty when the task ``instances`` is off. (``loadRes`` takes the area of
-        a box where it finds one; drop ``bbox`` before an evaluation of masks by size.)
+        and ``track_id`` of people with a confirmed track. Empty when the task ``instances`` is off. (``loadRes`` takes
+        the area of a box where it finds one; drop ``bbox`` before an evaluation of masks by size.)
     """
     people = result.instances
     if people is None:
@@ -30,7 +30,7 @@ def coco_annotations(result: Result) -> list[dict[str, Any]]:
             "score": float(people.scores[n]),
             "segmentation": {"size": list(people.size), "counts": rle_string(runs).decode()},
         }
-        if len(people.ids):
+        if len(people.ids) and people.ids[n] >= 0:
             annotation["track_id"] = int(people.ids[n])
         annotations.append(annotation)
     return annotations

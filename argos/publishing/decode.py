@@ -153,14 +153,14 @@ def _instances_of(headers: Sequence[InstanceHeader], size: Size, parts: Sequence
             raise ValueError(f"mask: its crop {list(header.mask.crop)} is not the box {list(header.box)}")
         _, _, w, h = header.box
         masks.append(decode_mask(_mask_bytes(header.mask, parts), header.mask.enc, (h, w)))
-    ids = [header.id for header in headers]
+    ids = [-1 if header.id is None else header.id for header in headers]
     return Instances(
         boxes=boxes,
         scores=np.array([header.score for header in headers], np.float32),
         labels=np.array([label_index(header.label) for header in headers], np.int32),
         masks=tuple(masks),
         size=size,
-        ids=np.array([] if None in ids else ids, np.int64),
+        ids=np.array(ids if any(track >= 0 for track in ids) else [], np.int64),
     )
 
 

@@ -171,7 +171,8 @@ def _wire_box(box: Sequence[int]) -> WireBox:
 
 
 def _wire_instances(instances: Instances, masks: Sequence[MaskHeader]) -> list[InstanceHeader]:
-    ids: list[int | None] = instances.ids.tolist() if len(instances.ids) else [None] * len(instances)
+    tracks = instances.ids.tolist() if len(instances.ids) else [-1] * len(instances)
+    ids = [track if track >= 0 else None for track in tracks]
     return [
         InstanceHeader(track, label_name(label), score, box, mask)
         for track, label, score, box, mask in zip(

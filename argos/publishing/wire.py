@@ -57,7 +57,7 @@ class SemanticHeader(msgspec.Struct, frozen=True):
 
 
 class InstanceHeader(msgspec.Struct, frozen=True):
-    """One person; ``id`` is null when no tracker ran."""
+    """One person; ``id`` is null without a tracker, and until the track is confirmed; unique per camera and epoch."""
 
     id: int | None
     label: str

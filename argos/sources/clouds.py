@@ -30,7 +30,7 @@ def _noise_texture() -> Floats:
 def noise(x: Floats, y: Floats) -> Floats:
     """Cloud noise at ``(x, y)``, any shape, the same for both; it repeats every unit."""
     width = 1024  # remap wants pictures with sides below 32767, not long lists
-    padded = -(-x.size // width) * width
+    padded = max(1, -(-x.size // width)) * width  # at least a row, where nobody is seen of what is asked for
     maps = np.zeros((2, padded), np.float32)
     maps[0, : x.size], maps[1, : x.size] = x.ravel(), y.ravel()
     maps = np.mod(maps, 1.0) * SIZE

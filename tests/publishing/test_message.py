@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -129,6 +130,13 @@ def test_without_a_tracker_ids_are_null_and_come_back_empty() -> None:
     parts = encode_result(made_result(instances=made_instances([[1, 2, 30, 40]], size, tracked=False)))
     assert [person["id"] for person in json.loads(parts[1])["instances"]] == [None]
     assert len(decode(parts).instances.ids) == 0
+
+
+def test_who_has_no_id_yet_is_null_beside_people_who_have_one() -> None:
+    people = dataclasses.replace(made_instances([[1, 2, 30, 40], [50, 2, 80, 40]], (90, 120)), ids=np.array([-1, 4]))
+    parts = encode_result(made_result(instances=people))
+    assert [person["id"] for person in json.loads(parts[1])["instances"]] == [None, 4]
+    assert decode(parts).instances.ids.tolist() == [-1, 4]
 
 
 def test_nobody_is_an_empty_list_and_a_task_that_is_off_is_null() -> None:
