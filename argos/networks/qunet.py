@@ -1,9 +1,10 @@
 """QU-Net: a U-Net with 1-bit weights and 8/1/4-bit activations that proposes regions.
 
 Two arithmetics share the layers. *Deployed* (the default) keeps every activation between two layers as integer codes
-(``layers.quantize``), from the uint8 image to the last convolution, so that an integer engine computes the same
-numbers. *Published* quantises what enters each convolution with the thesis' ``clamp(x / 10, 0, 1)`` and lets
-pooling, skips and interpolation run on floats.
+(``layers.quantize``), from the uint8 image to the last convolution. In evaluation its gates, scales and last weights
+are on grids on which float32 rounds nothing, so that an integer engine computes the same numbers. *Published*
+quantises what enters each convolution with the thesis' ``clamp(x / 10, 0, 1)`` and lets pooling, skips and
+interpolation run on floats.
 
 Reference:
     Varma, QU-Net: A Lightweight U-Net based Region Proposal System, 2021, chapter 3.
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from argos.networks.layers.binary import FloatUnit, QuantizedUnit
 from argos.networks.layers.conv import pad_to_multiple
 from argos.networks.layers.dct import BlockDCT, dct_codes, image_codes
-from argos.networks.layers.quantize import levels, quantize, reduce_bits, span, upsample_codes
+from argos.networks.layers.quantize import exact_weights, levels, quantize, reduce_bits, span, upsample_codes
 
 WIDTHS = (64, 32, 16, 8)
 LAST_BITS = 8
@@ -101,6 +102,7 @@ class QUNet(nn.Module):
         self.up2 = stage(c3 + c4 // 2, c3, c3 // 2, bits.decoder, decoder_stored)
         self.up3 = stage(c2 + c3 // 2, c2, c2 // 2, bits.decoder, decoder_stored)
         self.up4 = stage(c1 + c2 // 2, c1, c1, bits.decoder, last_stored)
+        self.last_takes_codes = last_stored is not None
         self.last_step = 1.0 if last_stored is None else span(last_stored) / levels(last_stored)
         self.out = nn.Conv2d(c1, num_classes, 1)
 
@@ -126,10 +128,23 @@ class QUNet(nn.Module):
         x = self.up2(self.merge(x3, 2, x))  # (N, C3/2), a quarter
         x = self.up3(self.merge(x2, 1, x))  # (N, C2/2), half
         x = self.up4(self.merge(x1, 0, x))  # (N, C1)
-        x = F.conv2d(x, self.out.weight * self.last_step, self.out.bias)  # (N, num_classes)
+        x = F.conv2d(x, *self.last_weights())  # (N, num_classes)
         if self.dct is not None:
             x = F.interpolate(x, scale_factor=8, mode="bilinear", align_corners=self.published)
         return x[:, :, :height, :width]
+
+    def last_weights(self) -> tuple[Tensor, Tensor]:
+        """Weights and bias of the last convolution for the codes that it takes; in evaluation its sums are exact."""
+        assert self.out.bias is not None
+        if self.training or not self.last_takes_codes:
+            return self.out.weight * self.last_step, self.out.bias
+        weight, bias, grid = self.exact_last_weights()
+        return (weight * grid[:, None, None, None]).float(), (bias * grid).float()
+
+    def exact_last_weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The weights of the last convolution as whole numbers and their grid: see ``exact_weights``."""
+        assert self.out.bias is not None
+        return exact_weights(self.out.weight.double() * self.last_step, self.out.bias, levels(LAST_BITS))
 
     def take_image(self, image: Tensor) -> Tensor:
         """Turn an image in 0..255 into what the first convolution takes."""

@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from argos.networks.layers.quantize import levels, quantize, saturate, sign_weights, span, weight_scale
+from argos.networks.layers.quantize import (
+    exact_affine,
+    levels,
+    quantize,
+    saturate,
+    sign_weights,
+    span,
+    weight_scale,
+)
 
 
 class BinaryConv2d(nn.Conv2d):
@@ -45,7 +53,13 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Means ``(N, C_in)``, floating, to gates ``(N, C_out)``, 0..1."""
-        return torch.sigmoid(self.excite(F.relu(self.squeeze(pooled))))
+        hidden = F.relu(_linear(pooled, self.squeeze))
+        return torch.sigmoid(_linear(hidden, self.excite))
+
+
+def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    """Apply a layer in the type of ``x``, which may be wider than its own."""
+    return F.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
 
 
 class FloatUnit(nn.Module):
@@ -98,19 +112,31 @@ class QuantizedUnit(nn.Module):
     def affine(self, gate: Tensor) -> tuple[Tensor, Tensor]:
         """Return scale and offset, each ``(N, C_out)``, that take integer sums to codes before saturation.
 
-        Uses the running statistics, as inference does: ``codes = clamp(round(sums * scale + offset))``.
+        Uses the running statistics, as inference does: ``codes = clamp(round(sums * scale + offset))``. Where codes
+        leave, both are such that float32 computes this exactly (``layers.quantize.exact_affine``).
 
         Args:
             gate: ``(N, C_out)``, from the squeeze-excite block.
+        """
+        factor, gated, fixed = self.affine_parts()
+        scale, offset = factor * gate.double(), gated * gate.double() + fixed
+        if self.stored is None:
+            return scale.float(), offset.float()
+        return exact_affine(scale, offset, levels(self.stored))
+
+    def affine_parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the gate does not change, each ``(C_out,)`` float64.
+
+        ``scale = factor * gate`` and ``offset = gated * gate + fixed``.
         """
         norm = self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None
         assert self.conv.bias is not None
-        slope = self.gain() * norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        scale = (self.step() * weight_scale(self.conv.weight)) * gate * slope
-        offset = (gate * self.conv.bias - norm.running_mean) * slope + self.gain() * norm.bias
-        return scale, offset
+        slope = self.gain() * norm.weight.double() * torch.rsqrt(norm.running_var.double() + norm.eps)
+        factor = (self.step() * weight_scale(self.conv.weight.double())) * slope
+        fixed = self.gain() * norm.bias.double() - norm.running_mean.double() * slope
+        return factor, self.conv.bias.double() * slope, fixed
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the unit.
@@ -121,7 +147,10 @@ class QuantizedUnit(nn.Module):
         Returns:
             ``(N, C_out, H, W)``, floating: codes of ``stored`` bits, or values without it.
         """
-        x, pooled = pass_and_pool(x)
+        if self.training or self.published:
+            x, pooled = pass_and_pool(x)
+        else:
+            pooled = exact_mean(x)
         if self.published:
             gate = self.gate(pooled)
             sums = self.conv(quantize(x, self.conv.bits, published=True))
@@ -159,6 +188,12 @@ class _PassAndPool(torch.autograd.Function):
 def pass_and_pool(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``x`` for one convolution, and its mean over the picture, ``(N, C)``, for the gate."""
     return _PassAndPool.apply(x)  # type: ignore[no-any-return]
+
+
+def exact_mean(codes: Tensor) -> Tensor:
+    """Mean of each map of codes ``(N, C, H, W)``, ``(N, C)`` float64: no sum on the way is rounded."""
+    rows = codes.sum(3)  # below 2**24 for less than 65,793 codes of 255
+    return rows.sum(2, dtype=torch.float64) / (codes.shape[2] * codes.shape[3])
 
 
 class _ScaleChannels(torch.autograd.Function):

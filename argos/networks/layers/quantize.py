@@ -75,6 +75,44 @@ def sign_weights(weight: Tensor, scale: Tensor) -> Tensor:
     return _SignWeights.apply(weight, scale)  # type: ignore[no-any-return]
 
 
+def exact_affine(scale: Tensor, offset: Tensor, largest: int) -> tuple[Tensor, Tensor]:
+    """Round an affine step so that float32 takes sums to codes without rounding on the way.
+
+    Of one channel, both get multiples of ``2**(x - 24)``, the smallest power of two ``2**x`` being above
+    ``largest + 1 + |offset|``. For whole ``n`` below ``2**24``, ``n * scale + offset`` is then exact in float32, fused
+    or not, wherever it is not cut off: every engine rounds the same number to the same code.
+
+    Args:
+        scale, offset: any shape, float64; ``codes = clamp(round(sums * scale + offset), 0, largest)``.
+        largest: code, ``2**bits - 1``.
+
+    Returns:
+        Scale and offset, float32.
+    """
+    _, exponent = torch.frexp(largest + 1 + offset.abs())
+    grid = torch.ldexp(torch.ones_like(offset), exponent - 24)
+    scale = (scale / grid).round().clamp(-(2.0**24), 2.0**24) * grid
+    return scale.float(), ((offset / grid).round() * grid).float()
+
+
+def exact_weights(weight: Tensor, bias: Tensor, largest: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Round the weights of a convolution so that float32 sums its products with codes without rounding, in any order.
+
+    Args:
+        weight: ``(C_out, C_in, 1, 1)``, floating.
+        bias: ``(C_out,)``, floating.
+        largest: code that enters.
+
+    Returns:
+        ``(C_out, C_in, 1, 1)`` and ``(C_out,)``, whole numbers, and the grid ``(C_out,)`` that both are to be
+        multiplied by, a power of two; all float64.
+    """
+    weight, bias = weight.detach().double(), bias.detach().double()
+    _, exponent = torch.frexp(largest * weight.abs().sum((1, 2, 3)) + bias.abs())
+    grid = torch.ldexp(torch.ones_like(bias), exponent - 23)  # a bit is left for what rounding adds
+    return (weight / grid[:, None, None, None]).round(), (bias / grid).round(), grid
+
+
 class _Round(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
