@@ -1,0 +1,174 @@
+"""QU-Net in integers: 8-bit codes from the picture to the last convolution, for CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from argos.engines.integer_conv import ROUTES, Convolution, Route, fastest_route
+from argos.kernels.codes import channel_sums, classify, merge, pool, requantization
+from argos.networks.layers.binary import QuantizedUnit
+from argos.networks.layers.quantize import binary_threshold, levels
+from argos.networks.qunet import QUNet
+
+MULTIPLE = 16
+"""QU-Net halves its input four times."""
+
+Codes = NDArray[np.uint8]
+"""``(H, W, C)``, the memory of a channels-last tensor of one picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One ``QuantizedUnit``, ready to run.
+
+    Attributes:
+        convolve: convolution and requantisation.
+        step: value of a code that enters.
+        parts: the arrays of ``kernels.codes.requantization``, from ``squeeze`` to ``fixed``.
+        largest: code that leaves.
+    """
+
+    convolve: Convolution
+    step: float
+    parts: tuple[NDArray[np.float64], ...]
+    largest: int
+
+    def __call__(self, codes: Codes, sums: NDArray[np.int64]) -> Codes:
+        """``(H, W, C_in)`` and the sums of its channels to ``(H, W, C_out)``."""
+        step = self.step / (codes.shape[0] * codes.shape[1])
+        affine = torch.from_numpy(requantization(sums, step, *self.parts, self.largest))
+        taken = torch.from_numpy(codes).permute(2, 0, 1)[None]
+        result: Codes = self.convolve(taken, affine[0], affine[1])[0].permute(1, 2, 0).numpy()
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """How stored codes become those of fewer bits that a layer takes: see ``kernels.codes.pool``."""
+
+    shift: int
+    threshold: int
+
+
+class IntegerQUNet:
+    """A trained QU-Net that runs on the CPU in integers, several times as fast, and gives the same logits.
+
+    It is a copy: training the network further does not change it. It may run in several threads at once.
+
+    Args:
+        network: ``is_integer(network)``.
+        route: convolution of all layers, a key of ``ROUTES``; None: the fastest that is exact on this machine.
+
+    Raises:
+        ValueError: the network has layers in full precision, the published arithmetic or a DCT.
+    """
+
+    def __init__(self, network: QUNet, route: str | None = None) -> None:
+        if not is_integer(network):
+            raise ValueError("only a QU-Net whose layers all have bits runs in integers: not published, no DCT")
+        self.route = route or fastest_route()
+        bits = network.bits
+        assert bits.initial is not None
+        assert bits.middle is not None
+        assert bits.decoder is not None
+        encoder = (network.inc, network.down1, network.down2, network.down3, network.down4)
+        decoder = (network.up1, network.up2, network.up3, network.up4)
+        self.encoder = [_stage(stage, ROUTES[self.route]) for stage in encoder]
+        self.decoder = [_stage(stage, ROUTES[self.route]) for stage in decoder]
+        stored = [_bits(bits) for bits in network.stored]
+        takers = (bits.initial, bits.initial, bits.middle, bits.middle)
+        self.image_shift = 8 - bits.initial
+        self.pooled = [_reduction(*pair) for pair in zip(stored, takers, strict=False)]
+        self.skipped = [_reduction(have, bits.decoder) for have in stored[:4]]
+        weight, bias, grid = (part.cpu().numpy() for part in network.exact_last_weights())
+        self.last = weight[:, :, 0, 0].astype(np.int32), bias.astype(np.int32), grid
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Segment pictures.
+
+        Args:
+            image: ``(N, 3, H, W)`` uint8 on the CPU, any H and W; fastest in channels-last memory.
+
+        Returns:
+            Logits ``(N, num_classes, H, W)`` float32, those of the network in evaluation.
+
+        Raises:
+            ValueError: the image is not uint8.
+        """
+        if image.dtype != torch.uint8:
+            raise ValueError(f"image should be uint8, got {image.dtype}")
+        pictures = np.ascontiguousarray(image.permute(0, 2, 3, 1).numpy())
+        return torch.from_numpy(np.stack([self._logits(picture) for picture in pictures]))
+
+    def _logits(self, picture: Codes) -> NDArray[np.float32]:
+        """``(H, W, 3)`` -> ``(num_classes, H, W)``."""
+        height, width = picture.shape[:2]
+        bottom, right = -height % MULTIPLE, -width % MULTIPLE
+        x = np.pad(picture, ((0, bottom), (0, right), (0, 0)), "edge") if bottom or right else picture
+        if self.image_shift:
+            x = x >> np.uint8(self.image_shift)
+        sums = channel_sums(x)
+        skips = []
+        for n, (first, second) in enumerate(self.encoder):
+            if n:
+                skips.append(x)
+                x, sums = _pool(x, self.pooled[n - 1])
+            x = first(x, sums)
+            x = second(x, channel_sums(x))
+        for n, (first, second) in enumerate(self.decoder):
+            x, sums = _merge(skips.pop(), x, self.skipped[3 - n])
+            x = first(x, sums)
+            x = second(x, channel_sums(x))
+        logits: NDArray[np.float32] = classify(x, *self.last, height, width)
+        return logits
+
+
+def is_integer(network: nn.Module) -> TypeGuard[QUNet]:
+    """Whether a network is a QU-Net of nothing but integer layers."""
+    return isinstance(network, QUNet) and not network.published and network.dct is None and None not in network.stored
+
+
+def _stage(stage: nn.Module, route: Route) -> tuple[Layer, Layer]:
+    first, second = stage.children()
+    return _layer(first, route), _layer(second, route)
+
+
+@torch.no_grad()
+def _layer(unit: nn.Module, route: Route) -> Layer:
+    assert isinstance(unit, QuantizedUnit)
+    largest = levels(_bits(unit.stored))
+    signs = torch.where(unit.conv.weight >= 0, 1, -1).to(torch.int8).cpu()
+    gate = unit.gate
+    parts = (gate.squeeze.weight, gate.squeeze.bias, gate.excite.weight, gate.excite.bias, *unit.affine_parts())
+    arrays = tuple(part.double().cpu().numpy() for part in parts)
+    return Layer(route(signs, largest), unit.step(), arrays, largest)
+
+
+def _bits(bits: int | None) -> int:
+    assert bits is not None
+    return bits
+
+
+def _reduction(stored: int, wanted: int) -> Reduction:
+    """The integer form of ``layers.quantize.reduce_bits``."""
+    if stored == wanted:
+        return Reduction(0, 0)
+    return Reduction(0, binary_threshold(stored)) if wanted == 1 else Reduction(stored - wanted, 0)
+
+
+def _pool(codes: Codes, to: Reduction) -> tuple[Codes, NDArray[np.int64]]:
+    height, width, channels = codes.shape
+    half = np.empty((height // 2, width // 2, channels), np.uint8)
+    return half, pool(codes, to.shift, to.threshold, half)
+
+
+def _merge(skip: Codes, deep: Codes, to: Reduction) -> tuple[Codes, NDArray[np.int64]]:
+    height, width, channels = skip.shape
+    merged = np.empty((height, width, channels + deep.shape[2]), np.uint8)
+    return merged, merge(skip, deep, to.shift, to.threshold, merged)

@@ -1,0 +1,157 @@
+"""The integer engine gives the logits of the network, all of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from argos.engines.integer_conv import ROUTES
+from argos.engines.integer_qunet import IntegerQUNet, is_integer
+from argos.engines.weights import load_network
+from argos.networks.qunet import FULL_PRECISION, BitPlan, QUNet, qunet
+from argos.sources.read import read
+
+PLANS = {"published": BitPlan(), "few": BitPlan(4, 2, 8), "binary": BitPlan(8, 1, 1), "even": BitPlan(5, 3, 3)}
+
+
+def images(n: int, height: int, width: int, seed: int = 3) -> torch.Tensor:
+    return torch.randint(
+        0, 256, (n, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8
+    )
+
+
+def drawn(width: int, bits: BitPlan = PLANS["published"], num_classes: int = 2, seed: int = 0) -> QUNet:
+    """Random weights whose channels, gates and saturations all differ."""
+    torch.manual_seed(seed)
+    network = qunet(width, num_classes, bits)
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.weight.uniform_(-1.5, 1.5)
+                layer.bias.uniform_(-0.5, 1.0)
+            if isinstance(layer, nn.Linear):
+                layer.weight.mul_(3)
+        network.train()(images(2, 64, 48))
+    return network.eval()
+
+
+def test_shipped_weights_give_the_same_logits_on_the_sample_clip() -> None:
+    network, _ = load_network("qunet16")
+    assert isinstance(network, QUNet)
+    frame = next(iter(read(Path("samples/people.mp4").resolve().as_posix(), "clip")))
+    pixels = torch.from_numpy(frame.pixels[::4, ::4].copy())
+    image = pixels.permute(2, 0, 1)[None]
+    with torch.no_grad():
+        expected = network(image)
+    assert expected[:, 1].std() > 0.1
+    for route in (None, *ROUTES):
+        assert torch.equal(IntegerQUNet(network, route)(image), expected)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("route", ROUTES)
+def test_logits_are_those_of_the_network_for_every_bit_plan(plan: str, route: str) -> None:
+    network, image = drawn(8, PLANS[plan]), images(2, 48, 64)
+    with torch.no_grad():
+        expected = network(image)
+    assert expected.std() > 0
+    assert torch.equal(IntegerQUNet(network, route)(image), expected)
+
+
+@given(st.sampled_from([8, 16]), st.integers(1, 70), st.integers(1, 70), st.integers(1, 3), st.integers(0, 99))
+@settings(max_examples=12, deadline=None)
+def test_logits_are_those_of_the_network_for_any_size(
+    width: int, rows: int, columns: int, num_classes: int, seed: int
+) -> None:
+    network, image = drawn(width, num_classes=num_classes, seed=seed), images(1, rows, columns, seed)
+    with torch.no_grad():
+        assert torch.equal(IntegerQUNet(network)(image), network(image))
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_black_and_white_pictures_give_the_same_logits(value: int) -> None:
+    network, image = drawn(16), torch.full((1, 3, 32, 48), value, dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(IntegerQUNet(network)(image), network(image))
+
+
+@pytest.mark.parametrize("limit", ["AVX2", "AVX512_CORE_VNNI"])
+def test_logits_are_those_of_the_network_under_a_limit_of_instructions(limit: str) -> None:
+    here = Path(__file__)
+    code = (
+        f"import sys; sys.path.insert(0, {str(here.parent)!r})\n"
+        "import torch\n"
+        f"from {here.stem} import *\n"
+        "torch.set_grad_enabled(False)\n"
+        "for width, size in ((8, (33, 50)), (16, (64, 48))):\n"
+        "    network, image = drawn(width), images(1, *size)\n"
+        "    engine = IntegerQUNet(network)\n"
+        "    print(engine.route, torch.equal(engine(image), network(image)))\n"
+    )
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": limit}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["onednn True"] * 2
+
+
+def test_layout_of_the_image_does_not_matter() -> None:
+    engine, image = IntegerQUNet(drawn(8)), images(2, 48, 64)
+    assert torch.equal(engine(image), engine(image.contiguous(memory_format=torch.channels_last)))
+
+
+def test_pictures_of_a_batch_do_not_mix() -> None:
+    engine, batch = IntegerQUNet(drawn(8)), images(3, 48, 64)
+    together = engine(batch)
+    for n in range(3):
+        assert torch.equal(together[n], engine(batch[n : n + 1])[0])
+
+
+def test_threads_share_an_engine() -> None:
+    engine = IntegerQUNet(drawn(8))
+    pictures = [images(1, 48, 64, seed) for seed in range(8)]
+    expected = [engine(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(engine, pictures))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_engine_keeps_its_weights_when_the_network_learns_on() -> None:
+    network, image = drawn(8), images(1, 32, 32)
+    engine = IntegerQUNet(network)
+    before = engine(image)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(-1)
+        network.train()(image)
+    assert torch.equal(engine(image), before)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        qunet(8, published=True),
+        qunet(8, dct=True),
+        qunet(8, bits=FULL_PRECISION),
+        qunet(8, bits=BitPlan(8, None, 4)),
+        nn.Conv2d(3, 2, 1),
+    ],
+    ids=["published", "dct", "float", "float middle", "another"],
+)
+def test_network_with_floats_is_refused(network: nn.Module) -> None:
+    assert not is_integer(network)
+    with pytest.raises(ValueError, match="only a QU-Net whose layers all have bits runs in integers"):
+        IntegerQUNet(network)  # type: ignore[arg-type]
+
+
+def test_float_image_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"image should be uint8, got torch.float32"):
+        IntegerQUNet(drawn(8))(images(1, 32, 32).float())
