@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from argos.engines.integer_qunet import IntegerQUNet
+from argos.engines.weights import load_network
 from argos.networks.qunet import FULL_PRECISION, QUNet, qunet
 from argos.propose.qunet import QUNetProposer, grid_size
 from argos.types import Frame
@@ -65,3 +67,18 @@ def test_mask_holds_the_cells_at_or_above_the_threshold() -> None:
 def test_size_that_is_no_multiple_of_16_is_refused() -> None:
     with pytest.raises(ValueError, match="size should be a positive multiple of 16, got 100"):
         QUNetProposer(small_network(), size=100)
+
+
+def test_integer_proposer_gives_the_scores_of_the_float_one() -> None:
+    network, _ = load_network("qunet16", task="proposal")
+    for frame in (frame_of(90, 160), frame_of(96, 64)):
+        fast = QUNetProposer(network, size=96)(frame)
+        plain = QUNetProposer(network, size=96, integer=False)(frame)
+        assert plain.scores.std() > 1e-4
+        np.testing.assert_array_equal(fast.scores, plain.scores)
+
+
+def test_engine_is_chosen_by_the_layers_of_the_network() -> None:
+    assert isinstance(QUNetProposer(qunet(8), size=32).network, IntegerQUNet)
+    assert isinstance(QUNetProposer(qunet(8), size=32, integer=False).network, QUNet)
+    assert isinstance(QUNetProposer(small_network(), size=32).network, QUNet)
