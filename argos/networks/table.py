@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from argos.networks.asbunet import asbunet
+from argos.networks.dual_aspp import dual_aspp
 from argos.networks.essnet import erfnet, essnet, essnet_a, essnet_b, wspdnet
 from argos.networks.fcn import mobilenet_fcn, person_crop_fcn, squeezenet_fcn
 from argos.networks.qunet import qunet
@@ -26,6 +27,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "ssd_isb.person": person_isb,
     "ssd_isb.single_branch": single_branch,
     "ssd_isb.multi_shape": multi_shape,
+    "dual_aspp": dual_aspp,
     "erfnet": erfnet,
     "essnet_a": essnet_a,
     "essnet_b": essnet_b,
