@@ -13,6 +13,8 @@ from pydantic import (
     field_validator,
 )
 
+from argos.config_http import Http
+from argos.config_scene import TrackSection
 from argos.config_values import (
     CanvasSide,
     Name,
@@ -105,6 +107,11 @@ class RegionsSection(Section):
     )
     min_area: Share = Field(default=0.0002, description="smaller components are dropped; share of the frame, 0..1")
     margin: int = Field(default=16, ge=0, description="context that the network sees around each region, frame pixels")
+    memory: bool = Field(
+        default=True,
+        description="places where the deep network has found nobody are not asked about again until the picture "
+        "changes there, and those where it has found somebody are, whatever is proposed",
+    )
     refresh_full_s: Seconds | None = Field(
         default=10.0, description="the whole frame is analysed this often, which bounds a miss, seconds; null: never"
     )
@@ -148,6 +155,7 @@ class CameraDefaults(Section):
     regions: RegionsSection = Field(default=RegionsSection(), description="where the deep networks look")
     instances: InstancesSection = Field(default=InstancesSection(), description="settings of the task instances")
     semantic: SemanticSection = Field(default=SemanticSection(), description="settings of the task semantic")
+    track: TrackSection = Field(default=TrackSection(), description="ids that stay with people; of the task instances")
 
 
 class Camera(CameraDefaults):
@@ -303,6 +311,7 @@ class Settings(Section):
     engine: Engine = Field(default=Engine(), description="how the networks are run")
     publish: Publish = Field(default=Publish(), description="publishing over ZeroMQ")
     outputs: Annotated[tuple[Output, ...], Field(strict=False)] = Field(default=(), description="files to write")
+    http: Http = Field(default=Http(), description="live page, status, health and metrics over HTTP")
     logging: Logging = Field(default=Logging(), description="messages about the run")
 
 

@@ -35,12 +35,20 @@ camera:                            # one camera; for several write `cameras:` wi
     #dilation: dynamic             # growth of the proposals, in cells; dynamic: in proportion to their size
     #min_area: 0.0002              # smaller proposals are dropped; share of the frame
     #margin: 16                    # context around each region, frame pixels
+    #memory: true                  # what the network found corrects later proposals; false: each frame for itself
     #refresh_full_s: 10            # the whole frame this often: bounds how long anyone can be missed; null: never
 
   #instances:
     #score_threshold: null         # lowest score of a person, 0..1; null: the one the model was tuned with
     #nms: null                     # of two boxes with a larger IoU the better one is kept; null: as score_threshold
     #max_people: 100
+
+  #track:                          # ids that stay with people
+    #enabled: true
+    #low_score: null               # weaker people are shown where they continue a track; null: half of score_threshold
+    #min_iou: 0.1                  # least overlap with where somebody is expected
+    #confirm_frames: 3             # frames in a row after which somebody new gets an id
+    #lost_s: 2                     # somebody unseen for longer is somebody new, seconds
 
   #semantic:
     #threshold: null               # from which a pixel is person, 0..1; null: the one the model was tuned with
@@ -64,6 +72,12 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   #- {type: jsonl, path: out/%camera%/results.jsonl}
   #- {type: overlay, path: out/%camera%/overlay.mp4}
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
+
+#http:                             # live page, /status, /healthz, /readyz, /metrics
+  #bind: null                      # 127.0.0.1:8080; for other machines 0.0.0.0:8080 and a token
+  #token: null                     # ${ARGOS_TOKEN:-}; 16 letters or more
+  #hosts: []                       # names in the browser's address besides IP addresses and localhost
+  #pictures: {quality: 75, max_fps: 15, width: 1280}   # made only while somebody looks
 
 #logging: {level: info, format: auto}   # debug, info, warning, error; auto, text, json
 """

@@ -12,6 +12,7 @@ from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
+from argos.pipelines.follow import track_settings
 from argos.pipelines.people import People
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.propose.qunet import QUNetProposer
@@ -60,12 +61,14 @@ def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
         if not isinstance(network, SSDISB):
             raise WeightsError(f"{models.instances}: engine.models.instances should be an SSD-ISB, got {card.network}")
         cards["instances"] = card
-        limits = [instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks]
+        limits = {camera.name: instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks}
+        tracks = [track_settings(camera, limits.get(camera.name)) for camera in cameras]
+        scores = [limit.score_threshold for limit in limits.values()]
         # cameras share canvases, so the network keeps what the least strict of them wants
         instances = InstanceSegmenter(
             for_inference(network),
-            score_threshold=min(limit.score_threshold for limit in limits),
-            nms=max(limit.nms for limit in limits),
+            score_threshold=min(scores + [track.low_score for track in tracks if track is not None]),
+            nms=max(limit.nms for limit in limits.values()),
         )
     packing = config.engine.packing
     return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
@@ -97,6 +100,7 @@ def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
         dilation=regions.dilation,
         min_area=regions.min_area,
         margin=regions.margin,
+        memory=regions.memory,
         semantic=semantic,
         instances=instances,
         scale=None if config.engine.scale == "auto" else config.engine.scale,

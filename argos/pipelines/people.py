@@ -23,7 +23,8 @@ from argos.packing.pack import BACKGROUND, pack, resized
 from argos.packing.planner import plan_frames
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
-from argos.propose.qunet import QUNetProposer
+from argos.propose.memory import SceneMemory
+from argos.propose.qunet import QUNetProposer, grid_size
 from argos.propose.regions import grow, regions_of, whole_frame
 from argos.types import (
     Frame,
@@ -84,6 +85,7 @@ class People:
         self.proposer, self.semantic, self.instances, self.canvas = proposer, semantic, instances, canvas
         self.sparse_semantic: SparseSemantic | None = None  # built at the first frame in mode gather
         self.sparse_instances: SparseInstances | None = None
+        self._memories: dict[str, SceneMemory] = {}  # by camera
         self._in_full: dict[str, int] = {}  # frames in a row for which the planner of ``auto`` chose full, by camera
 
     def step(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> list[Analysis]:
@@ -120,6 +122,7 @@ class People:
                 self._whole(work)
             elif work.mode == "skip":
                 self._nothing(work)
+            self._learn(work)
         return [_analysis(work) for work in works]
 
     def _crowded(self, work: _Work) -> bool:
@@ -132,8 +135,24 @@ class People:
         scores = self.proposer(work.frame).scores
         view = work.view
         proposed = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
+        if view.memory:
+            proposed = self._memory(work).recall(work.frame, proposed)
         work.mask = grow(proposed, dilation=view.dilation, min_area=view.min_area)
         work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=view.margin)
+        work.spend("propose", start)
+
+    def _memory(self, work: _Work) -> SceneMemory:
+        return self._memories.setdefault(work.frame.camera, SceneMemory())
+
+    def _learn(self, work: _Work) -> None:
+        """Remember where the deep networks found somebody and where nobody."""
+        if not work.view.memory or work.view.mode == "full" or work.mode == "skip":
+            return
+        start = time.perf_counter()
+        memory, grid = self._memory(work), grid_size(work.frame.size, self.proposer.size)
+        if work.mask is None:
+            memory.look(work.frame, grid)
+        memory.learn(_computed(work, grid), _occupied(work, grid))
         work.spend("propose", start)
 
     def _plan(self, works: Sequence[_Work]) -> None:
@@ -285,6 +304,36 @@ def _analysis(work: _Work) -> Analysis:
         work.share,
         work.spans_ms,
     )
+
+
+def _computed(work: _Work, grid: Size) -> NDArray[np.bool_]:
+    """Cells of the proposer's grid that the deep networks saw."""
+    if work.mode == "full":
+        return np.ones(grid, np.bool_)
+    if work.mode == "pack":
+        assert work.regions is not None
+        return _filled(work.regions.boxes, work.frame.size, grid, outward=False)
+    assert work.mask is not None
+    return work.mask.mask
+
+
+def _occupied(work: _Work, grid: Size) -> NDArray[np.bool_]:
+    """Where people were found: pixels of the frame, or cells of the grid where only boxes are at hand."""
+    if work.semantic is not None:
+        return work.semantic.mask
+    assert work.instances is not None
+    return _filled(work.instances.boxes, work.frame.size, grid, outward=True)
+
+
+def _filled(boxes: NDArray[np.int32], frame_size: Size, grid: Size, outward: bool) -> NDArray[np.bool_]:
+    """The cells of boxes in frame pixels; those cut by an edge too (``outward``) or not."""
+    per_cell = np.array([frame_size[1] / grid[1], frame_size[0] / grid[0]] * 2)
+    start, end = (np.floor, np.ceil) if outward else (np.ceil, np.floor)
+    cells = boxes / per_cell
+    mask = np.zeros(grid, np.bool_)
+    for (x0, y0), (x1, y1) in zip(start(cells[:, :2]).astype(int), end(cells[:, 2:]).astype(int), strict=True):
+        mask[y0:y1, x0:x1] = True
+    return mask
 
 
 def _full_pixels(work: _Work) -> int:

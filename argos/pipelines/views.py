@@ -36,6 +36,7 @@ class View:
         margin: context around a region in frame pixels.
         semantic: threshold of the person mask; None when the task is off.
         instances: of the people; None when the task is off.
+        memory: whether what the deep networks found corrects later proposals, see ``SceneMemory``.
         scale: network pixels per frame pixel; None: the long side of the frame becomes ``AUTO_SIDE``.
     """
 
@@ -47,6 +48,7 @@ class View:
     semantic: float | None
     instances: InstanceLimits | None
     scale: float | None
+    memory: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -230,3 +230,30 @@ def test_a_crowded_camera_is_asked_for_proposals_only_now_and_then(people: Peopl
     assert asked == [True] * 3 + [False] * 4 + [True] + [False] * 4 + [True]
     # the room empties: seen at the next probe, four frames later, and from then on every frame is asked about
     assert modes_and_proposals(empty, 7) == [("full", False)] * 4 + [("skip", True)] * 3
+
+
+@pytest.mark.parametrize("mode", ["pack", "gather", "mask"])
+def test_a_still_scene_in_which_nobody_is_found_is_not_computed_again(people: People, mode: str) -> None:
+    """Everything is proposed, no person is let through: after three looks the proposals are not believed any more."""
+    nobody = replace(
+        VIEW, mode=mode, memory=True, semantic=None, instances=InstanceLimits(score_threshold=1.0, nms=0.5, max_people=1)
+    )
+    still = Frame(frame(3).pixels, f"still-{mode}", 0, 0.0)
+    runs = [people.step([still], [nobody], [False])[0].mode for _ in range(5)]
+    assert runs[3:] == ["skip", "skip"]
+    assert "skip" not in runs[:3]
+    changed = Frame(255 - still.pixels, f"still-{mode}", 1, 0.1)
+    assert people.step([changed], [nobody], [False])[0].mode != "skip"
+
+
+def test_who_was_found_is_proposed_again_when_the_proposer_is_blind(people: People) -> None:
+    seen, blind = replace(VIEW, mode="pack", memory=True), replace(EMPTY, mode="pack", memory=True)
+    first = people.step([frame(camera="m")], [seen], [False])[0]
+    assert first.semantic is not None
+    assert first.semantic.mask.any()
+    again = people.step([frame(camera="m")], [blind], [False])[0]
+    assert again.mode == "pack"
+    covered = np.zeros(first.semantic.mask.shape, np.bool_)
+    for x0, y0, x1, y1 in again.regions.boxes:
+        covered[y0:y1, x0:x1] = True
+    assert covered[first.semantic.mask].all()

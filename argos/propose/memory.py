@@ -1,0 +1,112 @@
+"""What the deep network has already said about the places of a scene, so that it is not asked again for nothing.
+
+The proposer is cheap and often wrong: a poster, a shelf or a lamp post is proposed in every frame of a fixed camera.
+Where the deep network has looked and found nobody, and the picture has not changed since, the proposal is dropped;
+where it has found somebody, the place is proposed again whatever the proposer says. A moving camera changes everything
+all the time, and then nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from argos.types import Frame, RegionMask, Size
+
+BLOCK = 8
+"""Side of a remembered place in cells of the proposer's grid."""
+
+SAMPLES = 4
+"""Per side of a place: its picture is remembered as so many grey values squared."""
+
+CHANGED = 7.0
+"""Mean difference of the grey values of a place, 0..255, from which it counts as changed. Noise of a sensor at night
+stays below: each value is the mean of four pixels."""
+
+REACH = 2
+"""Places around a changed or occupied one that are believed no more than it: people have parts that look like the
+background."""
+
+SURE_AFTER = 3
+"""A place counts as empty when the deep network has found nobody so many times in a row: its scores waver."""
+
+Places = NDArray[np.bool_]
+"""``(h, w)``, one value for each block of cells."""
+
+
+class SceneMemory:
+    """The memory of one camera; call ``recall`` before a frame is analysed and ``learn`` after it.
+
+    Attributes:
+        looks: ``(h, w)`` uint8, how often in a row the deep network has found nobody in a place that did not change.
+        occupied: ``(h, w)`` bool, places where it found somebody when it last looked.
+    """
+
+    def __init__(self) -> None:
+        self.looks = np.zeros((0, 0), np.uint8)
+        self.occupied: Places = np.zeros((0, 0), np.bool_)
+        self._when_empty = np.zeros((0, 0), np.uint8)  # what the places looked like then
+        self._now = np.zeros((0, 0), np.uint8)
+        self._epoch = -1
+
+    def recall(self, frame: Frame, proposed: RegionMask) -> RegionMask:
+        """Correct the proposals of a frame by what is remembered.
+
+        Args:
+            frame: the picture.
+            proposed: what the proposer says about it; sides of its grid are multiples of ``BLOCK``.
+
+        Returns:
+            The same scores; cells of places that are empty and unchanged dropped, those of occupied places added.
+        """
+        self.look(frame, (proposed.mask.shape[0], proposed.mask.shape[1]))
+        rows, columns = self.looks.shape
+        difference = cv2.absdiff(self._now, self._when_empty).reshape(rows, SAMPLES, columns, SAMPLES)
+        changed = (self.looks > 0) & (difference.mean(axis=(1, 3)) >= CHANGED)
+        self.looks[changed] = 0
+        near = cv2.dilate((changed | self.occupied).view(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
+        idle = (self.looks >= SURE_AFTER) & (near == 0)
+        return RegionMask(proposed.scores, (proposed.mask & ~_cells(idle)) | _cells(self.occupied), proposed.frame_size)
+
+    def look(self, frame: Frame, grid: Size) -> None:
+        """Take in the picture that ``learn`` will speak about; a new epoch or grid forgets everything."""
+        rows, columns = grid[0] // BLOCK, grid[1] // BLOCK
+        if self.looks.shape != (rows, columns) or frame.epoch != self._epoch:
+            self.looks = np.zeros((rows, columns), np.uint8)
+            self.occupied = np.zeros((rows, columns), np.bool_)
+            self._when_empty = np.zeros((rows * SAMPLES, columns * SAMPLES), np.uint8)
+            self._epoch = frame.epoch
+        # linear picks single pixels of a large frame, halving the result averages them
+        small = cv2.resize(frame.pixels, (2 * columns * SAMPLES, 2 * rows * SAMPLES), interpolation=cv2.INTER_LINEAR)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        self._now = np.asarray(
+            cv2.resize(grey, (columns * SAMPLES, rows * SAMPLES), interpolation=cv2.INTER_AREA), np.uint8
+        )
+
+    def learn(self, computed: NDArray[np.bool_], people: NDArray[np.bool_]) -> None:
+        """Remember what the deep network said about the picture looked at.
+
+        Args:
+            computed: ``(H, W)`` bool of any size over the whole frame, where it looked.
+            people: likewise, where it found people.
+        """
+        looked = ~_touched(~computed, self.looks.shape)  # in full: half a place says nothing about the other half
+        found = _touched(people, self.looks.shape)
+        self.occupied = np.where(looked, found, self.occupied | found)
+        self.looks[looked & (self.looks < SURE_AFTER)] += 1
+        self.looks[found] = 0
+        fresh = np.repeat(np.repeat(looked & ~found, SAMPLES, axis=0), SAMPLES, axis=1)
+        self._when_empty[fresh] = self._now[fresh]
+
+
+def _cells(places: Places) -> NDArray[np.bool_]:
+    """The cells of places."""
+    return np.repeat(np.repeat(places, BLOCK, axis=0), BLOCK, axis=1)
+
+
+def _touched(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Places:
+    """Places of which a mask covers at least a 500th; a whole cell of the grid is more."""
+    rows, columns = shape
+    share = cv2.resize(mask.view(np.uint8) * np.uint8(255), (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(share > 0, np.bool_)

@@ -1,0 +1,125 @@
+"""A still scene is remembered, and whatever changes in it is looked at again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from argos.propose.memory import BLOCK, REACH, SURE_AFTER, SceneMemory
+from argos.types import Frame, RegionMask
+
+SIZE, GRID = (360, 640), (176, 320)
+Mask = NDArray[np.bool_]
+NOBODY, EVERYWHERE = np.zeros(SIZE, np.bool_), np.ones(SIZE, np.bool_)
+
+
+def picture(seed: int = 0, noise: float = 4.0, person: int | None = None, epoch: int = 0) -> Frame:
+    """A room with edges, sensor noise of its own, and perhaps a person of medium contrast at column ``person``."""
+    rng = np.random.default_rng(7)
+    room = np.kron(rng.integers(60, 200, (9, 16, 3)), np.ones((40, 40, 1)))
+    if person is not None:
+        room[150:250, person : person + 40] += 25
+    noisy = room + np.random.default_rng(seed).normal(0, noise, room.shape)
+    return Frame(np.clip(noisy, 0, 255).astype(np.uint8), "a", seed, seed / 10, epoch=epoch)
+
+
+def proposal(*boxes: tuple[int, int, int, int]) -> RegionMask:
+    """Cells of boxes in frame pixels."""
+    mask = np.zeros(GRID, np.bool_)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0 * 176 // 360 : y1 * 176 // 360, x0 // 2 : x1 // 2] = True
+    return RegionMask(mask.astype(np.float32), mask, SIZE)
+
+
+def look(memory: SceneMemory, computed: Mask = EVERYWHERE, noise: float = 4.0) -> None:
+    """The deep network looks at the empty room often enough to be believed."""
+    for seed in range(1, 1 + SURE_AFTER):
+        assert memory.recall(picture(seed, noise), proposal(POSTER)).mask.any()
+        memory.learn(computed, NOBODY)
+
+
+POSTER = (500, 60, 580, 160)
+
+
+def person_at(column: int) -> Mask:
+    mask = np.zeros(SIZE, np.bool_)
+    mask[150:250, column : column + 40] = True
+    return mask
+
+
+def test_a_poster_is_proposed_until_the_network_has_looked() -> None:
+    memory = SceneMemory()
+    look(memory)
+    for seed in range(5, 11):
+        assert not memory.recall(picture(seed), proposal(POSTER)).mask.any()
+
+
+def test_only_what_was_computed_is_learnt() -> None:
+    memory = SceneMemory()
+    computed = NOBODY.copy()
+    computed[:, 540:] = True  # half of the poster
+    look(memory, computed)
+    columns = np.flatnonzero(memory.recall(picture(5), proposal(POSTER)).mask.any(axis=0))
+    assert columns.min() == 250
+    assert 540 // 2 <= columns.max() + 1 <= 540 // 2 + BLOCK
+
+
+@pytest.mark.parametrize("noise", [0.0, 4.0, 8.0])
+def test_who_comes_in_is_looked_at(noise: float) -> None:
+    memory = SceneMemory()
+    look(memory, noise=noise)
+    box = (200, 150, 240, 250)
+    recalled = memory.recall(picture(5, noise, person=200), proposal(POSTER, box)).mask
+    assert recalled[proposal(box).mask].all()
+    assert not recalled[proposal(POSTER).mask].any()
+
+
+def test_who_stands_still_is_looked_at_again_even_where_the_proposer_is_blind() -> None:
+    memory = SceneMemory()
+    memory.recall(picture(1, person=200), proposal())
+    memory.learn(EVERYWHERE, person_at(200))
+    for seed in range(2, 6):
+        recalled = memory.recall(picture(seed, person=200), proposal()).mask
+        assert recalled[proposal((200, 150, 240, 250)).mask].all()
+        assert recalled.mean() < 0.05
+        memory.learn(person_at(200), person_at(200))
+
+
+def test_who_leaves_is_forgotten() -> None:
+    memory = SceneMemory()
+    memory.recall(picture(1, person=200), proposal())
+    memory.learn(EVERYWHERE, person_at(200))
+    for seed in range(2, 2 + SURE_AFTER):
+        memory.recall(picture(seed), proposal())
+        memory.learn(EVERYWHERE, NOBODY)
+    assert not memory.recall(picture(9), proposal((200, 150, 240, 250))).mask.any()
+
+
+def test_the_neighbourhood_of_people_is_believed() -> None:
+    """A hand that looks like the wall behind it is proposed, unchanged, and beside the person."""
+    memory = SceneMemory()
+    for seed in range(1, 1 + SURE_AFTER):
+        memory.recall(picture(seed, person=200), proposal())
+        memory.learn(EVERYWHERE, person_at(200))
+    near, far = (244, 150, 260, 170), (244 + 2 * BLOCK * (REACH + 3), 150, 320, 170)
+    recalled = memory.recall(picture(9, person=200), proposal(near, far)).mask
+    assert recalled[proposal(near).mask].all()
+    assert not recalled[proposal(far).mask].any()
+
+
+@pytest.mark.parametrize("what", ["epoch", "moving", "grid"])
+def test_another_scene_is_looked_at_anew(what: str) -> None:
+    memory = SceneMemory()
+    look(memory)
+    frame, proposed = picture(9), proposal(POSTER)
+    assert not memory.recall(frame, proposed).mask.any()
+    if what == "epoch":
+        frame = picture(9, epoch=1)
+    elif what == "moving":
+        frame = Frame(np.ascontiguousarray(np.roll(frame.pixels, 20, axis=1)), "a", 2, 0.2)
+    else:
+        mask = np.ones((96, 160), np.bool_)
+        proposed = RegionMask(mask.astype(np.float32), mask, SIZE)
+    kept = memory.recall(frame, proposed).mask
+    assert kept.sum() > 0.9 * proposed.mask.sum()
