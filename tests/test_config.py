@@ -49,7 +49,7 @@ CASES = {
         MINIMAL + "  zones: 1\n  rate: {fsp: 5}\npublsh: {}\n",
         [
             "camera.yaml:4:3: camera.zones: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, name",
+            "source, rate, latency, tasks, regions, instances, semantic, track, name",
             "camera.yaml:5:10: camera.rate.fsp: unknown key - did you mean 'fps'?",
             "camera.yaml:6:1: publsh: unknown key - did you mean 'publish'?",
         ],
@@ -230,7 +230,7 @@ CASES = {
         [
             "camera.yaml:3:15: defaults.rate.fps: should be greater than 0, got 0",
             "camera.yaml:4:3: defaults.name: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic",
+            "source, rate, latency, tasks, regions, instances, semantic, track",
         ],
     ),
     "missing_variable": (

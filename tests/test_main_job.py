@@ -246,6 +246,9 @@ def test_a_pipeline_is_iterated(tmp_path: Path) -> None:
     assert [path.as_posix() for path in pipeline.paths] == ["new/folder/r.jsonl"]
     assert len(lines_of(tmp_path / "new/folder/r.jsonl")) == 4
     assert [result.seq for result in results] == [0, 1, 2, 3]
+    followed = [[person["id"] for person in line["instances"]] for line in lines_of(tmp_path / "new/folder/r.jsonl")]
+    assert followed[0] == [None] * 4
+    assert set(followed[2]) & {1, 2, 3, 4}, followed
     for result, frame in zip(results, read("clip.mp4", "cam"), strict=True):
         assert (result.camera, result.run, result.size, result.mode) == ("clip", pipeline.run, (90, 160), "full")
         assert result.semantic is None

@@ -22,6 +22,7 @@ from argos.drawing.overlay import overlay
 from argos.errors import SourceError
 from argos.pipelines.build import output_files, people_of_config, view_of
 from argos.pipelines.feeds import Arrived, Feed
+from argos.pipelines.follow import Following, track_settings
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.views import Analysis
 from argos.publishing.curve import read_server_keys
@@ -98,7 +99,11 @@ class Pipeline:
         self._people, cards = people_of_config(self.config)
         self._models = {role: card.identity for role, card in cards.items()}
         self._digest = config_digest(self.config)
-        self._views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
+        views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
+        self._following = Following(
+            {name: track_settings(self.config.cameras[name], view.instances) for name, view in views.items()}
+        )
+        self._views = {name: self._following.view(name, view) for name, view in views.items()}
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._seq = dict.fromkeys(self.config.cameras, 0)
         for name, camera in self.config.cameras.items():
@@ -235,7 +240,10 @@ class Pipeline:
         frames = [a.frame for a in arrived]
         views = [self._views[frame.camera] for frame in frames]
         analyses = self._people.step(frames, views, [self._due_full(a) for a in arrived])
-        return [self._result(a, analysis) for a, analysis in zip(arrived, analyses, strict=True)]
+        return [
+            self._result(a, self._following.followed(a.frame, analysis))
+            for a, analysis in zip(arrived, analyses, strict=True)
+        ]
 
     def _due_full(self, arrived: Arrived) -> bool:
         """Whether a frame is analysed in full, because the last full one is too long ago."""

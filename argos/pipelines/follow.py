@@ -1,0 +1,55 @@
+"""What is known of the people of each camera from its frames before: who is who."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from argos.config import Camera
+from argos.pipelines.views import Analysis, InstanceLimits, View
+from argos.tracking.tracker import Tracker, TrackSettings
+from argos.types import Frame
+
+
+def track_settings(camera: Camera, limits: InstanceLimits | None) -> TrackSettings | None:
+    """How the people of a camera are followed; None where they are not.
+
+    Args:
+        camera: its configuration.
+        limits: of its people, as shown without a tracker; None when the task ``instances`` is off.
+    """
+    track = camera.track
+    if not track.enabled or limits is None:
+        return None
+    score = limits.score_threshold
+    low = score / 2 if track.low_score is None else min(track.low_score, score)
+    return TrackSettings(score, low, track.min_iou, track.confirm_frames, track.lost_s)
+
+
+class Following:
+    """Follows the people of every camera.
+
+    Args:
+        settings: camera -> how; None for cameras whose people are not followed.
+    """
+
+    def __init__(self, settings: Mapping[str, TrackSettings | None]) -> None:
+        self._trackers = {name: Tracker(chosen) for name, chosen in settings.items() if chosen is not None}
+
+    def view(self, camera: str, view: View) -> View:
+        """The view of a camera, with the weaker people whom its tracker wants to see."""
+        tracker = self._trackers.get(camera)
+        if tracker is None or view.instances is None:
+            return view
+        return replace(view, instances=replace(view.instances, score_threshold=tracker.settings.low_score))
+
+    def followed(self, frame: Frame, analysis: Analysis) -> Analysis:
+        """The analysis with the ids of its people; called once for each frame of a camera, in order."""
+        tracker = self._trackers.get(frame.camera)
+        if tracker is None or analysis.instances is None:
+            return analysis
+        start = time.perf_counter()
+        people = tracker.update(analysis.instances, frame.pts_s, frame.epoch)
+        spans_ms = {**analysis.spans_ms, "track": (time.perf_counter() - start) * 1e3}
+        return replace(analysis, instances=people, spans_ms=spans_ms)
