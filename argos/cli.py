@@ -23,10 +23,12 @@ VERBS = {
     "probe": ("argos.commands.probe", "open a source and say what it delivers"),
     "doctor": ("argos.commands.doctor", "look over this machine: versions, devices, codecs, weights"),
     "sub": ("argos.commands.sub", "follow a publisher"),
+    "fakecam": ("argos.commands.fakecam", "be an RTSP camera, with faults on demand"),
     "keygen": ("argos.commands.keygen", "make keys for publishing to other machines"),
     "models": ("argos.commands.models", "list the shipped models and their cards"),
     "bench": ("argos.commands.bench", "compare pack, gather and full on a video"),
     "train": ("argos.commands.train", "train a model by its recipe"),
+    "eval": ("argos.commands.eval", "measure a model on labelled photos"),
 }
 """Verb -> module with ``add_arguments(parser)`` and ``run(args) -> exit status``, and one line of help."""
 
@@ -38,7 +40,7 @@ _EXIT_CODES = """exit status:
   0 done, or stopped by a signal after draining    4 model missing or digest mismatch
   1 bug                                            5 device not available
   2 usage or configuration                         6 cannot bind or write
-  3 source not available"""
+  3 source not available                           7 eval: a figure differs from the card"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,80 @@
+"""``argos eval MODEL``: measure a model on the validation photos and compare with its card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+MISSED = 7
+"""Exit status when a figure differs from the card's."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``argos eval``."""
+    parser.add_argument("model", help="a shipped name, or the path of a .safetensors file with its card beside it")
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with the "
+                        "worst masks, and MODEL_best.png, the 12 best")  # fmt: skip
+    parser.add_argument("--tolerance", type=float, default=0.01, help="greatest difference from a figure of the card; "
+                        "more is exit status 7 (default: 0.01)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, and draw the sheets.
+
+    Raises:
+        WeightsError: no such model.
+        ArgosError: no data; ``ARGOS_DATA`` names its folder.
+        PublishError: a sheet cannot be written.
+    """
+    import cv2
+    import torch
+
+    from argos.engines.weights import load_card, weights_path
+    from argos.machine import cores
+    from argos.training.ship import measure
+
+    torch.set_num_threads(args.threads or cores()[0])
+    cv2.setNumThreads(1)
+    card = load_card(args.model)
+    found = measure(str(weights_path(args.model)), card)
+    far = [key for key, value in card.metrics.items() if abs(found.get(key, -1.0) - value) > args.tolerance]
+    if args.json:
+        print(json.dumps({"model": card.identity, "card": card.metrics, "measured": found, "differ": far}))
+    else:
+        print(f"{card.identity}\n{'figure':<18} {'measured':>9} {'card':>9}")
+        for key, value in found.items():
+            said = f"{card.metrics[key]:>9.4f}" if key in card.metrics else f"{'-':>9}"
+            print(f"{key:<18} {value:>9.4f} {said}{'  differs' if key in far else ''}")
+    if args.sheet is not None:
+        for path in _sheets(args.model, args.sheet):
+            print(path)
+    return MISSED if far else 0
+
+
+def _sheets(model: str, folder: Path) -> list[Path]:
+    import cv2
+
+    from argos.engines.weights import load_network
+    from argos.errors import PublishError
+    from argos.training import datasets
+    from argos.training.sheets import finder_of, judge, sheet_of
+
+    network, card = load_network(model)
+    judged = judge(
+        finder_of(network, card), datasets.validation_photos(datasets.data_folder()), card.task == "proposal"
+    )
+    paths = []
+    for name, part in (("worst", judged[:24]), ("best", judged[:-13:-1])):
+        path = folder / f"{card.name}_{name}.png"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = cv2.imwrite(str(path), sheet_of(part)[:, :, ::-1])
+        except OSError as error:
+            raise PublishError(f"{folder}: cannot be written ({error.strerror})") from error
+        if not written:
+            raise PublishError(f"{path}: cannot be written")
+        paths.append(path)
+    return paths

@@ -1,0 +1,82 @@
+"""``argos eval``: figures beside those of the card, and sheets of the photos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from argos.cli import main
+from argos.training.photos import IGNORE, Photo
+from argos.training.sheets import FALSE, FOUND, MISSED, Judged, judge, painted
+
+SIDE = 96
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with one photo of a person by source, and one empty one."""
+    rng = np.random.default_rng(0)
+    for name in ("persons", "persons_more"):
+        (tmp_path / name / "images").mkdir(parents=True)
+        (tmp_path / name / "idmasks").mkdir()
+        image = rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / name / "images" / "one.jpg"), image)
+        ids = np.zeros((SIDE, SIDE), np.uint8)
+        ids[20:80, 30:60] = 1
+        cv2.imwrite(str(tmp_path / name / "idmasks" / "one.png"), ids)
+        entry = {"id": 1, "file_name": "one.jpg", "height": SIDE, "width": SIDE, "source": name, "complete": True,
+                 "kind": "instance"}  # fmt: skip
+        outline = [[30, 20, 60, 20, 60, 80, 30, 80]]
+        person = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [30, 20, 30, 60], "area": 1800, "iscrowd": 0,
+                  "segmentation": outline}  # fmt: skip
+        document = {"images": [entry], "annotations": [person], "categories": [{"id": 1, "name": "person"}]}
+        (tmp_path / name / "instances_val.json").write_text(json.dumps(document))
+    (tmp_path / "backgrounds").mkdir()
+    cv2.imwrite(str(tmp_path / "backgrounds" / "empty.jpg"), np.full((SIDE, SIDE, 3), 120, np.uint8))
+    monkeypatch.setenv("ARGOS_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_figures_stand_beside_those_of_the_card(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["eval", "qunet16", "--sheet", str(tmp_path / "sheets"), "--threads", "1"])
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("qunet16@sha256:")
+    assert any(line.startswith("pixels_covered") and line.endswith("differs") for line in out)
+    assert status == 7, "three photos of noise do not give the figures of the card"
+    for name in ("worst", "best"):
+        assert cv2.imread(str(tmp_path / "sheets" / f"qunet16_{name}.png")).shape[1] == 1800
+    assert main(["eval", "qunet16", "--tolerance", "1", "--json", "--threads", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["measured"].keys() == found["card"].keys()
+    assert found["differ"] == []
+
+
+def test_a_missing_model_and_missing_data_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARGOS_DATA", str(tmp_path))
+    assert main(["eval", "nobody"]) == 4
+    assert "nobody: no such model" in capsys.readouterr().err
+    assert main(["eval", "qunet16"]) != 0
+    assert "set ARGOS_DATA" in capsys.readouterr().err
+
+
+def test_photos_are_judged_and_painted_by_pixel() -> None:
+    ids = np.zeros((20, 20), np.uint8)
+    ids[:10, :10], ids[:10, 10:] = 1, IGNORE
+    photo = Photo(np.zeros((20, 20, 3), np.uint8), ids, np.zeros((0, 4), np.float32), np.zeros(0, np.uint8),
+                  np.zeros((0, 4), np.float32), "x", "x.jpg")  # fmt: skip
+    found = np.zeros((20, 20), np.bool_)
+    found[5:15] = True
+    (one,) = judge(lambda _: found, [photo], proposer=False)
+    assert one.score == pytest.approx(50 / (100 + 100))  # half of the person, and 100 pixels below
+    (covering,) = judge(lambda _: found, [photo], proposer=True)
+    assert covering.score == pytest.approx(0.5)
+    picture = painted(Judged(photo, found, 0.0))
+    for place, colour in (((7, 3), FOUND), ((12, 3), FALSE), ((2, 3), MISSED)):
+        assert picture[place].tolist() == [int(0.55 * c) for c in colour]
+    assert picture[18, 3].tolist() == [0, 0, 0]
