@@ -177,6 +177,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
         engine=engine,
         publish=with_keys_in(settings.publish, folder),
         outputs=settings.outputs,
+        http=settings.http,
         logging=settings.logging,
     )
 

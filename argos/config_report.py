@@ -29,7 +29,7 @@ def _plain(config: Config, secrets: Sequence[str] = ()) -> dict[str, Any]:
                 return value
 
     plain = config.model_dump(mode="json")
-    order = ("version", "cameras", "engine", "publish", "outputs", "logging")
+    order = ("version", "cameras", "engine", "publish", "outputs", "http", "logging")
     plain["cameras"] = {
         name: {key: value for key, value in camera.items() if key != "name"}
         for name, camera in plain["cameras"].items()

@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   argos run photos/ --set camera.tasks=[semantic]
   argos run rtsp://10.0.0.7/stream1        a camera; publishes to tcp://127.0.0.1:5555 until Ctrl-C
   argos run webcam:0 --record out          a webcam, also written to out/
+  argos run webcam:0 --web 127.0.0.1:8080  with the live page at http://127.0.0.1:8080/
   argos run camera.yaml --set camera.regions.mode=full --duration 30s
 """
 
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=_seconds, metavar="T", help="stop after this time: 30s, 5m, 2h")
     parser.add_argument("--record", metavar="DIR", help="write overlay.mp4, results.jsonl and contact_sheet.png of "
                         "each camera to DIR/CAMERA (default for files without a configuration: out)")  # fmt: skip
+    parser.add_argument("--web", metavar="HOST:PORT", help="serve the live page there, as http.bind does, "
+                        "e.g. 127.0.0.1:8080")  # fmt: skip
     parser.add_argument("--fail-fast", action="store_true", help="end with status 3 when a camera cannot be reached, "
                         "instead of trying again")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -58,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until the sources end, the limit is reached, or a signal; returns the exit status."""
-    config = configuration(args.what, args.set, args.record)
+    overrides = args.set if args.web is None else [*args.set, f"http.bind={json.dumps(args.web)}"]
+    config = configuration(args.what, overrides, args.record)
     from argos.engines.threads import prepare_threads
     from argos.logs import set_up_logs
 
@@ -73,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         summary = Summary()
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)
+        if pipeline.page:
+            log.info("live page at %s", pipeline.page)
         with _stopped_after(pipeline, args.duration), _Progress(pipeline, summary, args.frames, args.quiet):
             try:
                 for result in pipeline:

@@ -42,6 +42,7 @@ class Publisher:
     Attributes:
         endpoint: the bound address, with the real port.
         sent: messages handed to 0MQ, by kind.
+        sent_bytes: their bytes, by kind.
         dropped: messages that overflowed the queue or came after ``close``, by kind.
     """
 
@@ -89,6 +90,7 @@ class Publisher:
             )
         self.run = run
         self.sent: Counter[str] = Counter()
+        self.sent_bytes: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self._cameras = {camera: topic("status", camera) for camera in cameras}
         self._kinds = tuple(kind for kind in KINDS if kind == "hello" or kind in kinds)
@@ -290,6 +292,7 @@ class Publisher:
     def _put(self, kind: str, parts: list[bytes]) -> None:
         self._socket.send_multipart(parts, copy=False)
         self.sent[kind] += 1
+        self.sent_bytes[kind] += sum(map(len, parts))
 
 
 def _kind_of(item: _Item) -> str:

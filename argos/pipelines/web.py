@@ -1,0 +1,53 @@
+"""The HTTP server of a pipeline, from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from argos.config import Config
+from argos.errors import UsageError
+from argos.pipelines.build import device_of
+from argos.publishing.publisher import Publisher
+from argos.types import Status
+
+if TYPE_CHECKING:
+    from argos.web.server import WebServer
+
+
+def open_web(
+    config: Config,
+    run: str,
+    models: Mapping[str, str],
+    status: Callable[[str], Status],
+    publisher: Publisher | None,
+) -> WebServer:
+    """Bind and start the server; ``config.http.bind`` is given.
+
+    Raises:
+        UsageError: its libraries are not installed.
+        PublishError: it cannot be bound.
+    """
+    try:
+        from argos.web.metrics import Published
+        from argos.web.server import WebServer
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("aiohttp", "prometheus_client"):
+            raise
+        raise UsageError(f"http.bind needs {error.name}: pip install 'argos-vision[web]'") from error
+    http = config.http
+    assert http.bind is not None
+    return WebServer(
+        http.bind,
+        run=run,
+        cameras=list(config.cameras),
+        models=models,
+        status=status,
+        token=http.token or "",
+        hosts=http.hosts,
+        published=None if publisher is None else lambda: Published(dict(publisher.sent), dict(publisher.sent_bytes)),
+        device=device_of(config.engine.device),
+        quality=http.pictures.quality,
+        max_fps=http.pictures.max_fps,
+        width=http.pictures.width,
+    )

@@ -1,0 +1,174 @@
+"""Metrics in Prometheus' text form; names and labels are those of ``docs/metrics.md``."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import prometheus_client as prometheus
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from argos.types import Result, Status
+from argos.version import VERSION
+from argos.web.board import Board
+
+MODES = ("pack", "gather", "full", "mask", "skip")
+AGES_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STAGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the ZeroMQ publisher sent so far, by kind."""
+
+    messages: Mapping[str, int] = field(default_factory=dict)
+    size: Mapping[str, int] = field(default_factory=dict)
+
+
+class Metrics:
+    """Counts results as they come, and asks the rest when it is scraped.
+
+    Args:
+        board: states and newest results.
+        device: the networks run on.
+        published: what the publisher sent; None where nothing is published.
+    """
+
+    def __init__(self, board: Board, device: str, published: Callable[[], Published] | None = None) -> None:
+        self._registry = prometheus.CollectorRegistry()
+        build = prometheus.Info("argos_build", "Version and device.", registry=self._registry)
+        build.info({"version": VERSION, "device": device})
+        self._processed = prometheus.Counter(
+            "argos_frames_processed", "Frames analysed.", ("camera",), registry=self._registry
+        )
+        self._age = prometheus.Histogram(
+            "argos_result_age_seconds",
+            "From capture to publishing.",
+            ("camera",),
+            buckets=AGES_S,
+            registry=self._registry,
+        )
+        self._stage = prometheus.Histogram(
+            "argos_stage_seconds", "Time by stage.", ("camera", "stage"), buckets=STAGES_S, registry=self._registry
+        )
+        self._regions = prometheus.Counter("argos_regions", "Regions proposed.", ("camera",), registry=self._registry)
+        self._pixels = prometheus.Counter(
+            "argos_model_pixels",
+            "Pixels the deep network computed, in pixels of the frame.",
+            ("camera", "path"),
+            registry=self._registry,
+        )
+        self._events = prometheus.Counter("argos_events", "Events.", ("camera", "type"), registry=self._registry)
+        self._reconnects = prometheus.Counter(
+            "argos_source_reconnects",
+            "Reconnects, by the cause of the loss.",
+            ("camera", "code"),
+            registry=self._registry,
+        )
+        self._epochs: dict[str, tuple[int, str]] = {}
+        self._lock = threading.Lock()
+        self._registry.register(_State(board, published))
+        prometheus.ProcessCollector(registry=self._registry)
+        prometheus.GCCollector(registry=self._registry)
+
+    def result(self, result: Result) -> None:
+        """Count a result."""
+        camera = result.camera
+        self._processed.labels(camera).inc()
+        self._age.labels(camera).observe(max(0.0, (result.published_ns - result.captured_ns) / 1e9))
+        for stage, spent_ms in result.spans_ms.items():
+            self._stage.labels(camera, stage).observe(spent_ms / 1e3)
+        if result.mode != "full":
+            self._regions.labels(camera).inc(len(result.regions))
+        self._pixels.labels(camera, result.mode).inc(result.deep_share * result.size[0] * result.size[1])
+
+    def status(self, status: Status) -> None:
+        """Count a reconnect where the epoch has grown; its cause is what the source was lost by."""
+        with self._lock:
+            epoch, code = self._epochs.get(status.camera, (0, ""))
+            self._epochs[status.camera] = max(epoch, status.epoch), status.code or code
+        if status.epoch > epoch:
+            self._reconnects.labels(status.camera, code or "unknown").inc(status.epoch - epoch)
+
+    def event(self, camera: str, kind: str) -> None:
+        """Count an event."""
+        self._events.labels(camera, kind).inc()
+
+    def text(self) -> bytes:
+        """All metrics, in the text form 0.0.4."""
+        return prometheus.generate_latest(self._registry)
+
+
+class _State(Collector):
+    """What is asked when it is scraped."""
+
+    def __init__(self, board: Board, published: Callable[[], Published] | None) -> None:
+        self._board, self._published = board, published
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures that are read, not counted."""
+        yield from self._sources()
+        yield from self._results()
+        if self._published is not None:
+            sent = self._published()
+            yield _by_kind("argos_publish_messages", "Messages handed to 0MQ.", sent.messages)
+            yield _by_kind("argos_publish_bytes", "Bytes handed to 0MQ.", sent.size)
+
+    def _sources(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("argos_source_up", "1 while pictures come.", labels=["camera"])
+        decoded = CounterMetricFamily(
+            "argos_frames_decoded", "Frames decoded until the newest result.", labels=["camera"]
+        )
+        last = GaugeMetricFamily(
+            "argos_source_last_frame_timestamp_seconds", "Capture of the newest result.", labels=["camera"]
+        )
+        dropped = CounterMetricFamily(
+            "argos_frames_dropped", "Frames and messages dropped.", labels=["camera", "stage", "reason"]
+        )
+        lost: Counter[str] = Counter()
+        for camera in self._board.cameras:
+            status, result = self._board.status(camera), self._board.latest(camera)
+            up.add_metric([camera], float(status.state == "up"))
+            if result is not None:
+                decoded.add_metric([camera], result.index + 1)
+                last.add_metric([camera], result.captured_ns / 1e9)
+            for reason, number in status.dropped.items():
+                if reason.startswith("publish_"):
+                    lost[reason.removeprefix("publish_")] = number  # the publisher counts all cameras together
+                else:
+                    dropped.add_metric([camera, "decode", reason], number)
+        for kind, number in lost.items():
+            dropped.add_metric(["", "publish", kind], number)
+        yield from (up, decoded, last, dropped)
+
+    def _results(self) -> Iterator[Metric]:
+        people = GaugeMetricFamily("argos_people", "People in the newest result.", labels=["camera"])
+        area = GaugeMetricFamily(
+            "argos_region_area_ratio", "Area of the proposed regions, share of the frame.", labels=["camera"]
+        )
+        share = GaugeMetricFamily(
+            "argos_deep_pixels_ratio", "Pixels the deep network computed, share of the full frame.", labels=["camera"]
+        )
+        mode = GaugeMetricFamily("argos_mode_info", "1 for the present mode.", labels=["camera", "mode"])
+        for camera in self._board.cameras:
+            result = self._board.latest(camera)
+            if result is None:
+                continue
+            if result.instances is not None:
+                people.add_metric([camera], len(result.instances))
+            sides = result.regions.boxes[:, 2:] - result.regions.boxes[:, :2]
+            area.add_metric([camera], float(sides.prod(axis=1).sum()) / (result.size[0] * result.size[1]))
+            share.add_metric([camera], result.deep_share)
+            for name in MODES:
+                mode.add_metric([camera, name], float(name == result.mode))
+        yield from (people, area, share, mode)
+
+
+def _by_kind(name: str, words: str, numbers: Mapping[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, words, labels=["kind"])
+    for kind, number in numbers.items():
+        family.add_metric([kind], number)
+    return family

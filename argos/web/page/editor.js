@@ -1,0 +1,226 @@
+"use strict";
+// Zones and lines, drawn on the large camera; kept in this browser, printed as YAML for camera.yaml.
+(function (argos) {
+  const HINTS = {
+    idle: "Choose zone or line, name it, press Draw, then click on the picture.",
+    zones: "Click the corners. Enter or a click on the first corner ends, Backspace takes one back, Esc gives up.",
+    lines: "Click where the line starts and where it ends; the arrow shows the direction that counts as in.",
+  };
+  const by = (id) => document.getElementById(id);
+  const round = (value) => Math.round(1000 * Math.min(1, Math.max(0, value))) / 1000;
+
+  // Whether two sides of a polygon cross: such a zone has no inside that everyone agrees on.
+  function crossesItself(points) {
+    const turn = (a, b, c) => Math.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
+    const n = points.length, side = (k) => [points[k], points[(k + 1) % n]];
+    for (let i = 0; i < n; i++) {
+      for (let j = i + 2; j < n; j++) {
+        if (i === 0 && j === n - 1) continue;
+        const [a, b] = side(i), [c, d] = side(j);
+        if (turn(a, b, c) !== turn(a, b, d) && turn(c, d, a) !== turn(c, d, b)) return true;
+      }
+    }
+    return false;
+  }
+
+  class Editor {
+    constructor(redraw) {
+      this.redraw = redraw;
+      this.camera = null;
+      this.draft = null;
+      this.cursor = null;
+      this.configured = {};
+      this.kept = {};
+      by("shape-draw").onclick = () => (this.draft ? this.stop() : this.start());
+      by("shape-kind").onchange = () => this.draft && this.start();
+      by("yaml-copy").onclick = () => this.copy();
+      by("shape-list").onclick = (event) => {
+        const name = event.target.dataset.remove;
+        if (name) this.remove(name);
+      };
+    }
+
+    // Shapes of a camera as they are drawn: those of this browser, or those of the configuration until one is changed.
+    shapes(camera) {
+      const own = this.own(camera), draft = camera === this.camera && this.draft;
+      return draft ? [...own, { ...draft, open: true, handles: true }] : own.map((shape) => ({ ...shape, handles: this.active && camera === this.camera }));
+    }
+
+    own(camera) {
+      if (!(camera in this.kept)) {
+        const stored = localStorage.getItem(`argos.shapes.${camera}`);
+        this.kept[camera] = stored ? JSON.parse(stored) : this.fromConfiguration(camera);
+      }
+      return this.kept[camera];
+    }
+
+    fromConfiguration(camera) {
+      const { zones = {}, lines = {} } = this.configured[camera] ?? {};
+      const list = (kind, shapes, key) => Object.entries(shapes).map(([name, shape]) => ({ kind, name, points: shape[key] }));
+      return [...list("zones", zones, "polygon"), ...list("lines", lines, "points")];
+    }
+
+    configure(shapes) {
+      this.configured = shapes;
+      this.kept = {};
+    }
+
+    get active() {
+      return !by("editor").hidden;
+    }
+
+    open(camera, stage) {
+      [this.camera, this.stage] = [camera, stage];
+      by("editor").hidden = false;
+      this.stop();
+    }
+
+    close() {
+      this.stop();
+      by("editor").hidden = true;
+    }
+
+    start() {
+      const kind = by("shape-kind").value, typed = by("shape-name").value.trim();
+      this.draft = { kind, name: typed || this.freeName(kind), points: [] };
+      this.cursor = [0.5, 0.5];
+      this.stage.classList.add("drawing");
+      this.stage.focus();
+      this.show();
+    }
+
+    stop() {
+      this.draft = null;
+      this.cursor = null;
+      this.stage?.classList.remove("drawing");
+      this.show();
+    }
+
+    freeName(kind) {
+      const names = this.own(this.camera).map((shape) => shape.name), stem = kind === "zones" ? "zone" : "line";
+      for (let n = 1; ; n++) if (!names.includes(`${stem}-${n}`)) return `${stem}-${n}`;
+    }
+
+    addPoint(x, y) {
+      const points = this.draft.points, first = points[0];
+      if (this.draft.kind === "zones" && points.length > 2 && Math.hypot(x - first[0], y - first[1]) < 0.02) return this.finish();
+      points.push([round(x), round(y)]);
+      if (this.draft.kind === "lines" && points.length === 2) return this.finish();
+      this.show();
+    }
+
+    finish() {
+      const { draft } = this, least = draft.kind === "zones" ? 3 : 2;
+      if (draft.points.length < least) return this.say(`A ${draft.kind === "zones" ? "zone" : "line"} needs ${least} points.`);
+      if (draft.kind === "zones" && crossesItself(draft.points)) return this.say("Its sides cross each other: take points back with Backspace.");
+      this.keep([...this.own(this.camera).filter((shape) => shape.name !== draft.name), draft]);
+      by("shape-name").value = "";
+      this.stop();
+    }
+
+    remove(name) {
+      this.keep(this.own(this.camera).filter((shape) => shape.name !== name));
+      this.show();
+    }
+
+    keep(shapes) {
+      this.kept[this.camera] = shapes;
+      localStorage.setItem(`argos.shapes.${this.camera}`, JSON.stringify(shapes));
+    }
+
+    say(words) {
+      by("shape-hint").textContent = words;
+    }
+
+    // Keys while drawing; true when the key was for the editor.
+    key(event) {
+      if (!this.draft) return false;
+      const step = event.shiftKey ? 0.05 : 0.01, moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+      if (event.key in moves) this.cursor = this.cursor.map((value, n) => round(value + moves[event.key][n]));
+      else if (event.key === " ") this.addPoint(...this.cursor);
+      else if (event.key === "Enter") this.finish();
+      else if (event.key === "Backspace") this.draft.points.pop();
+      else if (event.key === "Escape") this.stop();
+      else return false;
+      if (this.draft && event.key !== "Enter") this.show();
+      return true;
+    }
+
+    // A press on the picture at (x, y), 0..1; true when the editor takes it.
+    press(x, y) {
+      if (!this.active) return false;
+      if (this.draft) this.addPoint(x, y);
+      else this.dragged = this.nearest(x, y);
+      return true;
+    }
+
+    nearest(x, y) {
+      for (const shape of this.own(this.camera)) {
+        const n = shape.points.findIndex((point) => Math.hypot(point[0] - x, point[1] - y) < 0.025);
+        if (n >= 0) return { shape, n };
+      }
+      return null;
+    }
+
+    drag(x, y) {
+      if (!this.dragged) return;
+      this.dragged.shape.points[this.dragged.n] = [round(x), round(y)];
+      this.redraw(this.camera);
+    }
+
+    drop() {
+      if (!this.dragged) return;
+      this.dragged = null;
+      this.keep(this.own(this.camera));
+      this.show();
+    }
+
+    show() {
+      if (!this.camera) return;
+      const shapes = this.own(this.camera);
+      by("shape-draw").textContent = this.draft ? "Give up" : "Draw";
+      this.say(HINTS[this.draft ? this.draft.kind : "idle"]);
+      by("shape-list").replaceChildren(
+        ...shapes.map((shape, n) => {
+          const item = document.createElement("li"), swatch = document.createElement("span"), words = document.createElement("span"), button = document.createElement("button");
+          swatch.className = "swatch";
+          swatch.style.background = argos.css(argos.palette[(3 * n + 1) % argos.palette.length]);
+          words.textContent = `${shape.name} (${shape.kind === "zones" ? `zone, ${shape.points.length} corners` : "line"})`;
+          button.type = "button";
+          button.textContent = "Remove";
+          button.dataset.remove = shape.name;
+          item.append(swatch, words, button);
+          return item;
+        }),
+      );
+      by("yaml").textContent = this.yaml();
+      this.redraw(this.camera);
+    }
+
+    yaml() {
+      const shapes = this.own(this.camera), text = (points) => `[${points.map(([x, y]) => `[${x}, ${y}]`).join(", ")}]`;
+      const lines = ["cameras:", `  ${this.camera}:`];
+      for (const [kind, key] of [["zones", "polygon"], ["lines", "points"]]) {
+        const some = shapes.filter((shape) => shape.kind === kind);
+        if (some.length) lines.push(`    ${kind}:`, ...some.map((shape) => `      ${quoted(shape.name)}: {${key}: ${text(shape.points)}}`));
+      }
+      return shapes.length ? `${lines.join("\n")}\n` : "# nothing is drawn yet\n";
+    }
+
+    async copy() {
+      const button = by("yaml-copy");
+      try {
+        await navigator.clipboard.writeText(this.yaml());
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(by("yaml")); // no clipboard without https: select it for the reader
+        button.textContent = "Selected";
+      }
+      setTimeout(() => (button.textContent = "Copy"), 1500);
+    }
+  }
+
+  const quoted = (name) => (/^[a-z][a-z0-9_-]*$/i.test(name) && !/^(true|false|null|yes|no|on|off)$/i.test(name) ? name : JSON.stringify(name));
+
+  Object.assign(argos, { Editor });
+})((window.argos ??= {}));
