@@ -13,8 +13,8 @@ MISSED = 7
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos eval``."""
     parser.add_argument("model", help="a shipped name, or the path of a .safetensors file with its card beside it")
-    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with the "
-                        "worst masks, and MODEL_best.png, the 12 best")  # fmt: skip
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with "
+                        "the worst masks, and MODEL_best.png, the 12 best")  # fmt: skip
     parser.add_argument("--tolerance", type=float, default=0.01, help="greatest difference from a figure of the card; "
                         "more is exit status 7 (default: 0.01)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")

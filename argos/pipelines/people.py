@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.gather import SparseInstances, SparseSemantic
+from argos.engines.joint import joined
 from argos.networks.ssd_boxes import nms
 from argos.packing.canvas import smallest_canvas
 from argos.packing.pack import BACKGROUND, pack, resized
@@ -25,7 +26,7 @@ from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
 from argos.propose.memory import SceneMemory
 from argos.propose.qunet import QUNetProposer, grid_size
-from argos.propose.regions import grow, regions_of, whole_frame
+from argos.propose.regions import cells_of, grow, regions_of, whole_frame
 from argos.types import (
     Frame,
     Instances,
@@ -83,6 +84,7 @@ class People:
         canvas: Canvas,
     ) -> None:
         self.proposer, self.semantic, self.instances, self.canvas = proposer, semantic, instances, canvas
+        self.joint = joined(semantic, instances)
         self.sparse_semantic: SparseSemantic | None = None  # built at the first frame in mode gather
         self.sparse_instances: SparseInstances | None = None
         self._memories: dict[str, SceneMemory] = {}  # by camera
@@ -210,6 +212,15 @@ class People:
 
     def _segment(self, batch: PackedBatch, works: Sequence[_Work], shares: Sequence[float]) -> None:
         """Run the networks on canvases and put what they find back on the frames."""
+        if self.joint and all(w.view.semantic is not None and w.view.instances is not None for w in works):
+            start = time.perf_counter()
+            scores, people = self.joint.segment(batch.pixels)
+            for work, share in zip(works, shares, strict=True):
+                work.spend("segment", start, share)
+            for n, work in enumerate(works):
+                _stitch_mask(work, scores, batch.placements, n)
+                _stitch_people(work, people, batch.placements, n)
+            return
         if self.semantic and any(work.view.semantic is not None for work in works):
             start = time.perf_counter()
             scores = self.semantic.scores(batch.pixels)
@@ -312,7 +323,7 @@ def _computed(work: _Work, grid: Size) -> NDArray[np.bool_]:
         return np.ones(grid, np.bool_)
     if work.mode == "pack":
         assert work.regions is not None
-        return _filled(work.regions.boxes, work.frame.size, grid, outward=False)
+        return cells_of(work.regions.boxes, work.frame.size, grid, outward=False)
     assert work.mask is not None
     return work.mask.mask
 
@@ -322,18 +333,7 @@ def _occupied(work: _Work, grid: Size) -> NDArray[np.bool_]:
     if work.semantic is not None:
         return work.semantic.mask
     assert work.instances is not None
-    return _filled(work.instances.boxes, work.frame.size, grid, outward=True)
-
-
-def _filled(boxes: NDArray[np.int32], frame_size: Size, grid: Size, outward: bool) -> NDArray[np.bool_]:
-    """The cells of boxes in frame pixels; those cut by an edge too (``outward``) or not."""
-    per_cell = np.array([frame_size[1] / grid[1], frame_size[0] / grid[0]] * 2)
-    start, end = (np.floor, np.ceil) if outward else (np.ceil, np.floor)
-    cells = boxes / per_cell
-    mask = np.zeros(grid, np.bool_)
-    for (x0, y0), (x1, y1) in zip(start(cells[:, :2]).astype(int), end(cells[:, 2:]).astype(int), strict=True):
-        mask[y0:y1, x0:x1] = True
-    return mask
+    return cells_of(work.instances.boxes, work.frame.size, grid, outward=True)
 
 
 def _full_pixels(work: _Work) -> int:

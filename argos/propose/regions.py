@@ -101,6 +101,27 @@ def whole_frame(frame_size: Size) -> Regions:
     return Regions(np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32), frame_size)
 
 
+def cells_of(boxes: NDArray[np.int32], frame_size: Size, grid: Size, *, outward: bool) -> NDArray[np.bool_]:
+    """The cells of a grid over the frame that boxes cover.
+
+    Args:
+        boxes: ``(N, 4)`` int32 in frame pixels.
+        frame_size: size of the frame.
+        grid: rows and columns of cells.
+        outward: whether a cell counts that a box covers in part.
+
+    Returns:
+        ``grid`` bool.
+    """
+    per_cell = np.array([frame_size[1] / grid[1], frame_size[0] / grid[0]] * 2)
+    first, last = (np.floor, np.ceil) if outward else (np.ceil, np.floor)
+    cells = boxes / per_cell
+    mask = np.zeros(grid, np.bool_)
+    for (x0, y0), (x1, y1) in zip(first(cells[:, :2]).astype(int), last(cells[:, 2:]).astype(int), strict=True):
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
 def _within(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """Cells at most ``radius`` away from a cell of ``mask``; its cost does not grow with the radius."""
     if not mask.any():

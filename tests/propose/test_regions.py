@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.propose.regions import Dilation, dilate, regions_of, whole_frame
+from argos.propose.regions import Dilation, cells_of, dilate, regions_of, whole_frame
 from argos.types import RegionMask, Size
 
 
@@ -142,3 +142,12 @@ def test_merged_regions_never_overlap_and_come_out_the_same_again(mask: RegionMa
     again = regions_of(mask, dilation=dilation, min_area=0.0, margin=4)
     np.testing.assert_array_equal(again.boxes, regions.boxes)
     np.testing.assert_array_equal(again.scores, regions.scores)
+
+
+def test_cells_of_boxes_inward_and_outward() -> None:
+    boxes = np.asarray([[3, 2, 9, 8]], np.int32)
+    inside = cells_of(boxes, (12, 12), (6, 6), outward=False)
+    touched = cells_of(boxes, (12, 12), (6, 6), outward=True)
+    assert np.argwhere(inside).tolist() == [[r, c] for r in (1, 2, 3) for c in (2, 3)]
+    assert np.argwhere(touched).tolist() == [[r, c] for r in (1, 2, 3) for c in (1, 2, 3, 4)]
+    assert not cells_of(np.zeros((0, 4), np.int32), (12, 12), (6, 6), outward=True).any()
