@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import cv2
 import numpy as np
@@ -25,11 +25,15 @@ from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, track_settings
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.views import Analysis
+from argos.pipelines.web import open_web
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
 from argos.publishing.publisher import Publisher
 from argos.sources.names import is_live
 from argos.types import Result, Status
+
+if TYPE_CHECKING:
+    from argos.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class Pipeline:
         config: as given.
         run: id of this run, in every message.
         endpoint: bound address of the publisher; None when nothing is published.
+        page: address of the live page; None without ``http.bind``.
 
     Example:
         >>> with argos.Pipeline.from_yaml("camera.yaml") as pipeline:
@@ -59,12 +64,14 @@ class Pipeline:
         self.config = config
         self.run = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"
         self.endpoint: str | None = None
+        self.page: str | None = None
         self._fail_fast = fail_fast
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._feeds: dict[str, Feed] = {}
         self._publisher: Publisher | None = None
         self._outputs: Outputs | None = None
+        self._web: WebServer | None = None
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = (), *, fail_fast: bool = False) -> Pipeline:
@@ -151,6 +158,9 @@ class Pipeline:
             # a file is analysed anew; a camera goes on where it stopped
             anew = {name for name, feed in self._feeds.items() if not feed.live}
             self._outputs = Outputs(output_files(self.config), anew)
+        if self.config.http.bind is not None:
+            self._web = open_web(self.config, self.run, self._models, self.status, self._publisher)
+            self.page = self._web.url
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -203,8 +213,12 @@ class Pipeline:
             if self._outputs is not None:
                 self._outputs.close()
         finally:
-            if self._publisher is not None:
-                self._publisher.close()
+            try:
+                if self._web is not None:
+                    self._web.close()
+            finally:
+                if self._publisher is not None:
+                    self._publisher.close()
 
     @property
     def paths(self) -> list[Path]:
@@ -294,6 +308,8 @@ class Pipeline:
             self._publisher.send(result)
             width = self.config.publish.overlay.width
             self._publisher.offer_overlay(result, lambda: _picture(result, width))
+        if self._web is not None:
+            self._web.offer(result)
         if self._outputs is not None:
             self._outputs.write(result)
 
@@ -301,6 +317,8 @@ class Pipeline:
         """Publish how a camera is doing, because it changed; called in the threads of the feeds."""
         if self._publisher is not None:
             self._publisher.status_changed(self.status(feed.camera))
+        if self._web is not None:
+            self._web.status_changed(self.status(feed.camera))
 
     def _raise_if_nothing_came(self) -> None:
         """Without a frame there is no result to tell a fault by."""
