@@ -12,6 +12,7 @@ Reference:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -203,7 +204,7 @@ def take(x: Tensor, stored: int | None, bits: int | None) -> Tensor:
 def qunet(
     width: int = 64,
     num_classes: int = 2,
-    bits: BitPlan = BitPlan(),
+    bits: BitPlan | Mapping[str, int | None] = BitPlan(),
     se_reduction: int = 16,
     dct: bool = False,
     published: bool = False,
@@ -213,14 +214,15 @@ def qunet(
     Args:
         width: channels of the first stage: 64 as published; 32, 16 and 8 for real time.
         num_classes: 2 as published, background and region.
-        bits: activation bits of the three groups; ``FULL_PRECISION`` gives the plain U-Net.
+        bits: activation bits of the three groups, as a plan or, in a card, as a mapping of its names; a group left out
+            has its published bits. ``FULL_PRECISION`` gives the plain U-Net.
         se_reduction: squeeze-excite hidden width is ``max(4, C_in // se_reduction)``.
         dct: take an 8x8 block DCT of the image; the map is made at 1/8 and enlarged.
         published: the thesis' arithmetic instead of the deployed one. Drawn at random, its middle group is silent and
             gets no gradient: a 1-bit activation needs a value of 5, which hardly one in a million reaches.
 
     Raises:
-        ValueError: if ``width`` is not one of ``WIDTHS``, or another number is not positive.
+        ValueError: if ``width`` is not one of ``WIDTHS``, another number is not positive, or ``bits`` names no group.
     """
     if width not in WIDTHS:
         raise ValueError(f"width must be one of {WIDTHS}, got {width!r}")
@@ -228,5 +230,30 @@ def qunet(
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     if se_reduction < 1:
         raise ValueError(f"se_reduction must be at least 1, got {se_reduction}")
+    if not isinstance(bits, BitPlan):
+        groups = ("initial", "middle", "decoder")
+        if not set(bits) <= set(groups):
+            raise ValueError(f"bits must have no other keys than {groups}, got {sorted(bits)}")
+        bits = BitPlan(**bits)
     channels = (width, 2 * width, 4 * width, 8 * width, 8 * width)
     return QUNet(channels, num_classes, bits, se_reduction, dct, published)
+
+
+def unet(width: int = 64, num_classes: int = 2, dct: bool = False, published: bool = False) -> QUNet:
+    """Build the full-precision U-Net that QU-Net quantises.
+
+    Two 3x3 convolutions with bias, batch normalisation and ReLU a level, 2x2 max pools, bilinear upsampling.
+
+    Args:
+        width: channels of the first stage: 64 as published; 32, 16 and 8.
+        num_classes: 2 as published.
+        dct: see ``qunet``.
+        published: enlarge with corners aligned, as the thesis; no count changes.
+
+    Raises:
+        ValueError: as ``qunet``.
+
+    Reference:
+        Varma 2021, Table 4.1, first row.
+    """
+    return qunet(width, num_classes, FULL_PRECISION, dct=dct, published=published)

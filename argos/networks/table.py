@@ -10,13 +10,14 @@ from argos.networks.asbunet import asbunet
 from argos.networks.dual_aspp import dual_aspp
 from argos.networks.essnet import erfnet, essnet, essnet_a, essnet_b, wspdnet
 from argos.networks.fcn import mobilenet_fcn, person_crop_fcn, squeezenet_fcn
-from argos.networks.qunet import qunet
+from argos.networks.qunet import qunet, unet
 from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
 from argos.networks.unets import unet_lite
 from argos.networks.unets_published import efficientnet_unet, mobilenet_v2_unet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "qunet": qunet,
+    "qunet.unet": unet,
     "asbunet": asbunet,
     "unet_lite": unet_lite,
     "unet.efficientnet": efficientnet_unet,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from network_checks import check_batch_and_layout
 
 from argos.networks.asbunet import asbunet, receptive_fields
 from argos.networks.counting import conv_macs, parameters, tf_variables
@@ -17,6 +18,13 @@ def test_variables_are_the_published_number(specification: str, trainable: int) 
 def test_encoder_of_the_default_specification() -> None:
     network = asbunet()
     assert tf_variables(network.conv1) + tf_variables(network.encoder) == 1_143_712
+
+
+def test_swish_changes_no_count() -> None:
+    with torch.device("meta"):
+        swish = asbunet(activation="swish")
+    assert tf_variables(swish) == 1_656_385
+    assert conv_macs(swish, (256, 256)) / 1e9 == pytest.approx(2.939, abs=5e-4)
 
 
 @pytest.mark.parametrize(("specification", "gmacs"), [("A", 2.444), ("B", 2.263), ("C", 2.939)])
@@ -42,6 +50,28 @@ def test_macs_at_352_by_640() -> None:
 )
 def test_receptive_fields_by_equation_2(rates: tuple[int, ...], fields: tuple[int, ...]) -> None:
     assert receptive_fields(rates) == fields
+
+
+@pytest.mark.parametrize(
+    ("rates", "steps", "r2"),
+    [
+        ((3, 4, 5, 4, 3, 2, 1), 2.6, 0.984),  # ours: the most linear in unit steps
+        ((2, 4, 5, 4, 3, 2, 1), 2.6, 0.984),
+        ((2, 3, 4, 5, 4, 3, 2), 4.3, 0.961),
+        ((1, 2, 3, 4, 3, 2, 1), 4.3, 0.966),
+        ((1, 1, 1, 1, 1, 1, 1), 4.5, 0.928),
+        ((1, 2, 3, 4, 5, 6, 7), 10.7, 0.863),
+        ((1, 2, 4, 8, 16, 32, 64), 87, 0.683),
+    ],
+)
+def test_rates_that_rise_and_fall_let_the_receptive_field_grow_in_a_line(
+    rates: tuple[int, ...], steps: float, r2: float
+) -> None:
+    fields = torch.tensor(receptive_fields(rates), dtype=torch.float64)
+    growth = fields.diff()
+    assert float(growth.max() / growth.min()) == pytest.approx(steps, abs=0.5 if steps > 50 else 0.05)
+    line = torch.stack((fields, torch.arange(7, dtype=torch.float64)))
+    assert float(torch.corrcoef(line)[0, 1] ** 2) == pytest.approx(r2, abs=5e-4)
 
 
 def test_receptive_field_is_what_the_encoder_sees() -> None:
@@ -72,10 +102,11 @@ def test_gradients_reach_every_parameter(output_stride: int, specification: str)
             assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("specification", ["A", "B", "C"])
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize("size", [(33, 50), (1, 1), (48, 64)])
-def test_logits_have_the_size_of_the_image(output_stride: int, size: tuple[int, int]) -> None:
-    network = asbunet(output_stride=output_stride).eval()
+def test_logits_have_the_size_of_the_image(output_stride: int, specification: str, size: tuple[int, int]) -> None:
+    network = asbunet(output_stride=output_stride, specification=specification).eval()
     with torch.no_grad():
         assert network(torch.rand(2, 3, *size)).shape == (2, 1, *size)
 
@@ -93,6 +124,12 @@ def test_state_dict_restores_the_network() -> None:
     image = torch.rand(1, 3, 32, 48)
     with torch.no_grad():
         assert torch.equal(network.eval()(image), other.eval()(image))
+
+
+@pytest.mark.parametrize("specification", ["A", "B"])
+def test_images_of_a_batch_do_not_mix_and_the_layout_does_not_matter(specification: str) -> None:
+    torch.manual_seed(0)
+    check_batch_and_layout(asbunet(2, specification=specification), torch.rand(2, 3, 32, 48))
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_batches_of_one_train_and_the_state_dict_restores_the_network(encoder: s
 
 
 @pytest.mark.parametrize(("encoder", "head"), [("mobilenet_v2", "dual"), (SMALL, "deeplab")])
-def test_batch_and_layout(encoder: str, head: str) -> None:
+def test_images_of_a_batch_do_not_mix_and_the_layout_does_not_matter(encoder: str, head: str) -> None:
     torch.manual_seed(0)
     check_batch_and_layout(dual_aspp(encoder, head), torch.rand(2, 3, 64, 64))
 

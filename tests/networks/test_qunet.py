@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -198,9 +200,11 @@ def test_learns_where_a_bright_square_is() -> None:
         ({"width": 48}, r"width must be one of \(64, 32, 16, 8\), got 48"),
         ({"num_classes": 0}, "num_classes must be at least 1"),
         ({"se_reduction": 0}, "se_reduction must be at least 1"),
+        ({"bits": {"first": 8}}, r"bits must have no other keys than \('initial', .*\), got \['first'\]"),
+        ({"bits": {"middle": 9}}, "bits.middle must be 1 to 8 or None"),
     ],
 )
-def test_wrong_argument_names_what_is_allowed(arguments: dict[str, int], message: str) -> None:
+def test_wrong_argument_names_what_is_allowed(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         qunet(**arguments)
 

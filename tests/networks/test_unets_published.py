@@ -82,11 +82,14 @@ def test_batches_of_one_train_and_the_state_dict_restores_the_network(name: str)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_batch_layout_and_capture(name: str) -> None:
+def test_images_of_a_batch_do_not_mix_and_the_layout_does_not_matter(name: str) -> None:
     torch.manual_seed(0)
-    network = BUILDERS[name]()
-    check_captures_as_one_graph(network, torch.rand(1, 3, 32, 32))
-    check_batch_and_layout(network, torch.rand(2, 3, 32, 48))
+    check_batch_and_layout(BUILDERS[name](), torch.rand(2, 3, 32, 48))
+
+
+def test_captures_as_one_graph() -> None:
+    torch.manual_seed(0)
+    check_captures_as_one_graph(efficientnet_unet(), torch.rand(1, 3, 32, 32))
 
 
 def test_input_is_normalised_by_imagenet() -> None:
