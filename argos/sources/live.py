@@ -49,7 +49,7 @@ def open_live(source: str, camera: str, options: SourceOptions) -> InputContaine
     """Open a live source, once; the caller closes it, in the same thread.
 
     Raises:
-        SourceError: ``refused``, ``unauthorized``, ``not_found``, ``timeout``, ``ended`` or ``failed``.
+        SourceError: ``refused``, ``unauthorized``, ``not_found``, ``no_video``, ``timeout``, ``ended`` or ``failed``.
     """
     started_s = time.monotonic()
     read_s = patience_s(source, options)
@@ -75,9 +75,26 @@ def open_live(source: str, camera: str, options: SourceOptions) -> InputContaine
     if fault.errno == errno.EPROTONOSUPPORT:
         words = f"the camera does not offer transport '{options.transport}'; choose the other one of tcp and udp"
         raise SourceError(f"{place(camera, source)}: {words}", "unsupported")
+    if isinstance(fault, av.error.HTTPOtherClientError) and _offers_no_video(source, options):
+        raise SourceError(f"{place(camera, source)}: has no video stream; give a source with pictures", "no_video")
     if code == "failed" and time.monotonic() - started_s > 0.9 * options.open_timeout_s:
         code = "timeout"  # a frozen camera gives "Invalid data" when the time is over
     raise live_error(camera, source, code, f"cannot be reached ({fault.strerror})" if code == "failed" else "")
+
+
+def _offers_no_video(source: str, options: SourceOptions) -> bool:
+    """Whether an RTSP source has streams, but none with pictures.
+
+    Asked for pictures alone, FFmpeg then sets up nothing, and the camera refuses to play (454 or the like).
+    """
+    if kind_of(source) != "rtsp":
+        return False
+    both_s = (options.open_timeout_s, options.open_timeout_s)
+    try:
+        with open_container(source, options={"rtsp_transport": options.transport}, timeout_s=both_s) as container:
+            return len(container.streams) > 0 and not container.streams.video
+    except av.error.FFmpegError:
+        return False
 
 
 def _open_mjpeg(source: str, timeout: tuple[float, float]) -> InputContainer:
