@@ -29,6 +29,11 @@ from argos.config_values import (
 )
 
 Task = Literal["semantic", "instances"]
+OverlayStyle = Literal["mask", "outline", "blur", "pixelate", "background", "heatmap"]
+STYLE_WORDS = (
+    "how people are shown: mask (tinted), outline, blur, pixelate, background (the empty scene as learned), heatmap "
+    "(where they were); what the networks miss is shown as it is"
+)
 
 
 class Reconnect(Section):
@@ -230,6 +235,7 @@ class OverlayPictures(Section):
     width: Annotated[int, Field(ge=32)] | None = Field(
         default=960, description="wider frames are reduced to this width, pixels; null: never"
     )
+    style: OverlayStyle = Field(default="mask", description=STYLE_WORDS)
 
 
 class Curve(Section):
@@ -283,6 +289,7 @@ class OverlayOutput(Section):
 
     type: Literal["overlay"]
     path: Annotated[str, check_suffix(".mp4")] = Field(description="an .mp4 file; as the path of jsonl")
+    style: OverlayStyle = Field(default="mask", description=STYLE_WORDS)
 
 
 class ContactSheetOutput(Section):

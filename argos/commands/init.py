@@ -66,11 +66,11 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   #insecure: false                 # true: anyone who reaches the port may see the results
   #kinds: [result, status, overlay]
   #masks: {semantic: bits_zlib}    # bits is larger and faster
-  #overlay: {quality: 80, max_fps: 5, width: 960}   # drawn pictures; made only while someone subscribes
+  #overlay: {quality: 80, max_fps: 5, width: 960, style: mask}   # drawn pictures, while someone subscribes
 
 #outputs:                          # files, from the current directory; %camera% becomes the name
   #- {type: jsonl, path: out/%camera%/results.jsonl}
-  #- {type: overlay, path: out/%camera%/overlay.mp4}
+  #- {type: overlay, path: out/%camera%/overlay.mp4, style: mask}   # outline, blur, pixelate, background, heatmap
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
 
 #http:                             # live page, /status, /healthz, /readyz, /metrics

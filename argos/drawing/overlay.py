@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.drawing.labels import Box, place_labels
+from argos.drawing.memory import Memory, trail_points
+from argos.drawing.styles import Style, cover_people
 from argos.drawing.text import BLACK, WHITE, Colour, TextStyle, draw_text, text_size, text_style
 from argos.publishing.wire import label_name
 from argos.types import Instances, Regions, Result, SemanticMask
@@ -29,42 +32,55 @@ PALETTE: tuple[Colour, ...] = (
 """Bright colours; neighbours in the list differ most."""
 
 SEMANTIC: Colour = (0, 214, 170)
-
-Box = tuple[int, int, int, int]
+PALE: Colour = (208, 208, 208)
+"""People who have no id yet."""
 
 
 def overlay(
-    image: NDArray[np.uint8], result: Result, *, regions: bool = True, legend: bool = True
+    image: NDArray[np.uint8],
+    result: Result,
+    *,
+    style: Style = "mask",
+    regions: bool = True,
+    legend: bool = True,
+    memory: Memory | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw a result: person mask in one tint, people in their own colours, regions dashed, a legend.
+    """Draw a result: people in their own colours, the person mask in one tint, regions dashed, trails, a legend.
 
     A person keeps its colour as long as it keeps its track id; without a tracker colours follow the order.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, the picture that was analysed.
         result: what was found in it.
+        style: how people are shown: tinted (``mask``), by their ``outline``, unrecognisable (``blur``, ``pixelate``),
+            gone (``background``), or as a map of where people were (``heatmap``).
         regions: draw the proposed regions.
         legend: draw mode, number of people, share of pixels computed and time in the bottom left corner.
+        memory: of the results up to this one, for trails; ``background`` and ``heatmap`` need it.
 
     Returns:
         A new picture of the same shape.
 
     Raises:
-        ValueError: the picture does not have the size of the result.
+        ValueError: the picture does not have the size of the result, or the style needs a memory.
     """
     if image.shape != (*result.size, 3):
         raise ValueError(f"expected the picture of the result, {(*result.size, 3)}, got {image.shape}")
     drawn = np.ascontiguousarray(image).copy()
     line = max(1, round(min(result.size) / 400))
-    style = text_style(result.size)
-    if result.semantic is not None:
-        _draw_semantic(drawn, result.semantic, result.instances, line)
+    text = text_style(result.size)
+    cover_people(drawn, result, style, memory)
+    if memory is not None and style != "background":
+        _draw_trails(drawn, memory, line)
+    if result.semantic is not None and style in ("mask", "outline"):
+        _draw_semantic(drawn, result.semantic, result.instances, line, fill=style == "mask")
     if regions and result.mode != "full":
         _draw_regions(drawn, result.regions, line)
-    if result.instances is not None:
-        _draw_people(drawn, result.instances, line, style)
+    if result.instances is not None and style != "background":
+        _draw_people(drawn, result.instances, style, line)
+        _draw_labels(drawn, result.instances, text)
     if legend:
-        _draw_legend(drawn, legend_of(result), style)
+        _draw_legend(drawn, legend_of(result), text)
     return drawn
 
 
@@ -87,8 +103,8 @@ def legend_of(result: Result) -> list[str]:
 
 
 def colour_of(n: int) -> Colour:
-    """Colour of track ``n``, or of the n-th person where there are no tracks."""
-    return PALETTE[n % len(PALETTE)]
+    """Colour of track ``n``, or of the n-th person where there are no tracks; grey for nobody's (-1)."""
+    return PALETTE[n % len(PALETTE)] if n >= 0 else PALE
 
 
 def _percent(share: float) -> str:
@@ -96,49 +112,69 @@ def _percent(share: float) -> str:
     return f"{percent:.1f} %" if 0 < percent < 9.95 else f"{percent:.0f} %"
 
 
-def _draw_semantic(image: NDArray[np.uint8], semantic: SemanticMask, people: Instances | None, line: int) -> None:
+def _draw_semantic(
+    image: NDArray[np.uint8], semantic: SemanticMask, people: Instances | None, line: int, *, fill: bool
+) -> None:
     """Outline the person mask, and tint it where no instance will be tinted: two colours together mean nothing."""
-    plain = semantic.mask if people is None else semantic.mask & ~people.union()
-    _tint(image, plain, SEMANTIC, 0.35)
+    if fill:
+        plain = semantic.mask if people is None else semantic.mask & ~people.union()
+        _tint(image, plain, SEMANTIC, 0.35)
     _outline(image, semantic.mask, (0, 0), SEMANTIC, line)
 
 
-def _draw_people(image: NDArray[np.uint8], people: Instances, line: int, style: TextStyle) -> None:
-    """Masks first, then outlines and boxes, labels last, so that no fill covers a line or a word."""
-    colours = [colour_of(n) for n in (people.ids.tolist() if len(people.ids) else range(len(people)))]
-    boxes: list[Box] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in people.boxes.tolist()]
+def _colours(people: Instances) -> list[Colour]:
+    return [colour_of(n) for n in (people.ids.tolist() if len(people.ids) else range(len(people)))]
+
+
+def _boxes(people: Instances) -> list[Box]:
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in people.boxes.tolist()]
+
+
+def _draw_people(image: NDArray[np.uint8], people: Instances, style: Style, line: int) -> None:
+    """Masks first, then outlines and boxes, so that no fill covers a line."""
+    colours, boxes = _colours(people), _boxes(people)
+    if style == "mask":
+        for (x0, y0, x1, y1), mask, colour in zip(boxes, people.masks, colours, strict=True):
+            _tint(image[y0:y1, x0:x1], mask, colour, 0.45)
     for (x0, y0, x1, y1), mask, colour in zip(boxes, people.masks, colours, strict=True):
-        _tint(image[y0:y1, x0:x1], mask, colour, 0.45)
-    for (x0, y0, x1, y1), mask, colour in zip(boxes, people.masks, colours, strict=True):
-        _outline(image, mask, (x0, y0), colour, line)
-        cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, max(1, line // 2), cv2.LINE_8)
-    taken: list[Box] = []
-    for n, box in enumerate(boxes):
-        text = _label(people, n)
-        if text_size(text, style)[1] > 1.8 * (box[2] - box[0]):  # a far person is narrower than the words
-            text = text.split(" ", 1)[1]
-        height, width = text_size(text, style)
-        x, y = _label_corner(box, (height, width), image.shape[:2], taken)
-        taken.append((x, y, x + width, y + height))
-        draw_text(image, text, (x, y), style, colours[n], 0.85)
+        if style == "outline":
+            _outline(image, mask, (x0, y0), BLACK, line + 2)  # readable on any ground
+        if style in ("mask", "outline", "heatmap"):
+            _outline(image, mask, (x0, y0), colour, line)
+        if style != "outline":
+            cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, max(1, line // 2), cv2.LINE_8)
 
 
-def _label(people: Instances, n: int) -> str:
-    """``person 87 %``, with the track id where there is one: ``person 7  87 %``."""
-    name = label_name(int(people.labels[n]))
-    identity = f" {people.ids[n]} " if len(people.ids) else ""
-    return f"{name}{identity} {100 * people.scores[n]:.0f} %"
+def _draw_labels(image: NDArray[np.uint8], people: Instances, style: TextStyle) -> None:
+    """Who, and how sure; shorter where there is no room, and nothing where even that would cover another label."""
+    boxes = _boxes(people)
+    wordings = [_wordings(people, n) for n in range(len(people))]
+    sizes = [[text_size(text, style) for text in texts] for texts in wordings]
+    for n, box in enumerate(boxes):  # a far person is narrower than the words
+        wide = [k for k, (_, width) in enumerate(sizes[n]) if width > 1.8 * (box[2] - box[0])]
+        drop = min(len(wide), len(sizes[n]) - 1)
+        wordings[n], sizes[n] = wordings[n][drop:], sizes[n][drop:]
+    placed = place_labels(boxes, sizes, (image.shape[0], image.shape[1]))
+    for texts, place, colour in zip(wordings, placed, _colours(people), strict=True):
+        if place is not None:
+            draw_text(image, texts[place[0]], place[1][:2], style, colour, 0.85)
 
 
-def _label_corner(box: Box, size: tuple[int, int], frame: tuple[int, ...], taken: Sequence[Box]) -> tuple[int, int]:
-    """Above the box, inside at its top, or below it: the first place in the frame that covers no other label."""
-    height, width = size
-    x = max(min(box[0], frame[1] - width), 0)
-    rows = [y for y in (box[1] - height, box[1], box[3], box[3] - height) if 0 <= y <= frame[0] - height]
-    for y in rows:
-        if not any(x < t[2] and t[0] < x + width and y < t[3] and t[1] < y + height for t in taken):
-            return x, y
-    return x, rows[0] if rows else max(min(box[1], frame[0] - height), 0)
+def _wordings(people: Instances, n: int) -> list[str]:
+    """``person 7  87 %``, ``7  87 %``, ``7``; without an id ``person 87 %`` and ``87 %``."""
+    name, score = label_name(int(people.labels[n])), f"{100 * people.scores[n]:.0f} %"
+    if len(people.ids) and people.ids[n] >= 0:
+        return [f"{name} {people.ids[n]}  {score}", f"{people.ids[n]}  {score}", f"{people.ids[n]}"]
+    return [f"{name} {score}", score]
+
+
+def _draw_trails(image: NDArray[np.uint8], memory: Memory, line: int) -> None:
+    """The way of each track, thinner towards its beginning."""
+    for track in memory.trails:
+        points = trail_points(memory.trails, track)
+        for k, (start, end) in enumerate(pairwise(points.tolist()), 1):
+            thick = max(1, round(2 * line * k / len(points)))
+            cv2.line(image, tuple(start), tuple(end), colour_of(track), thick, cv2.LINE_AA)
 
 
 def _draw_regions(image: NDArray[np.uint8], regions: Regions, line: int) -> None:

@@ -18,7 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from argos.config import Config, config_digest, config_from_sources, load_config, source_options
+from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
+from argos.drawing.styles import remembers
 from argos.errors import SourceError
 from argos.pipelines.build import output_files, people_of_config, view_of
 from argos.pipelines.feeds import Arrived, Feed
@@ -71,6 +73,7 @@ class Pipeline:
         self._feeds: dict[str, Feed] = {}
         self._publisher: Publisher | None = None
         self._outputs: Outputs | None = None
+        self._drawn: dict[str, Memory] = {}
         self._web: WebServer | None = None
 
     @classmethod
@@ -306,12 +309,19 @@ class Pipeline:
     def _send(self, result: Result) -> None:
         if self._publisher is not None:
             self._publisher.send(result)
-            width = self.config.publish.overlay.width
-            self._publisher.offer_overlay(result, lambda: _picture(result, width))
+            self._publisher.offer_overlay(result, lambda: self._picture(result))
         if self._web is not None:
             self._web.offer(result)
         if self._outputs is not None:
             self._outputs.write(result)
+
+    def _picture(self, result: Result) -> NDArray[np.uint8]:
+        """The overlay of a result; called in the encoder's thread alone, which gives the memory what it draws."""
+        assert result.image is not None
+        chosen = self.config.publish.overlay
+        memory = self._drawn.setdefault(result.camera, remembers(chosen.style))
+        memory.keep(result)
+        return _reduced(overlay(result.image, result, style=chosen.style, memory=memory), chosen.width)
 
     def _publish_state(self, feed: Feed) -> None:
         """Publish how a camera is doing, because it changed; called in the threads of the feeds."""
@@ -334,10 +344,8 @@ class Pipeline:
                 raise feed.error
 
 
-def _picture(result: Result, width: int | None) -> NDArray[np.uint8]:
-    """The overlay of a result, reduced to ``width``."""
-    assert result.image is not None
-    picture = overlay(result.image, result)
+def _reduced(picture: NDArray[np.uint8], width: int | None) -> NDArray[np.uint8]:
+    """A picture at most ``width`` pixels wide."""
     if width is None or picture.shape[1] <= width:
         return picture
     height = round(picture.shape[0] * width / picture.shape[1])

@@ -13,6 +13,7 @@ from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
 from argos.pipelines.follow import track_settings
+from argos.pipelines.outputs import OutputFile
 from argos.pipelines.people import People
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.propose.qunet import QUNetProposer
@@ -107,14 +108,14 @@ def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
     )
 
 
-def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
-    """``(type, path)`` of the files of each camera; a path without ``%camera%`` serves the only camera.
+def output_files(config: Config) -> dict[str, list[OutputFile]]:
+    """The files of each camera; a path without ``%camera%`` serves the only camera.
 
     Raises:
         PublishError: a file to write is one of the sources.
     """
     sources = {Path(file_path(camera.source.url)).resolve(): name for name, camera in config.cameras.items()}
-    files: dict[str, list[tuple[str, Path]]] = {}
+    files: dict[str, list[OutputFile]] = {}
     for name in config.cameras:
         files[name] = []
         for output in config.outputs:
@@ -123,5 +124,6 @@ def output_files(config: Config) -> dict[str, list[tuple[str, Path]]]:
                 raise PublishError(
                     f"{path}: is the source of camera '{sources[path.resolve()]}'; write to another path under outputs"
                 )
-            files[name].append((output.type, path))
+            style = output.style if output.type == "overlay" else "mask"
+            files[name].append(OutputFile(output.type, path, style))
     return files

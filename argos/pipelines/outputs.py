@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from argos.drawing.contact_sheet import contact_sheet
 from argos.drawing.overlay import overlay
+from argos.drawing.styles import Style, remembers
 from argos.errors import PublishError
 from argos.publishing.jsonl import JsonlWriter
 from argos.publishing.recorder import VideoWriter
@@ -64,13 +65,16 @@ class ResultLines:
 class OverlayVideo:
     """An MP4 of the frames with people drawn."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, style: Style = "mask") -> None:
         self._writer = VideoWriter(path)
+        self._style, self._memory = style, remembers(style)
 
     def write(self, result: Result) -> None:
         """Draw and encode one frame."""
         if result.image is not None:
-            self._writer.write(overlay(result.image, result), result.pts_s)
+            self._memory.keep(result)
+            picture = overlay(result.image, result, style=self._style, memory=self._memory)
+            self._writer.write(picture, result.pts_s)
 
     def close(self) -> None:
         """Finish the file under its final name."""
@@ -110,17 +114,31 @@ class ContactSheet:
         partial.replace(self._path)
 
 
-def open_output(kind: str, path: Path, *, anew: bool) -> Output:
-    """An output of one kind, its folder made where there is none.
+class OutputFile(NamedTuple):
+    """A file to write.
 
-    Args:
+    Attributes:
         kind: ``jsonl``, ``overlay`` or ``contact_sheet``.
         path: of the file.
+        style: of the people in an overlay.
+    """
+
+    kind: str
+    path: Path
+    style: Style = "mask"
+
+
+def open_output(file: OutputFile, *, anew: bool) -> Output:
+    """An output, its folder made where there is none.
+
+    Args:
+        file: what to write, and where.
         anew: replace the JSON lines of earlier runs; pictures and videos always are.
 
     Raises:
         PublishError: it cannot be written.
     """
+    kind, path, style = file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() or not os.access(path.parent, os.W_OK):
@@ -132,7 +150,7 @@ def open_output(kind: str, path: Path, *, anew: bool) -> Output:
         case "jsonl":
             return ResultLines(path, anew=anew)
         case "overlay":
-            return OverlayVideo(path)
+            return OverlayVideo(path, style)
         case "contact_sheet":
             return ContactSheet(path)
     raise ValueError(f"unknown kind of output '{kind}'")
@@ -142,14 +160,14 @@ class Outputs:
     """Writes the results of every camera to its files, in a thread of its own.
 
     Args:
-        files: camera -> ``(kind, path)`` of each file, see ``open_output``.
+        files: camera -> its files.
         anew: cameras whose earlier JSON lines are replaced.
 
     Raises:
         PublishError: a file cannot be written; none is left open.
     """
 
-    def __init__(self, files: Mapping[str, Sequence[tuple[str, Path]]], anew: Collection[str]) -> None:
+    def __init__(self, files: Mapping[str, Sequence[OutputFile]], anew: Collection[str]) -> None:
         self._files = files
         self._written: set[str] = set()
         self._outputs: dict[str, list[Output]] = {camera: [] for camera in files}
@@ -158,8 +176,8 @@ class Outputs:
         self._closed = False
         try:
             for camera, of_camera in files.items():
-                for kind, path in of_camera:
-                    self._outputs[camera].append(open_output(kind, path, anew=camera in anew))
+                for file in of_camera:
+                    self._outputs[camera].append(open_output(file, anew=camera in anew))
         except PublishError:
             self._finish()
             raise
@@ -169,7 +187,7 @@ class Outputs:
     @property
     def paths(self) -> list[Path]:
         """Files that got a result."""
-        return [path for camera, files in self._files.items() if camera in self._written for _, path in files]
+        return [file.path for camera, files in self._files.items() if camera in self._written for file in files]
 
     def write(self, result: Result) -> None:
         """Hand over a result; waits while ``WAITING`` are queued.

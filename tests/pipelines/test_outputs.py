@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from argos.errors import PublishError
-from argos.pipelines.outputs import WAITING, Outputs
+from argos.pipelines.outputs import WAITING, OutputFile, Outputs
 from argos.types import Regions, Result, SemanticMask
 
 
@@ -40,7 +40,11 @@ def result(seq: int = 0, size: tuple[int, int] = (48, 64)) -> Result:
 
 def test_a_file_that_fails_ends_the_run_and_spares_the_others(tmp_path: Path) -> None:
     (tmp_path / "full.jsonl").symlink_to("/dev/full")
-    files = [("overlay", tmp_path / "o.mp4"), ("jsonl", tmp_path / "full.jsonl"), ("contact_sheet", tmp_path / "c.png")]
+    files = [
+        OutputFile("overlay", tmp_path / "o.mp4"),
+        OutputFile("jsonl", tmp_path / "full.jsonl"),
+        OutputFile("contact_sheet", tmp_path / "c.png"),
+    ]
     outputs = Outputs({"door": files}, anew={"door"})
     with pytest.raises(PublishError, match="No space left") as first:
         for n in range(10 * WAITING):  # would wait for ever if nobody emptied the queue
@@ -57,9 +61,9 @@ def test_earlier_lines_are_kept_or_replaced_by_the_first_result(tmp_path: Path) 
     path = tmp_path / "r.jsonl"
     path.write_bytes(b'{"earlier": 1}\n')
     for anew, lines in [(True, 1), (False, 2), (False, 3), (True, 1)]:
-        Outputs({"door": [("jsonl", path)]}, anew={"door"} if anew else ()).close()
+        Outputs({"door": [OutputFile("jsonl", path)]}, anew={"door"} if anew else ()).close()
         before = path.read_bytes()
-        outputs = Outputs({"door": [("jsonl", path)]}, anew={"door"} if anew else ())
+        outputs = Outputs({"door": [OutputFile("jsonl", path)]}, anew={"door"} if anew else ())
         assert path.read_bytes() == before  # not before there is a new one
         assert outputs.paths == []
         outputs.write(result())
@@ -71,20 +75,24 @@ def test_earlier_lines_are_kept_or_replaced_by_the_first_result(tmp_path: Path) 
 
 def test_without_results_there_are_no_files(tmp_path: Path) -> None:
     kinds = {"jsonl": "r.jsonl", "overlay": "o.mp4", "contact_sheet": "c.jpg"}
-    Outputs({"door": [(kind, tmp_path / "new" / name) for kind, name in kinds.items()]}, anew=()).close()
+    Outputs({"door": [OutputFile(kind, tmp_path / "new" / name) for kind, name in kinds.items()]}, anew=()).close()
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_one_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
     (tmp_path / "c.png").mkdir()
-    files = [("jsonl", tmp_path / "r.jsonl"), ("overlay", tmp_path / "o.mp4"), ("contact_sheet", tmp_path / "c.png")]
+    files = [
+        OutputFile("jsonl", tmp_path / "r.jsonl"),
+        OutputFile("overlay", tmp_path / "o.mp4"),
+        OutputFile("contact_sheet", tmp_path / "c.png"),
+    ]
     with pytest.raises(PublishError, match=r"c.png: cannot be written, it is a directory"):
         Outputs({"door": files}, anew=())
     assert [path.name for path in tmp_path.iterdir()] == ["c.png"]
 
 
 def test_a_bug_is_raised_as_what_it_is(tmp_path: Path) -> None:
-    outputs = Outputs({"yard": [("jsonl", tmp_path / "r.jsonl")]}, anew=())
+    outputs = Outputs({"yard": [OutputFile("jsonl", tmp_path / "r.jsonl")]}, anew=())
     outputs.write(result())  # of a camera nobody announced
     with pytest.raises(KeyError, match="door"):
         outputs.close()
@@ -92,7 +100,7 @@ def test_a_bug_is_raised_as_what_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(2, 700), (700, 2), (1, 1)])
 def test_the_sheet_takes_slits_and_has_the_format_of_its_name(tmp_path: Path, size: tuple[int, int]) -> None:
-    outputs = Outputs({"door": [("contact_sheet", tmp_path / "c.jpg")]}, anew=())
+    outputs = Outputs({"door": [OutputFile("contact_sheet", tmp_path / "c.jpg")]}, anew=())
     for n in range(3):
         outputs.write(result(n, size))
     outputs.close()

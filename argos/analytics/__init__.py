@@ -1,0 +1,1 @@
+"""Events from results: zones entered and left, lines crossed."""
