@@ -26,7 +26,7 @@ from argos.sources.names import redact
 from argos.sources.read import read
 from argos.types import Frame
 
-MODES: tuple[AskedMode, ...] = ("full", "pack", "gather", "mask")
+MODES: tuple[AskedMode, ...] = ("full", "auto", "pack", "gather", "mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def compare_modes(
     every = camera.regions.refresh_full_s
     order: list[AskedMode] = ["full", *(mode for mode in modes if mode != "full")]
     for mode in order:  # warm: compiled kernels, primitives, folded networks
-        people.step(frames[:1], [replace(view, mode=mode)], [False])
+        people.step([replace(frames[0], camera="warm-up")], [replace(view, mode=mode)], [False])
 
     spent: dict[str, list[float]] = {mode: [] for mode in order}
     shares: dict[str, list[float]] = {mode: [] for mode in order}
@@ -93,8 +93,9 @@ def compare_modes(
         last_full_s = frame.pts_s if due else last_full_s
         found: dict[str, NDArray[np.bool_]] = {}
         for mode in order[n % len(order) :] + order[: n % len(order)]:
+            own = replace(frame, camera=mode)  # no mode learns from what another has found
             start = time.perf_counter()
-            (analysis,) = people.step([frame], [replace(view, mode=mode)], [due])
+            (analysis,) = people.step([own], [replace(view, mode=mode)], [due])
             spent[mode].append((time.perf_counter() - start) * 1e3)
             shares[mode].append(analysis.deep_share)
             found[mode] = person_pixels(analysis)

@@ -24,7 +24,7 @@ def test_every_mode_has_a_row_and_an_endless_source_is_measured_to_the_frame(
     assert report == json.loads(out.read_text())
     assert (report["frames"], report["size"]) == (2, [96, 128])
     rows = {row["mode"]: row for row in report["modes"]}
-    assert list(rows) == ["full", "pack", "gather", "mask"]
+    assert list(rows) == ["full", "auto", "pack", "gather", "mask"]
     assert (rows["full"]["speed_up"], rows["full"]["iou_full"]) == (1.0, 1.0)
     for row in rows.values():
         assert row["ms_p10"] <= row["ms"] <= row["ms_p90"]
