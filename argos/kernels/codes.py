@@ -45,6 +45,17 @@ def _reduce_row(row: NDArray[np.uint8], shift: int, threshold: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _spread(to: NDArray[np.uint64], source: NDArray[np.uint64], to_step: int, step: int, count: int) -> None:
+    """Copy every ``step``-th word to every ``to_step``-th."""
+    # unsigned, and 1.5 times as fast: a plain index is looked at on each access, whether it counts from the end
+    i, j = np.uint64(0), np.uint64(0)
+    for _ in range(count):
+        to[i] = source[j]
+        i += np.uint64(to_step)
+        j += np.uint64(step)
+
+
+@njit(cache=True, nogil=True)
 def channel_sums(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Sum every channel of a map ``(H, W, C)``, any C: ``(C,)``."""
     height, width, channels = codes.shape
@@ -89,9 +100,8 @@ def pool(codes: NDArray[np.uint8], shift: int, threshold: int, half: NDArray[np.
         for i in range(len(right)):
             wide[i] = max(largest[i], right[i])
         moved = target.view(np.uint64)
-        for x in range(width // 2):
-            for k in range(words):
-                moved[x * words + k] = source[2 * x * words + k]
+        for k in range(words):
+            _spread(moved[k:], source[k:], words, 2 * words, width // 2)
         _reduce_row(target, shift, threshold)
         _add_row(part, target)
         if y % ROWS_PER_PART == ROWS_PER_PART - 1 or y == height // 2 - 1:
@@ -136,8 +146,10 @@ def merge(
         far = deeps[min(deep.shape[0] - 1, max(0, y // 2 - 1 + 2 * (y % 2)))]
         for i in range(n):
             here[i] = 3 * near[i] + far[i]
-        before[:second] = here[:second]
-        after[n - second :] = here[n - second :]
+        for i in range(second):  # slices would take the compiler as long as all the rest
+            before[i] = here[i]
+        for i in range(n - second, n):
+            after[i] = here[i]
         for i in range(n):
             left[i] = (3 * here[i] + before[i] + 8) >> 4
         for i in range(n):
@@ -146,13 +158,11 @@ def merge(
             skip_row[i] = source_row[i]
         _reduce_row(skip_row, shift, threshold)
         target = out[y].view(np.uint64)
-        for x in range(width):
-            for k in range(words):
-                target[x * step + k] = skip_from[x * words + k]
-        for x in range(deep.shape[1]):
-            for k in range(deep_words):
-                target[2 * x * step + words + k] = left_from[x * deep_words + k]
-                target[(2 * x + 1) * step + words + k] = right_from[x * deep_words + k]
+        for k in range(words):
+            _spread(target[k:], skip_from[k:], step, words, width)
+        for k in range(deep_words):
+            _spread(target[words + k :], left_from[k:], 2 * step, deep_words, width // 2)
+            _spread(target[step + words + k :], right_from[k:], 2 * step, deep_words, width // 2)
         _add_row(part, out[y])
         if y % ROWS_PER_PART == ROWS_PER_PART - 1 or y == height - 1:
             _close_part(part, sums)

@@ -190,10 +190,15 @@ def pass_and_pool(x: Tensor) -> tuple[Tensor, Tensor]:
     return _PassAndPool.apply(x)  # type: ignore[no-any-return]
 
 
+PIXELS_PER_SUM = 65_536
+"""So many codes of 255 sum to less than 2**24, which float32 holds exactly."""
+
+
 def exact_mean(codes: Tensor) -> Tensor:
     """Mean of each map of codes ``(N, C, H, W)``, ``(N, C)`` float64: no sum on the way is rounded."""
-    rows = codes.sum(3)  # below 2**24 for less than 65,793 codes of 255
-    return rows.sum(2, dtype=torch.float64) / (codes.shape[2] * codes.shape[3])
+    pixels = codes.flatten(2)
+    sums = [part.sum(2).double() for part in pixels.split(PIXELS_PER_SUM, 2)]
+    return torch.stack(sums).sum(0) / pixels.shape[2]
 
 
 class _ScaleChannels(torch.autograd.Function):
