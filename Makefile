@@ -5,12 +5,12 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 HAS_RTSP := /usr/bin/python3 tests/rtsp_server.py --check
 
-.PHONY: demo test check bench clip weights clean system-packages
+.PHONY: demo test check bench clip weights clean system-packages node-packages
 
 demo: .venv/installed
 	$(BIN)/argos run configs/demo.yaml
 
-test: .venv/installed-dev system-packages
+test: .venv/installed-dev system-packages node-packages
 	$(BIN)/python -m pytest
 
 check: .venv/installed-dev
@@ -46,6 +46,12 @@ clean:
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
+
+# the JavaScript sample is run where there is Node and a way to its one package; otherwise its test is skipped, and says so
+node-packages:
+	@[ -d samples/node_modules/zeromq ] || ! command -v npm >/dev/null \
+	  || npm install --prefix samples --no-audit --no-fund --silent >/dev/null 2>&1 \
+	  || echo "could not install samples/package.json; the JavaScript test will be skipped"
 
 # the RTSP tests talk to GStreamer's server; without the right to install it they are skipped and say so
 system-packages:

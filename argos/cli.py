@@ -40,7 +40,7 @@ _EXIT_CODES = """exit status:
   0 done, or stopped by a signal after draining    4 model missing or digest mismatch
   1 bug                                            5 device not available
   2 usage or configuration                         6 cannot bind or write
-  3 source not available                           7 eval: a figure differs from the card"""
+  3 source not available                           7 a check failed (eval, sub --conformance)"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

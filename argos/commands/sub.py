@@ -46,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show the overlays in a window, or keep the newest one in FILE.jpg (the way without a display: "
         "the OpenCV installed with argos has no windows); stands after ENDPOINT",
     )
+    output.add_argument(
+        "--conformance",
+        metavar="S",
+        nargs="?",
+        type=float,
+        const=10.0,
+        help="hold everything that comes in S seconds (default: 10) against the rules of argos/1, print how each "
+        "fared, and exit with 7 if one was broken; stands after ENDPOINT",
+    )
     parser.add_argument("--server-key", metavar="FILE", help="public key of the publisher (argos keygen: server.key)")
     parser.add_argument("--client-key", metavar="FILE", help="keys of this subscriber (NAME.key_secret)")
     parser.add_argument("--count", metavar="N", type=int, help="stop after N messages")
@@ -56,10 +65,15 @@ def run(args: argparse.Namespace) -> int:
     """Follow until ``--count``, Ctrl-C or the end of a pipe.
 
     Raises:
+        ConfigError: a key file cannot be read.
         UsageError: the address, a camera or a combination of arguments is wrong, or no window can be shown.
         SourceError: nothing arrived for ``--timeout`` seconds.
         PublishError: a file cannot be written.
     """
+    if args.conformance is not None:
+        from argos.commands.sub_conformance import run_conformance
+
+        return run_conformance(args)
     kinds = _kinds(args)
     handle, close = _output(args)
     try:
