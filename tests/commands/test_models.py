@@ -10,7 +10,10 @@ import pytest
 from main_job import own_models
 
 from argos.cli import main
+from argos.commands.models_networks import RULE_NAMES
 from argos.engines.weights import load_card
+from argos.networks.count_rules import RULES
+from argos.networks.table import NETWORKS
 
 SHIPPED = ["asbunet", "qunet16", "ssdisb"]
 
@@ -21,17 +24,96 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return own_models(tmp_path_factory.mktemp("models"))
 
 
-def test_the_list_has_a_line_for_each_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "list"]) == 0
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+def test_the_list_has_a_line_for_each_network_and_each_shipped_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "--size", "64x64"]) == 0
+    networks, note, models = capsys.readouterr().out.split("\n\n")
+    head, *lines = networks.splitlines()
+    assert head.split() == ["network", "task", "classes", "parameters", "GMACs", "weights", "source"]
+    assert [line.split()[0] for line in lines] == list(NETWORKS)
+    fields = {line.split()[0]: line.split() for line in lines}
+    assert fields["asbunet"][1:6] == ["semantic", "1", "1,650,817", "0.184", "asbunet"]
+    assert fields["essnet"][1:6] == ["semantic", "20", "421,056", "0.043", "-"]
+    assert fields["ssd_isb.person"][4] == "-"  # its smallest map is 1x1
+    assert note.startswith("one image of 64x64; trainable parameters")
+    assert [line.split()[:2] for line in models.splitlines()[1:]] == [
         ["asbunet", "semantic"],
         ["qunet16", "proposal"],
         ["ssdisb", "instances"],
     ]
-    assert main(["models", "list", "--json"]) == 0
-    cards = json.loads(capsys.readouterr().out)
-    assert [card["name"] for card in cards] == SHIPPED
-    assert all(card["data"] and card["terms"] for card in cards)
+
+
+def test_the_list_as_json_counts_by_the_rule_of_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "--json", "--size", "96x64", "--count-rule", "tf-vars"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["size"], report["count_rule"]) == ([96, 64], "tf-vars")
+    networks = {network["name"]: network for network in report["networks"]}
+    assert list(networks) == list(NETWORKS)
+    assert networks["asbunet"]["parameters"] == 1_656_385
+    assert networks["ssd_isb.person"]["weights"] == ["ssdisb"]
+    assert [card["name"] for card in report["models"]] == SHIPPED
+    assert all(card["data"] and card["terms"] for card in report["models"])
+
+
+def test_a_network_is_shown_with_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["models", "info", "essnet", "--set", "decoder=trans4x", "--set", "published=true"]
+    assert main([*command, "--size", "1024x512", "--count-rule", "conv-only"]) == 0
+    about, layers = capsys.readouterr().out.split("\n\n")
+    assert "network      essnet, decoder = 'trans4x', published = True" in about
+    assert "parameters   431,984" in about
+    assert "GMACs        5.320" in about
+    lines = {line.split()[0]: line for line in layers.splitlines()}
+    assert lines["encoder.layer3.depthwise1"].split()[1:] == ["Conv2d", "k3x3", "dw", "64x128x256", "640", "18.87"]
+    assert main([*command, "--size", "64x64", "--json"]) == 0
+    network = json.loads(capsys.readouterr().out)["network"]
+    assert network["arguments"] == {"decoder": "trans4x", "published": True}
+    assert sum(layer["parameters"] for layer in network["layers"]) == network["parameters"]
+
+
+def test_layers_of_a_model_are_shown_on_request(own: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "info", str(own["semantic"]), "--size", "64x64"]) == 0
+    assert "layers at" not in capsys.readouterr().out
+    assert main(["models", "info", str(own["semantic"]), "--size", "64x64", "--layers"]) == 0
+    assert "\nconv1.conv " in capsys.readouterr().out
+
+
+def test_published_numbers_stand_beside_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "compare", "--table", "rtseg:5.7", "--table", "rtseg:5.5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "rtseg:5.7  RT-Seg thesis, Table 5.7: Single-Branch; 640x640; 3 equal"
+    assert lines[3].split() == ["SB-MN0.75", "variables", "3,358,647", "3,358,647", "0", "equal"]
+    (different,) = (line for line in lines if "unexplained  " in line)
+    assert different.split()[:7] == ["Single-Shape", "variables", "8,862,738", "8,508,434", "-4.00", "%", "unexplained"]
+    assert "12 equal branches" in different
+    assert main(["models", "compare", "--table", "rtseg:5.7", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rtseg:5.7"]
+    assert [(row["row"], row["ours"], row["status"]) for row in rows] == [
+        ("SB-Default", 5_790_631, "equal"),
+        ("SB-MN0.75", 3_358_647, "equal"),
+        ("SB-FCN16", 5_765_991, "equal"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "--table", "essnet:9"], "--table essnet:9: no such table; known are asbunet:6, "),
+        (["info", "essnet", "--set", "decoder"], "--set decoder: should be KEY=VALUE"),
+        (["info", "essnet", "--set", "rate=2"], "--set rate: no argument of essnet; known are module, num_classes"),
+        (["info", "essnet", "--set", "num_classes=0"], "num_classes should be at least 1, got 0"),
+        (["info", "asbunet", "--set", "num_classes=2"], "--set: the card of asbunet fixes the arguments"),
+        (["info", "ssd_isb.multi_shape", "--size", "64x64"], "--size 64x64: too small for this network"),
+        (["list", "--size", "640"], "should be WIDTHxHEIGHT in pixels, as in 640x352, got '640'"),
+    ],
+)
+def test_a_wrong_argument_names_what_is_known(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_rules_are_offered_by_the_names_they_have() -> None:
+    assert tuple(RULES) == RULE_NAMES
 
 
 def _letters(text: str) -> str:
@@ -50,7 +132,7 @@ def test_a_card_is_shown_with_its_data_terms_and_recipe(name: str, capsys: pytes
     for words in (card.summary, *card.data, card.terms, f"{card.recipe} Seed {card.seed}.", card.measured, card.limits):
         assert _letters(words) in shown
     assert main(["models", "info", name, "--json"]) == 0
-    assert msgspec.convert(json.loads(capsys.readouterr().out), type(card)) == card
+    assert msgspec.convert(json.loads(capsys.readouterr().out)["card"], type(card)) == card
 
 
 def test_a_card_without_arguments_closes_its_bracket(own: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,4 +170,6 @@ def test_the_shipped_models_are_verified_when_none_is_named(capsys: pytest.Captu
 
 def test_an_unknown_model_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "info", "qunet17"]) == 4
-    assert "shipped are asbunet, qunet16, ssdisb" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "shipped are asbunet, qunet16, ssdisb" in error
+    assert "networks are qunet, " in error
