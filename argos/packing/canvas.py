@@ -10,8 +10,8 @@ from argos.packing.place import place
 from argos.packing.rectangles import PerFrame, rectangles_of
 from argos.types import Regions, Size
 
-SHARES = ((0.5, 0.5), (1.0, 0.5))
-"""Height and width of the smaller shapes, as shares of the largest. People stand: the half canvas is upright."""
+SHARES = ((1 / 2, 1 / 3), (1.0, 1 / 3), (1.0, 1 / 2), (1.0, 2 / 3))
+"""Height and width of the smaller shapes, as shares of the largest, by area. People stand: none lies on its side."""
 
 GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""

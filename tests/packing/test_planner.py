@@ -33,8 +33,8 @@ def plan(
         # 2 canvases of 512x512 are 0.57 of the frame, 3 are 0.85
         ([(0, 0, 400, 470), (500, 0, 900, 470)], 1.0, "pack"),
         ([(0, 0, 400, 470), (420, 0, 820, 470), (840, 0, 1240, 470)], 1.0, "full"),
-        # at half the scale one canvas alone is 1.14 of the frame, its smallest shape 0.28
-        ([(100, 100, 700, 400)], 0.5, "full"),
+        # at half the scale one canvas alone is 1.14 of the frame, a part of it less
+        ([(100, 100, 900, 700)], 0.5, "full"),
         ([(100, 100, 200, 400)], 0.5, "pack"),
     ],
 )
@@ -62,7 +62,7 @@ def test_frame_without_a_proposer_is_computed_in_full(mode: AskedMode) -> None:
 
 def test_small_cameras_share_a_canvas_that_none_of_them_is_worth_alone() -> None:
     size = (360, 640)
-    one = regions((100, 100, 400, 200), frame_size=size)  # too wide for the smaller shapes
+    one = regions((100, 100, 500, 200), frame_size=size)  # too wide for the smaller shapes
     assert plan("auto", one, size, (512, 512), 1.0, margin=8, gutter=8) == "full"
     three = plan_frames("auto", [one, one, one], [size] * 3, (512, 512), 1.0, margin=8, gutter=8)
     assert three == ["pack", "pack", "pack"]
