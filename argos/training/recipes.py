@@ -17,12 +17,12 @@ from argos.training.teacher import label_boxes
 
 
 def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str | None = None) -> nn.Module:
-    """ASBU-Net, specification C, 128 then 176 px views, weighted BCE + dice."""
+    """ASBU-Net, specification C, 160 then 256 px views, weighted BCE + dice."""
     from argos.networks.asbunet import asbunet
 
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 128, 10), Phase(1.0, 176, 8)), peak_rate=2.5e-3)
+    recipe = Recipe(minutes, (Phase(0.55, 160, 8), Phase(1.0, 256, 5)), peak_rate=2.5e-3)
     mix = datasets.semantic_mix(data, min_height=20)
     return fit(
         started(asbunet(), start),
