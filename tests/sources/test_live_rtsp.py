@@ -1,60 +1,22 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from reading import PATIENT, Reading
 from rtsp import RtspCamera
 
 from argos.errors import SourceError
-from argos.sources.options import SourceOptions, SourceState
+from argos.sources.options import SourceOptions
 from argos.sources.probe import probe
 from argos.sources.read import read
-from argos.types import Frame
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.timeout(120)]
 
-# more patience than the defaults, for machines with other work to do
-OPTIONS = SourceOptions(open_timeout_s=6.0, stall_timeout_s=3.0)
 StartCamera = Callable[..., RtspCamera]
-
-
-class Reading:
-    """Reads a camera in a thread of its own."""
-
-    def __init__(self, source: str, options: SourceOptions = OPTIONS) -> None:
-        self.frames: list[Frame] = []
-        self.states: list[SourceState] = []
-        self.stop = threading.Event()
-        self.changed = threading.Condition()
-        self.thread = threading.Thread(target=self._run, args=(source, options))
-
-    def _run(self, source: str, options: SourceOptions) -> None:
-        for frame in read(source, "gate", options, stop=self.stop, on_state=self._on_state):
-            with self.changed:
-                self.frames.append(frame)
-                self.changed.notify_all()
-
-    def _on_state(self, state: SourceState) -> None:
-        with self.changed:
-            self.states.append(state)
-            self.changed.notify_all()
-
-    def until(self, what: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(what, 30), f"{len(self.frames)} frames, states {self.states}"
-
-    def __enter__(self) -> Reading:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join(15)
-        assert not self.thread.is_alive(), "reading does not stop"
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
@@ -129,7 +91,7 @@ def test_a_closed_port_fails_fast_without_the_credentials() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         with pytest.raises(SourceError) as caught:
-            next(read(f"rtsp://joe:geheim@127.0.0.1:{port}/cam", "gate", OPTIONS, fail_fast=True))
+            next(read(f"rtsp://joe:geheim@127.0.0.1:{port}/cam", "gate", PATIENT, fail_fast=True))
     assert caught.value.code == "refused"
     assert str(caught.value).startswith(f"camera 'gate': rtsp://***@127.0.0.1:{port}/cam: connection refused")
     assert caught.value.__context__ is None
@@ -145,7 +107,7 @@ def test_a_transport_the_camera_lacks_is_named(rtsp_camera: StartCamera) -> None
 
 def test_probe_measures_rate_and_key_frames(rtsp_camera: StartCamera) -> None:
     camera = rtsp_camera("--size", "320x192", "--gop", "8", "--user", "joe", "--password", "geheim")
-    report = probe(camera.url, 2.0, OPTIONS)
+    report = probe(camera.url, 2.0, PATIENT)
     assert (report.codec, report.size, report.live, report.clock) == ("h264", (192, 320), True, "arrival")
     assert report.gop == 8
     assert report.measured_fps == pytest.approx(15, rel=0.4)
