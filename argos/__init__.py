@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from argos.errors import ArgosError, ConfigError, SchemaError, SourceError, WeightsError
     from argos.pipelines.api import Pipeline
     from argos.publishing.subscriber import Subscriber
-    from argos.types import Frame, Hello, Overlay, Result, Status
+    from argos.types import Event, Frame, Hello, Overlay, Result, Status
 
 __all__ = [
     "ArgosError",
     "ConfigError",
+    "Event",
     "Frame",
     "Hello",
     "Overlay",
@@ -37,6 +38,7 @@ __version__ = VERSION
 _MODULES = {
     "ArgosError": "argos.errors",
     "ConfigError": "argos.errors",
+    "Event": "argos.types",
     "Frame": "argos.types",
     "Hello": "argos.types",
     "Overlay": "argos.types",

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from argos.config_http import Http
-from argos.config_scene import TrackSection
+from argos.config_scene import LineSection, TrackSection, ZoneSection
 from argos.config_values import (
     CanvasSide,
     Name,
@@ -170,6 +170,18 @@ class Camera(CameraDefaults):
     source: Annotated[Source, BeforeValidator(_url_mapping, json_schema_input_type=str | Source)] = Field(
         description="where pictures come from: text (see url) or a mapping"
     )
+    zones: dict[Name, ZoneSection] = Field(
+        default={}, description="parts of the frame, by name: who enters, who leaves, how many are there"
+    )
+    lines: dict[Name, LineSection] = Field(default={}, description="lines, by name: who crosses in which direction")
+
+    @field_validator("zones", "lines")
+    @classmethod
+    def _followed(cls, marks: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        track, tasks = info.data.get("track", TrackSection()), info.data.get("tasks", ("instances",))
+        if marks and not (track.enabled and "instances" in tasks):
+            raise ValueError("needs people with ids: put instances into tasks and leave track.enabled true")
+        return marks
 
 
 class CameraEntry(Camera):
@@ -257,10 +269,10 @@ class Publish(Section):
         description="tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555; null: off",
     )
     kinds: Annotated[
-        tuple[Literal["result", "status", "overlay"], ...],
+        tuple[Literal["result", "event", "status", "overlay"], ...],
         Field(strict=False, min_length=1),
         AfterValidator(check_unique),
-    ] = Field(default=("result", "status", "overlay"), description="kinds of messages")
+    ] = Field(default=("result", "event", "status", "overlay"), description="kinds of messages")
     masks: MaskEncodings = Field(default=MaskEncodings(), description="how masks travel")
     overlay: OverlayPictures = Field(default=OverlayPictures(), description="drawn pictures for viewers")
 
@@ -284,6 +296,13 @@ class JsonlOutput(Section):
     )
 
 
+class EventsOutput(Section):
+    """One line of JSON per event in a zone or at a line."""
+
+    type: Literal["events"]
+    path: Annotated[str, Field(min_length=1)] = Field(description="file to write; as the path of jsonl")
+
+
 class OverlayOutput(Section):
     """A video with masks and boxes drawn."""
 
@@ -299,7 +318,7 @@ class ContactSheetOutput(Section):
     path: Annotated[str, check_suffix(".png", ".jpg")] = Field(description="a .png or .jpg file; as the path of jsonl")
 
 
-Output = Annotated[JsonlOutput | OverlayOutput | ContactSheetOutput, Field(discriminator="type")]
+Output = Annotated[JsonlOutput | EventsOutput | OverlayOutput | ContactSheetOutput, Field(discriminator="type")]
 
 
 class Logging(Section):

@@ -25,6 +25,11 @@ Mode = Literal["pack", "gather", "full", "mask", "skip"]
 Clock = Literal["arrival", "file", "ntp"]
 """Where ``captured_ns`` comes from: arrival at this machine, the file's own clock, or the camera's NTP."""
 
+EventType = Literal["zone_enter", "zone_leave", "line_cross"]
+
+EventCause = Literal["left", "lost", "reconnected"]
+"""Why somebody is not in a zone any more: went out, was not seen for too long, or the camera was reconnected."""
+
 State = Literal["connecting", "up", "stalled", "lost", "ended"]
 """State of a source."""
 
@@ -238,6 +243,50 @@ class SemanticMask:
         return np.count_nonzero(self.mask) / max(1, self.mask.size)  # 20 times faster than the mean
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that somebody did.
+
+    Attributes:
+        camera, run, index, pts_s, captured_ns: as in ``Result``, of the result that confirmed it.
+        epoch: of the track; ``(camera, epoch, id)`` is one person.
+        seq: 0, 1, 2, ... without a gap per run and camera.
+        type: ``zone_enter``, ``zone_leave`` or ``line_cross``.
+        name: of the zone or line.
+        id: track id of the person.
+        result_seq: ``seq`` of the result.
+        box: ``(x0, y0, x1, y1)`` of the person, frame pixels; the last one where it is gone.
+        anchor: ``(x, y)`` where it stands, frame pixels.
+        count: entries into the zone so far, or crossings of the line in this direction, since the run began.
+        occupancy: people in the zone after this; None for lines.
+        dwell_s: how long the person was in the zone; None but for ``zone_leave``.
+        direction: ``left_to_right`` or ``right_to_left``, seen from the line's first point towards its second; None
+            for zones.
+        cause: why it left; None but for ``zone_leave``.
+        sent_ns: wall clock when it was published; 0 before.
+    """
+
+    camera: str
+    run: str
+    epoch: int
+    seq: int
+    type: EventType
+    name: str
+    id: int
+    result_seq: int
+    index: int
+    pts_s: float
+    captured_ns: int
+    box: tuple[int, int, int, int]
+    anchor: tuple[float, float]
+    count: int
+    occupancy: int | None = None
+    dwell_s: float | None = None
+    direction: str | None = None
+    cause: EventCause | None = None
+    sent_ns: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """Everything known about one analysed frame; what is published, written and drawn.
@@ -258,6 +307,8 @@ class Result:
         models: role -> ``name@sha256:...`` of the weights used.
         config: digest of the configuration, ``sha256:...``.
         published_ns: wall clock when it was handed to the publisher; 0 before.
+        events: what the result made happen in the zones and at the lines of the camera; they travel as messages of
+            their own, so results received from a subscriber carry none.
         image: the analysed picture, ``(H, W, 3)`` uint8 RGB, which the outputs still read: copy it before you draw on
             it; None in results received from a subscriber.
     """
@@ -283,6 +334,7 @@ class Result:
     models: Mapping[str, str]
     config: str = ""
     published_ns: int = 0
+    events: tuple[Event, ...] = ()
     image: NDArray[np.uint8] | None = None
 
     @property

@@ -46,10 +46,10 @@ def faults(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> list[str
 
 CASES = {
     "unknown_key": (
-        MINIMAL + "  zones: 1\n  rate: {fsp: 5}\npublsh: {}\n",
+        MINIMAL + "  spots: 1\n  rate: {fsp: 5}\npublsh: {}\n",
         [
-            "camera.yaml:4:3: camera.zones: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, track, name",
+            "camera.yaml:4:3: camera.spots: unknown key - known here: "
+            "source, rate, latency, tasks, regions, instances, semantic, track, name, zones, lines",
             "camera.yaml:5:10: camera.rate.fsp: unknown key - did you mean 'fps'?",
             "camera.yaml:6:1: publsh: unknown key - did you mean 'publish'?",
         ],
@@ -271,7 +271,7 @@ CASES = {
         [
             "camera.yaml:5:5: outputs.0.path: is required",
             "camera.yaml:6:27: outputs.1.path: should end in .mp4, got 'a.avi'",
-            "camera.yaml:7:5: outputs.2: type should be 'jsonl', 'overlay' or 'contact_sheet', got 'mp4'",
+            "camera.yaml:7:5: outputs.2: type should be 'jsonl', 'events', 'overlay' or 'contact_sheet', got 'mp4'",
             "camera.yaml:8:5: outputs.3: the key 'type' is required",
             "camera.yaml:9:5: outputs.4: should be a mapping (key: value), got 5",
             "camera.yaml:10:28: outputs.5.rotate: unknown key - known here: type, path",

@@ -50,6 +50,12 @@ camera:                            # one camera; for several write `cameras:` wi
     #confirm_frames: 3             # frames in a row after which somebody new gets an id
     #lost_s: 2                     # somebody unseen for longer is somebody new, seconds
 
+  #zones:                          # who enters and leaves, how many are there; corners as shares of the frame
+    #porch: {polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], enter_frames: 3, leave_frames: 6}
+  #lines:                          # who crosses, in which direction
+    #gate: {points: [[0.2, 0.8], [0.8, 0.8]], anchor: mask_bottom, confirm_frames: 2}
+    # in pixels: {units: px, reference: [1280, 720], points: [[256, 576], [1024, 576]]}
+
   #semantic:
     #threshold: null               # from which a pixel is person, 0..1; null: the one the model was tuned with
 
@@ -64,12 +70,13 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and curve
   #curve: null                    # {server_key: keys/server.key_secret, clients: keys/clients}; argos keygen keys
   #insecure: false                 # true: anyone who reaches the port may see the results
-  #kinds: [result, status, overlay]
+  #kinds: [result, event, status, overlay]
   #masks: {semantic: bits_zlib}    # bits is larger and faster
   #overlay: {quality: 80, max_fps: 5, width: 960, style: mask}   # drawn pictures, while someone subscribes
 
 #outputs:                          # files, from the current directory; %camera% becomes the name
   #- {type: jsonl, path: out/%camera%/results.jsonl}
+  #- {type: events, path: out/%camera%/events.jsonl}
   #- {type: overlay, path: out/%camera%/overlay.mp4, style: mask}   # outline, blur, pixelate, background, heatmap
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
 

@@ -14,7 +14,7 @@ from argos.errors import PublishError, SourceError, UsageError
 from argos.publishing.jsonl import JsonlWriter, result_line
 from argos.publishing.message import KINDS, Message
 from argos.publishing.subscriber import Subscriber
-from argos.types import Hello, Overlay, Result, Status
+from argos.types import Event, Hello, Overlay, Result, Status
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +179,13 @@ def text_of(message: Message) -> str:
             return (
                 f"result  {message.camera} {message.seq} at {message.pts_s:.3f} s{people}{area}, "
                 f"{message.mode}, {message.deep_share:.1%} computed, {sum(message.spans_ms.values()):.1f} ms"
+            )
+        case Event():
+            more = "" if message.dwell_s is None else f" after {message.dwell_s:.1f} s"
+            more += f" {message.direction}" if message.direction else f", {message.occupancy} inside"
+            return (
+                f"event   {message.camera} {message.seq} at {message.pts_s:.3f} s: {message.type} {message.name}, "
+                f"person {message.id}{more}, {message.count} so far"
             )
         case Overlay():
             height, width = message.size

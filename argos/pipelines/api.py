@@ -24,7 +24,7 @@ from argos.drawing.styles import remembers
 from argos.errors import SourceError
 from argos.pipelines.build import output_files, people_of_config, view_of
 from argos.pipelines.feeds import Arrived, Feed
-from argos.pipelines.follow import Following, track_settings
+from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.views import Analysis
 from argos.pipelines.web import open_web
@@ -111,7 +111,8 @@ class Pipeline:
         self._digest = config_digest(self.config)
         views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
         self._following = Following(
-            {name: track_settings(self.config.cameras[name], view.instances) for name, view in views.items()}
+            {name: track_settings(self.config.cameras[name], view.instances) for name, view in views.items()},
+            {name: analyst_of(camera) for name, camera in self.config.cameras.items()},
         )
         self._views = {name: self._following.view(name, view) for name, view in views.items()}
         self._last_full_s: dict[str, tuple[int, float]] = {}
@@ -281,7 +282,7 @@ class Pipeline:
         now = time.time_ns()
         feed.rate_out.tick()
         feed.age_ms = (now - frame.captured_ns) / 1e6
-        return Result(
+        result = Result(
             camera=frame.camera,
             epoch=frame.epoch,
             seq=seq,
@@ -305,6 +306,7 @@ class Pipeline:
             published_ns=now,
             image=frame.pixels,
         )
+        return self._following.watched(result)
 
     def _send(self, result: Result) -> None:
         if self._publisher is not None:

@@ -1,15 +1,19 @@
-"""What is known of the people of each camera from its frames before: who is who."""
+"""What is known of the people of each camera from its frames before: who is who, and what they do."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
+from argos.analytics.analyst import Analyst
+from argos.analytics.lines import Line
+from argos.analytics.zones import Zone
 from argos.config import Camera
 from argos.pipelines.views import Analysis, InstanceLimits, View
 from argos.tracking.tracker import Tracker, TrackSettings
-from argos.types import Frame
+from argos.types import Frame, Result
 
 
 def track_settings(camera: Camera, limits: InstanceLimits | None) -> TrackSettings | None:
@@ -27,14 +31,30 @@ def track_settings(camera: Camera, limits: InstanceLimits | None) -> TrackSettin
     return TrackSettings(score, low, track.min_iou, track.confirm_frames, track.lost_s)
 
 
+def analyst_of(camera: Camera) -> Analyst | None:
+    """Who watches the zones and lines of a camera; None where there are none."""
+    zones = [
+        Zone(name, zone.corners, zone.anchor, zone.enter_frames, zone.leave_frames)
+        for name, zone in camera.zones.items()
+    ]
+    lines = [Line(name, *line.ends, line.anchor, line.confirm_frames) for name, line in camera.lines.items()]
+    return Analyst(zones, lines, camera.track.lost_s) if zones or lines else None
+
+
 class Following:
     """Follows the people of every camera.
 
     Args:
         settings: camera -> how; None for cameras whose people are not followed.
+        analysts: camera -> who watches its zones and lines; None for cameras without.
     """
 
-    def __init__(self, settings: Mapping[str, TrackSettings | None]) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, TrackSettings | None],
+        analysts: Mapping[str, Analyst | None] = MappingProxyType({}),
+    ) -> None:
+        self._analysts = {name: analyst for name, analyst in analysts.items() if analyst is not None}
         self._trackers = {name: Tracker(chosen) for name, chosen in settings.items() if chosen is not None}
 
     def view(self, camera: str, view: View) -> View:
@@ -53,3 +73,8 @@ class Following:
         people = tracker.update(analysis.instances, frame.pts_s, frame.epoch)
         spans_ms = {**analysis.spans_ms, "track": (time.perf_counter() - start) * 1e3}
         return replace(analysis, instances=people, spans_ms=spans_ms)
+
+    def watched(self, result: Result) -> Result:
+        """The result with the events it made happen; called once for each result of a camera, in order."""
+        analyst = self._analysts.get(result.camera)
+        return result if analyst is None else replace(result, events=analyst.update(result))

@@ -17,7 +17,7 @@ from argos.drawing.contact_sheet import contact_sheet
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import Style, remembers
 from argos.errors import PublishError
-from argos.publishing.jsonl import JsonlWriter
+from argos.publishing.jsonl import JsonlWriter, event_line
 from argos.publishing.recorder import VideoWriter
 from argos.types import Result
 
@@ -49,10 +49,13 @@ class ResultLines:
 
     def write(self, result: Result) -> None:
         """Append one result."""
+        self._begin()
+        self._writer.write(result)
+
+    def _begin(self) -> None:
         if self._anew:
             os.truncate(self._writer.path, 0)
             self._anew = False
-        self._writer.write(result)
 
     def close(self) -> None:
         """Close the file; without a line in it there is none."""
@@ -60,6 +63,16 @@ class ResultLines:
         path = self._writer.path
         if path.is_file() and path.stat().st_size == 0:
             path.unlink()
+
+
+class EventLines(ResultLines):
+    """Events as JSON lines; results without any leave none."""
+
+    def write(self, result: Result) -> None:
+        """Append the events of one result."""
+        self._begin()
+        for event in result.events:
+            self._writer.write_line(event_line(event))
 
 
 class OverlayVideo:
@@ -118,7 +131,7 @@ class OutputFile(NamedTuple):
     """A file to write.
 
     Attributes:
-        kind: ``jsonl``, ``overlay`` or ``contact_sheet``.
+        kind: ``jsonl``, ``events``, ``overlay`` or ``contact_sheet``.
         path: of the file.
         style: of the people in an overlay.
     """
@@ -149,6 +162,8 @@ def open_output(file: OutputFile, *, anew: bool) -> Output:
     match kind:
         case "jsonl":
             return ResultLines(path, anew=anew)
+        case "events":
+            return EventLines(path, anew=anew)
         case "overlay":
             return OverlayVideo(path, style)
         case "contact_sheet":

@@ -21,6 +21,7 @@ from argos.publishing.wire import (
     HEADERS,
     KINDS,
     NO_CAMERA,
+    EventHeader,
     Header,
     HelloHeader,
     InstanceHeader,
@@ -34,11 +35,26 @@ from argos.publishing.wire import (
     label_index,
     parse_topic,
 )
-from argos.types import Clock, Hello, Instances, Mode, Overlay, Regions, Result, SemanticMask, Size, State, Status
+from argos.types import (
+    Clock,
+    Event,
+    EventCause,
+    EventType,
+    Hello,
+    Instances,
+    Mode,
+    Overlay,
+    Regions,
+    Result,
+    SemanticMask,
+    Size,
+    State,
+    Status,
+)
 
 logger = logging.getLogger(__name__)
 
-Message = Result | Status | Hello | Overlay
+Message = Result | Event | Status | Hello | Overlay
 
 MAX_PIXELS = 1 << 28  # of a frame in a message; keeps a forged header from asking for all of the memory
 MAX_MASK_PIXELS = 1 << 30  # of the masks of all people in a message
@@ -81,6 +97,8 @@ def decode(parts: Sequence[bytes]) -> Message:
         match header:
             case ResultHeader():
                 return result_of(header, parts[1:])
+            case EventHeader():
+                return event_of(header)
             case StatusHeader():
                 return _status_of(header)
             case HelloHeader():
@@ -184,6 +202,32 @@ def _mask_bytes(mask: MaskHeader | SemanticHeader, parts: Sequence[bytes]) -> by
     if mask.off is UNSET or mask.len is UNSET or mask.off + mask.len > len(data):
         raise ValueError(f"mask: off and len do not lie in part {mask.part} of {len(data)} bytes")
     return data[mask.off : mask.off + mask.len]
+
+
+def event_of(header: EventHeader) -> Event:
+    """The event of a header."""
+    x, y, w, h = header.box
+    return Event(
+        camera=header.camera,
+        run=header.run,
+        epoch=header.epoch,
+        seq=header.seq,
+        type=cast(EventType, header.type),
+        name=header.name,
+        id=header.id,
+        result_seq=header.result_seq,
+        index=header.frame,
+        pts_s=header.pts_s,
+        captured_ns=header.t_capture_ns,
+        box=(x, y, x + w, y + h),
+        anchor=header.anchor,
+        count=header.count,
+        occupancy=header.occupancy,
+        dwell_s=header.dwell_s,
+        direction=header.direction,
+        cause=cast(EventCause | None, header.cause),
+        sent_ns=header.t_publish_ns,
+    )
 
 
 def _status_of(header: StatusHeader) -> Status:

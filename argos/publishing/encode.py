@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from argos.publishing.masks import MaskEncoding, encode_mask
 from argos.publishing.wire import (
+    EVENT,
     HELLO,
     NO_CAMERA,
     OVERLAY,
     RESULT,
     STATUS,
+    EventHeader,
     HelloHeader,
     InstanceHeader,
     MaskHeader,
@@ -29,7 +31,7 @@ from argos.publishing.wire import (
     label_name,
     topic,
 )
-from argos.types import Hello, Instances, Overlay, Result, Status
+from argos.types import Event, Hello, Instances, Overlay, Result, Status
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -63,6 +65,37 @@ def encode_result(result: Result, masks: MaskEncodings = MaskEncodings()) -> lis
         size = wire_size(result.semantic.mask.shape)
         semantic = SemanticHeader(masks.semantic, size, person_share(result.semantic.mask), part=len(parts))
     return [topic("result", result.camera), _encode_json(result_header(result, people, semantic)), *parts]
+
+
+def encode_event(event: Event) -> list[bytes]:
+    """The message of an event."""
+    return [topic("event", event.camera), _encode_json(event_header(event))]
+
+
+def event_header(event: Event) -> EventHeader:
+    """The header of an event, which is all of it."""
+    return EventHeader(
+        schema=EVENT,
+        run=event.run,
+        camera=event.camera,
+        epoch=event.epoch,
+        seq=event.seq,
+        type=event.type,
+        name=event.name,
+        id=event.id,
+        result_seq=event.result_seq,
+        frame=event.index,
+        pts_s=float(event.pts_s),
+        t_capture_ns=event.captured_ns,
+        t_publish_ns=event.sent_ns,
+        box=_wire_box(event.box),
+        anchor=event.anchor,
+        count=event.count,
+        occupancy=event.occupancy,
+        dwell_s=event.dwell_s,
+        direction=event.direction,
+        cause=event.cause,
+    )
 
 
 def encode_status(status: Status) -> list[bytes]:

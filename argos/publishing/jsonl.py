@@ -16,10 +16,10 @@ import msgspec
 
 from argos.errors import PublishError, SchemaError
 from argos.publishing.decode import result_of
-from argos.publishing.encode import person_share, result_header, wire_boxes, wire_size
+from argos.publishing.encode import event_header, person_share, result_header, wire_boxes, wire_size
 from argos.publishing.masks import encode_mask
 from argos.publishing.wire import MaskHeader, ResultHeader, Rle, SemanticHeader
-from argos.types import Result
+from argos.types import Event, Result
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,11 @@ def result_line(result: Result) -> bytes:
         rle = Rle((mask.shape[0], mask.shape[1]), encode_mask(mask, "coco_rle").decode())
         semantic = SemanticHeader("coco_rle", wire_size(mask.shape), person_share(mask), rle=rle)
     return msgspec.json.encode(result_header(result, people, semantic)) + b"\n"
+
+
+def event_line(event: Event) -> bytes:
+    """An event as one line of JSON: the header of its message."""
+    return msgspec.json.encode(event_header(event)) + b"\n"
 
 
 def read_line(line: bytes) -> Result:

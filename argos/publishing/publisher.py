@@ -15,12 +15,12 @@ import zmq
 
 from argos.errors import PublishError
 from argos.publishing.curve import ServerKeys, serve_curve
-from argos.publishing.encode import MaskEncodings, encode_hello, encode_overlay, encode_result, encode_status
+from argos.publishing.encode import MaskEncodings, encode_event, encode_hello, encode_overlay, encode_result, encode_status
 from argos.publishing.endpoints import bind, is_address, is_loopback
 from argos.publishing.overlays import Draw, OverlayEncoder
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, topic
-from argos.types import Hello, Overlay, Result, Status
+from argos.types import Event, Hello, Overlay, Result, Status
 from argos.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _DRAIN_S = 1.0
 _UNREAD_MESSAGES = 256  # per subscriber, before a slow one loses the newest
 _LONGEST_REQUEST = 4096  # bytes; a subscriber sends nothing but prefixes of topics
 
-_Item = Result | Status | Overlay
+_Item = Result | Event | Status | Overlay
 
 
 class Publisher:
@@ -135,7 +135,7 @@ class Publisher:
         return kind in self._kinds and any(name.startswith(prefix) for prefix in self._prefixes)
 
     def send(self, result: Result) -> None:
-        """Publish a result; one without ``published_ns`` is stamped now.
+        """Publish a result, then its events; one without ``published_ns`` is stamped now.
 
         Raises:
             ValueError: the camera's name is not allowed in a topic.
@@ -143,6 +143,8 @@ class Publisher:
         """
         topic("result", result.camera)
         self._hand_over(replace(result, image=None, published_ns=result.published_ns or time.time_ns()))
+        for event in result.events:
+            self._hand_over(event)
 
     def status_changed(self, status: Status) -> None:
         """Publish a status at once; raises like ``send``."""
@@ -284,6 +286,8 @@ class Publisher:
         match item:
             case Result():
                 return encode_result(item, self._masks)
+            case Event():
+                return encode_event(replace(item, sent_ns=item.sent_ns or time.time_ns()))
             case Status():
                 return encode_status(item)
             case Overlay():

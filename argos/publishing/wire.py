@@ -22,6 +22,7 @@ WireSize = tuple[Count, Count]
 WireRegion = tuple[int, int, Count, Count, float]
 
 HELLO, RESULT, STATUS, OVERLAY = "argos.hello/1.0", "argos.result/1.0", "argos.status/1.0", "argos.overlay/1.0"
+EVENT = "argos.event/1.0"
 
 
 class Rle(msgspec.Struct, frozen=True):
@@ -119,6 +120,37 @@ class StatusHeader(msgspec.Struct, frozen=True):
     size: WireSize | None
 
 
+class EventHeader(msgspec.Struct, frozen=True):
+    """Somebody entered or left a zone, or crossed a line.
+
+    ``(camera, epoch, id)`` is one person. ``seq`` counts 0, 1, 2, ... per run and camera. ``count`` counts entries
+    into the zone, or crossings in this direction, since the run began; ``occupancy`` is null for lines. ``dwell_s``
+    (seconds) and ``cause`` (``left``, ``lost``, ``reconnected``) are null but for ``zone_leave``; ``direction`` is null
+    for zones.
+    """
+
+    schema: Annotated[str, Meta(pattern=r"^argos\.event/1\.\d+$")]
+    run: str
+    camera: str
+    epoch: Count
+    seq: Count
+    type: Annotated[str, Meta(examples=["zone_enter", "zone_leave", "line_cross"])]
+    name: str
+    id: Count
+    result_seq: Count
+    frame: Count
+    pts_s: float
+    t_capture_ns: int
+    t_publish_ns: int
+    box: WireBox
+    anchor: tuple[float, float]
+    count: Count
+    occupancy: Count | None
+    dwell_s: float | None
+    direction: Annotated[str, Meta(examples=["left_to_right", "right_to_left"])] | None
+    cause: Annotated[str, Meta(examples=["left", "lost", "reconnected"])] | None
+
+
 class HelloHeader(msgspec.Struct, frozen=True):
     """What a publisher offers; sent to each new subscription, on the topic of the camera ``-``."""
 
@@ -146,10 +178,11 @@ class OverlayHeader(msgspec.Struct, frozen=True):
     t_sent_ns: int
 
 
-Header = ResultHeader | StatusHeader | HelloHeader | OverlayHeader
+Header = ResultHeader | EventHeader | StatusHeader | HelloHeader | OverlayHeader
 HEADERS: dict[str, type[Header]] = {
     "hello": HelloHeader,
     "result": ResultHeader,
+    "event": EventHeader,
     "status": StatusHeader,
     "overlay": OverlayHeader,
 }
@@ -201,6 +234,12 @@ def parse_topic(name: bytes) -> tuple[str, str]:
     if match is None:
         raise SchemaError(f"topic {name[:80]!r}: expected argos/1/<kind>/<camera>/")
     return match[1].decode(), match[2].decode()
+
+
+def event_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of an event: the header of its message, and its line in a file."""
+    schema: dict[str, Any] = msgspec.json.schema(EventHeader)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "argos/1 event", **schema}
 
 
 def message_schema() -> dict[str, Any]:

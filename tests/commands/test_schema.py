@@ -9,7 +9,7 @@ import pytest
 from argos.cli import main
 
 
-@pytest.mark.parametrize("what", ["config", "message"])
+@pytest.mark.parametrize("what", ["config", "message", "events"])
 def test_the_schema_is_json_schema(capsys: pytest.CaptureFixture[str], what: str) -> None:
     assert main(["schema", what]) == 0
     schema = json.loads(capsys.readouterr().out)
@@ -26,5 +26,5 @@ def test_every_reference_of_the_config_schema_leads_somewhere(capsys: pytest.Cap
 
 
 def test_an_unknown_schema_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schema", "events"]) == 2
-    assert "invalid choice: 'events'" in capsys.readouterr().err
+    assert main(["schema", "weights"]) == 2
+    assert "invalid choice: 'weights'" in capsys.readouterr().err

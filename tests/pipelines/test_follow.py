@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from argos.config import Camera, config_from_sources
-from argos.pipelines.follow import Following, track_settings
+from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.views import Analysis, InstanceLimits, View
-from argos.types import Frame, Instances, Regions
+from argos.types import Frame, Instances, Regions, Result
 
 LIMITS = InstanceLimits(score_threshold=0.5, nms=0.5, max_people=9)
 SIZE = (90, 120)
@@ -66,3 +68,39 @@ def test_cameras_have_ids_of_their_own_and_reconnects_begin_anew() -> None:
             assert shown.spans_ms["track"] > 0
     # second frame: the weak one has no confirmed track to continue; third: another epoch
     assert ids == [[-1, -1], [-1, -1], [1], [1], [-1], [-1]]
+
+
+def test_the_zones_and_lines_of_the_configuration_are_watched() -> None:
+    marks = [
+        "zones={yard: {polygon: [[0, 0], [6, 0], [6, 9], [0, 9]], units: px, reference: [12, 9], enter_frames: 1}}",
+        "lines={gate: {points: [[0.5, 0], [0.5, 1]], anchor: center, confirm_frames: 1}}",
+    ]
+    watched = camera("track.confirm_frames=1", *marks)
+    settings = {"a": track_settings(watched, LIMITS), "b": track_settings(camera(), LIMITS)}
+    following = Following(settings, {"a": analyst_of(watched), "b": analyst_of(camera())})
+    said = []
+    for n in range(20):
+        for name in "ab":
+            found = moved(analysis(0.9), 4 * n)
+            result = following.watched(result_of(frame(name, n), following.followed(frame(name, n), found)))
+            said += [(event.camera, event.type, event.name, event.id, event.seq) for event in result.events]
+    assert said == [
+        ("a", "zone_enter", "yard", 1, 0),
+        ("a", "line_cross", "gate", 1, 1),
+        ("a", "zone_leave", "yard", 1, 2),
+    ]
+
+
+def moved(found: Analysis, x: int) -> Analysis:
+    assert found.instances is not None
+    return replace(
+        found, instances=replace(found.instances, boxes=found.instances.boxes + np.array([x, 0, x, 0], np.int32))
+    )
+
+
+def result_of(of: Frame, found: Analysis) -> Result:
+    return Result(
+        camera=of.camera, epoch=of.epoch, seq=of.index, index=of.index, pts=None, time_base=of.time_base,
+        pts_s=of.pts_s, captured_ns=0, clock="file", run="r", size=of.size, mode=found.mode, regions=found.regions,
+        instances=found.instances, semantic=None, deep_share=1.0, spans_ms=found.spans_ms, dropped={}, models={},
+    )  # fmt: skip

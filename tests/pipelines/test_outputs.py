@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,7 @@ import pytest
 
 from argos.errors import PublishError
 from argos.pipelines.outputs import WAITING, OutputFile, Outputs
-from argos.types import Regions, Result, SemanticMask
+from argos.types import Event, Regions, Result, SemanticMask
 
 
 def result(seq: int = 0, size: tuple[int, int] = (48, 64)) -> Result:
@@ -71,6 +73,24 @@ def test_earlier_lines_are_kept_or_replaced_by_the_first_result(tmp_path: Path) 
         assert outputs.paths == [path]
         assert path.read_bytes().count(b"\n") == lines
     assert b"earlier" not in path.read_bytes()
+
+
+def test_events_are_lines_of_their_own_file(tmp_path: Path) -> None:
+    files = [OutputFile("events", tmp_path / "e.jsonl"), OutputFile("jsonl", tmp_path / "r.jsonl")]
+    outputs = Outputs({"door": files}, anew={"door"})
+    event = Event(
+        "door", "r", 0, 0, "line_cross", "gate", 7, 1, 1, 0.1, 5, (1, 2, 5, 9), (3.0, 9.0), 1, direction="left_to_right"
+    )
+    outputs.write(result(0))
+    outputs.write(replace(result(1), events=(event, replace(event, seq=1, id=8))))
+    outputs.close()
+    lines = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert [(line["schema"], line["seq"], line["id"]) for line in lines] == [
+        ("argos.event/1.0", 0, 7),
+        ("argos.event/1.0", 1, 8),
+    ]
+    assert lines[0]["box"] == [1, 2, 4, 7]
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 2
 
 
 def test_without_results_there_are_no_files(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from argos.types import Hello, Instances, Overlay, Regions, Result, SemanticMask, Size, Status
+from argos.types import Event, Hello, Instances, Overlay, Regions, Result, SemanticMask, Size, Status
 
 T0 = 1_760_000_000_000_000_000
 
@@ -94,6 +94,14 @@ def made_hello() -> Hello:
         version="0.1.0",
         sent_ns=T0,
     )
+
+
+def made_event() -> Event:
+    return Event(
+        camera="desk", run="01jtest", epoch=2, seq=5, type="zone_leave", name="porch", id=7, result_seq=17, index=90,
+        pts_s=1.5, captured_ns=T0, box=(10, 20, 40, 80), anchor=(25.0, 79.5), count=3, occupancy=1, dwell_s=2.25,
+        cause="left", sent_ns=T0,
+    )  # fmt: skip
 
 
 def made_overlay() -> Overlay:

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from publishing_results import assert_same, made_hello, made_instances, made_overlay, made_result, made_status
+from publishing_results import assert_same, made_event, made_hello, made_instances, made_overlay, made_result, made_status
 
 from argos.errors import SchemaError
 from argos.publishing.masks import MASK_ENCODINGS, decode_mask, rle_string
 from argos.publishing.message import (
     MaskEncodings,
     decode,
+    encode_event,
     encode_hello,
     encode_overlay,
     encode_result,
@@ -36,6 +37,7 @@ def golden_values() -> dict[str, tuple[object, list[bytes]]]:
     hello, status, result, overlay = made_hello(), made_status(), made_result(17), made_overlay()
     return {
         "hello-1.0": (hello, encode_hello(hello)),
+        "event-1.0": (made_event(), encode_event(made_event())),
         "status-1.0": (status, encode_status(status)),
         "result-1.0": (result, encode_result(result)),
         "overlay-1.0": (overlay, encode_overlay(overlay)),
@@ -123,6 +125,21 @@ def test_the_header_follows_the_documented_order_of_axes() -> None:
     assert second["mask"]["off"] == first["mask"]["len"]
     assert {first["mask"]["part"], second["mask"]["part"], header["semantic"]["part"]} == {1, 2}
     assert len(parts[1:][1]) == second["mask"]["off"] + second["mask"]["len"]
+
+
+def test_an_event_comes_back_as_it_was_and_stands_in_its_own_topic() -> None:
+    event = made_event()
+    parts = encode_event(event)
+    assert parts[0] == b"argos/1/event/desk/"
+    assert decode(parts) == event
+    header = json.loads(parts[1])
+    assert header["schema"] == "argos.event/1.0"
+    assert (header["box"], header["anchor"], header["frame"]) == ([10, 20, 30, 60], [25.0, 79.5], 90)
+    assert (header["direction"], header["dwell_s"], header["t_publish_ns"]) == (None, 2.25, event.sent_ns)
+    crossing = dataclasses.replace(
+        event, type="line_cross", occupancy=None, dwell_s=None, cause=None, direction="left_to_right"
+    )
+    assert decode(encode_event(crossing)) == crossing
 
 
 def test_without_a_tracker_ids_are_null_and_come_back_empty() -> None:
@@ -260,7 +277,7 @@ def test_a_topic_names_kind_and_camera_and_ends_with_a_slash() -> None:
 def test_the_schema_describes_every_kind() -> None:
     schema = message_schema()
     assert [entry["$ref"] for entry in schema["oneOf"]] == [
-        f"#/$defs/{kind}Header" for kind in ("Hello", "Result", "Status", "Overlay")
+        f"#/$defs/{kind}Header" for kind in ("Hello", "Result", "Event", "Status", "Overlay")
     ]
     written = json.loads(encode_result(made_result())[1])
     assert set(schema["$defs"]["ResultHeader"]["required"]) == set(written)

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ import cv2
 import numpy as np
 import pytest
 import zmq
-from publishing_results import assert_same, made_result, made_status
+from publishing_results import assert_same, made_event, made_result, made_status
 
 from argos.errors import PublishError
 from argos.publishing.jsonl import JsonlWriter, read_jsonl
 from argos.publishing.message import MaskEncodings
 from argos.publishing.publisher import Publisher
 from argos.publishing.subscriber import Subscriber
-from argos.types import Hello, SemanticMask, Status
+from argos.types import Event, Hello, Result, SemanticMask, Status
 
 LOOPBACK = "tcp://127.0.0.1:*"
 CHECKOUT = Path(__file__).parents[2]
@@ -46,12 +47,30 @@ def test_a_late_subscriber_is_told_hello_and_the_last_status_at_once() -> None:
         waited = time.monotonic() - begin
     assert isinstance(hello, Hello)
     assert (hello.run, hello.cameras, hello.kinds) == (
-        "01jtest", ("desk", "door"), ("hello", "result", "status", "overlay"),
+        "01jtest", ("desk", "door"), ("hello", "result", "event", "status", "overlay"),
     )  # fmt: skip
     assert hello.models == {"regions": "qunet@sha256:dd"}
     assert isinstance(status, Status)
     assert (status.camera, status.state, status.code) == ("desk", "lost", "timeout")
     assert waited < 1
+
+
+def test_the_events_of_a_result_follow_it() -> None:
+    happened = made_event()
+    with (
+        made_publisher() as publisher,
+        Subscriber(publisher.endpoint, kinds=["result", "event"], queue=9, timeout=20) as subscriber,
+    ):
+        wait_for(lambda: publisher.wants("event", "desk"))
+        publisher.send(replace(made_result(0), events=(replace(happened, sent_ns=0), replace(happened, seq=6))))
+        result, first, second = (subscriber.receive() for _ in range(3))
+    assert isinstance(result, Result)
+    assert result.events == ()
+    assert isinstance(first, Event)
+    assert first == replace(happened, sent_ns=first.sent_ns)
+    assert first.sent_ns > happened.captured_ns
+    assert second == replace(happened, seq=6)
+    assert publisher.sent["event"] == 2
 
 
 def test_status_comes_every_second_from_the_provider_and_on_change() -> None:

@@ -1,0 +1,94 @@
+"""Who is in a zone, since when, and for how long they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from argos.analytics.anchors import Anchor
+from argos.analytics.geometry import Point, is_inside
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A part of the frame.
+
+    Attributes:
+        name: of the zone.
+        polygon: corners, shares of the frame's width and height, 0..1.
+        anchor: which point of a person has to be inside.
+        enter_frames: frames in a row inside after which somebody is in.
+        leave_frames: frames in a row outside after which somebody is out.
+    """
+
+    name: str
+    polygon: tuple[Point, ...]
+    anchor: Anchor = "mask_bottom"
+    enter_frames: int = 3
+    leave_frames: int = 6
+
+
+class Change(NamedTuple):
+    """Somebody entered, or left after ``dwell_s`` seconds."""
+
+    entered: bool
+    dwell_s: float | None
+
+
+@dataclass(slots=True)
+class _Stay:
+    """Of one person: whether it is in, frames in a row that say otherwise, since when they do, since when it is in."""
+
+    inside: bool = False
+    count: int = 0
+    since_s: float = 0.0
+    entered_s: float = 0.0
+    seen_s: float = 0.0
+
+
+class ZoneWatch:
+    """Watches one zone; flicker at its border makes nobody come and go.
+
+    Attributes:
+        zone: the zone.
+        entries: how often somebody came in so far.
+    """
+
+    def __init__(self, zone: Zone) -> None:
+        self.zone = zone
+        self.entries = 0
+        self._stays: dict[int, _Stay] = {}
+
+    @property
+    def occupancy(self) -> int:
+        """People who are in."""
+        return sum(stay.inside for stay in self._stays.values())
+
+    def see(self, track: int, point: Point, time_s: float) -> Change | None:
+        """Take where a person is now; what that confirms, if anything.
+
+        Who enters was in from the first of the frames that confirm it, who leaves was out from the first of those.
+        """
+        stay = self._stays.setdefault(track, _Stay())
+        stay.seen_s = time_s
+        if is_inside(point, self.zone.polygon) == stay.inside:
+            stay.count = 0
+            return None
+        if stay.count == 0:
+            stay.since_s = time_s
+        stay.count += 1
+        if stay.count < (self.zone.leave_frames if stay.inside else self.zone.enter_frames):
+            return None
+        stay.inside, stay.count = not stay.inside, 0
+        if stay.inside:
+            stay.entered_s = stay.since_s
+            self.entries += 1
+            return Change(True, None)
+        return Change(False, stay.since_s - stay.entered_s)
+
+    def forget(self, track: int) -> Change | None:
+        """A person is gone; what that means for somebody who was in: out since last seen."""
+        stay = self._stays.pop(track, None)
+        if stay is None or not stay.inside:
+            return None
+        return Change(False, (stay.since_s if stay.count else stay.seen_s) - stay.entered_s)
