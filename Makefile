@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+BROWSER_PACKAGES := chromium fonts-dejavu-core
 HAS_RTSP := /usr/bin/python3 tests/rtsp_server.py --check
 
-.PHONY: demo test check bench clip weights clean system-packages node-packages
+.PHONY: demo test check bench faults clip weights clean system-packages node-packages
 
 demo: .venv/installed
 	$(BIN)/argos run configs/demo.yaml
@@ -21,6 +22,10 @@ check: .venv/installed-dev
 
 bench: .venv/installed
 	$(BIN)/argos bench samples/people.mp4 --truth samples/people_truth.json --out benchmarks/results/people.json
+
+# what each fault of a camera, and bad company on the publisher's port, does; some minutes
+faults: .venv/installed
+	$(BIN)/python benchmarks/faults.py --json benchmarks/results/faults.json
 
 # the shipped sample clip and its ground truth, rendered again
 clip: .venv/installed
@@ -53,10 +58,13 @@ node-packages:
 	  || npm install --prefix samples --no-audit --no-fund --silent >/dev/null 2>&1 \
 	  || echo "could not install samples/package.json; the JavaScript test will be skipped"
 
-# the RTSP tests talk to GStreamer's server; without the right to install it they are skipped and say so
+# the RTSP tests talk to GStreamer's server and those of the live page to Chromium; without the right to install them
+# they are skipped and say so
 system-packages:
-	@$(HAS_RTSP) 2>/dev/null || { \
+	@missing=; $(HAS_RTSP) 2>/dev/null || missing="$(RTSP_PACKAGES)"; \
+	  command -v chromium >/dev/null || missing="$$missing $(BROWSER_PACKAGES)"; \
+	  [ -n "$$missing" ] || exit 0; \
 	  command -v apt-get >/dev/null || exit 0; \
 	  if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else exit 0; fi; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $(RTSP_PACKAGES) >/dev/null \
-	    || echo "could not install $(RTSP_PACKAGES); the RTSP tests will be skipped"; }
+	  $$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $$missing >/dev/null \
+	    || echo "could not install $$missing; the tests that need them will be skipped"

@@ -1,0 +1,28 @@
+"""The short form of ``make faults``; how quick ARGOS is back is judged by the long one, on a quiet machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.mark.timeout(170)
+def test_the_short_fault_matrix_is_survived(tmp_path: Path) -> None:
+    figures = tmp_path / "faults.json"
+    command = [sys.executable, "benchmarks/faults.py", "--short", "--limit-s", "20", "--json", str(figures)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=160, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(figures.read_text())
+    assert {(one["fault"], one["code"].split(", ")[0]) for one in told["faults"]} == {
+        ("refuse", "ended"), ("kick", "ended"), ("stall", "timeout"), ("other size", ""),
+    }  # fmt: skip
+    assert all(one["back_s"] is not None for one in told["faults"])
+    assert [one["wrong"] for one in told["strangers"]] == [""] * 4
+    assert told["growth"]["threads"] == 0
+    assert "Traceback" not in done.stderr
