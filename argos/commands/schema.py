@@ -9,7 +9,11 @@ import json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos schema``."""
     parser.description = "Print the JSON Schema of camera.yaml (for editors) or of the headers of argos/1 messages."
-    parser.add_argument("what", choices=["config", "message", "events"], help="camera.yaml, the messages of argos/1, or a line of the output events")
+    parser.add_argument(
+        "what",
+        choices=["config", "message", "events"],
+        help="camera.yaml, the messages of argos/1, or a line of the output events",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

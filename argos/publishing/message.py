@@ -6,7 +6,14 @@ The fields are in ``argos.publishing.wire``, writing in ``encode``, reading in `
 from __future__ import annotations
 
 from argos.publishing.decode import Message, decode, read_header
-from argos.publishing.encode import MaskEncodings, encode_event, encode_hello, encode_overlay, encode_result, encode_status
+from argos.publishing.encode import (
+    MaskEncodings,
+    encode_event,
+    encode_hello,
+    encode_overlay,
+    encode_result,
+    encode_status,
+)
 from argos.publishing.wire import KINDS, NO_CAMERA, message_schema, parse_topic, topic
 
 __all__ = [

@@ -15,7 +15,14 @@ import zmq
 
 from argos.errors import PublishError
 from argos.publishing.curve import ServerKeys, serve_curve
-from argos.publishing.encode import MaskEncodings, encode_event, encode_hello, encode_overlay, encode_result, encode_status
+from argos.publishing.encode import (
+    MaskEncodings,
+    encode_event,
+    encode_hello,
+    encode_overlay,
+    encode_result,
+    encode_status,
+)
 from argos.publishing.endpoints import bind, is_address, is_loopback
 from argos.publishing.overlays import Draw, OverlayEncoder
 from argos.publishing.wake import Wake

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from publishing_results import assert_same, made_event, made_hello, made_instances, made_overlay, made_result, made_status
+from publishing_results import (
+    assert_same,
+    made_event,
+    made_hello,
+    made_instances,
+    made_overlay,
+    made_result,
+    made_status,
+)
 
 from argos.errors import SchemaError
 from argos.publishing.masks import MASK_ENCODINGS, decode_mask, rle_string
