@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text form; names and labels are those of ``docs/metrics.md``."""
+"""Metrics in Prometheus' text form; names and labels are those of ``docs/live.md``."""
 
 from __future__ import annotations
 

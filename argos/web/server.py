@@ -30,6 +30,18 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+PATHS = {
+    "/": "page",
+    "/healthz": "healthz",
+    "/readyz": "readyz",
+    "/status": "status",
+    "/metrics": "metrics",
+    "/live": "socket",
+    "/cameras/{camera}.mjpg": "mjpeg",
+    "/cameras/{camera}.jpg": "snapshot",
+}
+"""Path -> what answers; ``docs/live.md`` describes them."""
+
 
 class WebServer:
     """Serves page, pictures, status, health and metrics until it is closed.
@@ -172,18 +184,18 @@ class WebServer:
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[_with_headers, guard(self._access)], client_max_size=4096)
-        routes: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
-            "/": self._page,
-            "/healthz": self._healthz,
-            "/readyz": self._readyz,
-            "/status": self._status,
-            "/metrics": self._metrics,
-            "/live": self._live.socket,
-            "/cameras/{camera}.mjpg": self._live.mjpeg,
-            "/cameras/{camera}.jpg": self._live.snapshot,
+        handlers: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
+            "page": self._page,
+            "healthz": self._healthz,
+            "readyz": self._readyz,
+            "status": self._status,
+            "metrics": self._metrics,
+            "socket": self._live.socket,
+            "mjpeg": self._live.mjpeg,
+            "snapshot": self._live.snapshot,
         }
-        for path, handler in routes.items():
-            application.router.add_get(path, handler, allow_head=path not in ("/live", "/cameras/{camera}.mjpg"))
+        for path, name in PATHS.items():
+            application.router.add_get(path, handlers[name], allow_head=name not in ("socket", "mjpeg"))
         return application
 
     async def _page(self, request: web.Request) -> web.Response:

@@ -89,7 +89,7 @@
         if (!answer.ok) throw new Error(answer.status);
         const state = await answer.json();
         if (!this.polling) return;
-        this.on.message({ kind: "hello", cameras: Object.keys(state.cameras), ...state, poor: true });
+        this.on.message({ ...state, kind: "hello", cameras: Object.keys(state.cameras), poor: true });
         this.on.message(state);
         this.on.link("pictures only");
       } catch {

@@ -108,7 +108,8 @@
     context.font = `600 ${12 * dpr}px system-ui, "DejaVu Sans", sans-serif`;
     context.textBaseline = "middle";
     for (const person of result.people) {
-      const score = `${Math.round(100 * person.score)} %`, text = person.id === null ? score : `${person.id}  ${score}`;
+      const score = `${Math.round(100 * person.score)} %`;
+      const text = person.id === null ? score : canvas.width < 480 * dpr ? `${person.id}` : `${person.id}  ${score}`;
       const wide = context.measureText(text).width + 8 * dpr, [bx, by, , bh] = person.box.map((side) => side * scale);
       const x = Math.max(0, Math.min(bx, canvas.width - wide));
       const rows = [by - high, by, by + bh, by + bh - high].filter((y) => y >= 0 && y + high <= canvas.height);

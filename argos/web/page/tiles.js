@@ -118,7 +118,8 @@
       if (status.size) this.fit(status.size);
       const people = figures.people === null ? "" : `${figures.people} ${figures.people === 1 ? "person" : "people"}`;
       const age = figures.age_ms === null ? "" : `${Math.round(figures.age_ms)} ms`;
-      const share = figures.share === null ? "" : `${Math.round(100 * figures.share)} % computed`;
+      const share = figures.share === null ? "" : `${Math.round(100 * figures.share)} %`;
+      this.numbers.title = share && `${share} of the pixels computed`;
       this.numbers.textContent = [people, `${figures.fps_out.toFixed(1)} fps`, age, share].filter(Boolean).join(" · ");
       this.describe(people);
     }

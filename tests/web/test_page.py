@@ -1,0 +1,429 @@
+"""The live page in a real browser: Chromium without a window, steered by Playwright."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from main_job import own_models
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from video_files import numbered
+from web_scene import Cameras, again, scene_results, served
+
+import argos
+from argos.types import Result
+from argos.web.server import WebServer
+
+CHROMIUM = shutil.which("chromium")
+INSTALL = "apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+PATIENCE_MS = 30_000
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"Chromium is missing under CI: {INSTALL}")
+        pytest.skip(f"Chromium is missing: {INSTALL}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens the page of a server; an error in its script, or one that its own policy forbids, fails the test."""
+    errors: list[str] = []
+    contexts = []
+
+    def opened(url: str, *, size: tuple[int, int] = (1200, 800), script: str = "", **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(script)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda told: errors.append(told.text) if "Content Security Policy" in told.text else None)
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@contextmanager
+def playing(server: WebServer, films: dict[str, list[Result]], fps: float = 8.0) -> Iterator[None]:
+    """Offer the results of each camera over and over."""
+    over = threading.Event()
+
+    def play() -> None:
+        seq = 0
+        while not over.wait(1 / fps):
+            for film in films.values():
+                server.offer(again(film[seq % len(film)], seq))
+            seq += 1
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def pixels(page: Page, layer: str = "overlay", camera: str = "door") -> NDArray[np.uint8]:
+    """What a canvas of a tile shows, ``(H, W, 4)``."""
+    script = """([camera, layer]) => {
+        const canvas = document.querySelector(`[data-camera="${camera}"] .${layer}`);
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let text = "";
+        for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.subarray(n, n + 8192));
+        return [canvas.width, canvas.height, btoa(text)];
+    }"""
+    width, height, data = page.evaluate(script, [camera, layer])
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+
+
+def painted(page: Page, camera: str = "door") -> int:
+    """Pixels of the overlay on which something is drawn."""
+    script = """camera => {
+        const canvas = document.querySelector(`[data-camera="${camera}"] .overlay`);
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        return data.reduce((sum, value, n) => sum + (n % 4 === 3 && value > 0), 0);
+    }"""
+    return int(page.evaluate(script, camera))
+
+
+def show_only(page: Page, *layers: str) -> None:
+    for button in page.locator("[data-layer]").all():
+        wanted = str(button.get_attribute("data-layer") in layers).lower()
+        if button.get_attribute("aria-pressed") != wanted:
+            button.click()
+
+
+def until_seq(page: Page, least: int, camera: str = "door") -> None:
+    page.wait_for_function(
+        "([camera, least]) => +document.querySelector(`[data-camera='${camera}']`)?.dataset.seq >= least",
+        arg=[camera, least],
+    )
+
+
+def test_picture_and_masks_are_those_of_the_result_and_move_with_it(open_page: Open) -> None:
+    film = scene_results(scene="fake://people?n=4&seed=3&size=640x360&fps=2", frames=3)
+    with served(Cameras("door")) as server:
+        page = open_page(server.url)
+        page.wait_for_selector(".tile")
+        show_only(page, "masks")
+        seen = []
+        for result in film:
+            server.offer(result)
+            until_seq(page, result.seq)
+            picture, drawn = pixels(page, "picture"), pixels(page)
+            assert result.image is not None
+            assert np.abs(picture[..., :3].astype(int) - result.image).mean() < 6
+            assert result.instances is not None
+            true = cv2.resize(result.instances.union().astype(np.uint8), drawn.shape[1::-1], interpolation=0) > 0
+            covered = drawn[..., 3] > 0
+            assert (true & covered).sum() / (true | covered).sum() > 0.9
+            seen.append(covered)
+        assert (seen[0] ^ seen[2]).sum() > 0.3 * seen[0].sum()
+
+
+def test_every_toggle_changes_what_is_drawn_by_click_and_by_key_and_is_remembered(open_page: Open) -> None:
+    shapes = {"door": {"zones": {"porch": {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}}}}
+    with served(Cameras("door"), shapes=shapes) as server:
+        page = open_page(server.url)
+        film = scene_results(frames=3)
+        for result in film:
+            server.offer(result)
+            page.wait_for_selector(".tile")
+            until_seq(page, result.seq)
+        show_only(page)
+        assert painted(page) == 0
+        for button in page.locator("[data-layer]").all():
+            key = button.get_attribute("data-key")
+            assert key is not None
+            button.click()
+            expect(button).to_have_attribute("aria-pressed", "true")
+            assert painted(page) > 0, button.get_attribute("data-layer")
+            page.keyboard.press(key)
+            expect(button).to_have_attribute("aria-pressed", "false")
+            assert painted(page) == 0
+        page.keyboard.press("r")
+        page.reload()
+        pressed = page.locator('[data-layer][aria-pressed="true"]')
+        expect(pressed).to_have_count(1)
+        expect(pressed).to_have_text("Regions")
+
+
+def test_one_camera_is_opened_large_by_click_and_keys_and_only_it_is_sent(open_page: Open) -> None:
+    names = ("door", "yard", "hall")
+    films = {name: scene_results(name, frames=2) for name in names}
+    with served(Cameras(*names)) as server, playing(server, films):
+        page = open_page(server.url)
+        until_seq(page, 0, "hall")
+        page.locator('[data-camera="yard"] .stage').click()
+        expect(page.locator("#cameras")).to_have_class("one")
+        expect(page.locator('[data-camera="door"]')).to_be_hidden()
+        expect(page.locator("#subject")).to_have_text("yard")
+        page.wait_for_timeout(300)
+        before = page.locator('[data-camera="door"]').get_attribute("data-seq")
+        until_seq(page, int(page.locator('[data-camera="yard"]').get_attribute("data-seq") or 0) + 5, "yard")
+        assert page.locator('[data-camera="door"]').get_attribute("data-seq") == before
+        page.keyboard.press("ArrowRight")
+        expect(page.locator('[data-camera="hall"]')).to_be_visible()
+        expect(page.locator('[data-camera="yard"]')).to_be_hidden()
+        page.keyboard.press("Escape")
+        expect(page.locator('[data-camera="door"]')).to_be_visible()
+        page.keyboard.press("1")
+        expect(page.locator("#subject")).to_have_text("door")
+        page.keyboard.press("Escape")
+        page.locator('[data-camera="hall"] .stage').focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#subject")).to_have_text("hall")
+
+
+def test_figures_state_and_events_are_told_in_words(open_page: Open) -> None:
+    cameras = Cameras("door")
+    with served(cameras) as server, playing(server, {"door": scene_results(frames=2)}):
+        server.status_changed(cameras["door"])
+        page = open_page(server.url)
+        expect(page.locator(".tile .numbers")).to_contain_text("5.0 fps")
+        for chart, value in (("fps", "5.0"), ("age", "21 ms"), ("share", "25 %")):
+            expect(page.locator(f'[data-chart="{chart}"] b')).to_have_text(value)
+        words = "Results per second: now 5.0, at most 5.0 in five minutes"
+        expect(page.locator('[data-chart="fps"] canvas')).to_have_attribute("aria-label", words)
+        server.status_changed(cameras.set("door", "lost", "refused", "connection <b>refused</b>"))
+        expect(page.locator(".tile")).to_have_attribute("data-state", "lost")
+        expect(page.locator(".cover")).to_contain_text("connection <b>refused</b>")  # text, never markup
+        expect(page.locator("#events li").first).to_contain_text("door source.lost connection <b>refused</b>")
+        expect(page.locator(".stage")).to_have_attribute("aria-label", "door, lost. Open large")
+
+
+class Camera:
+    """An MJPEG camera behind HTTP that can be switched off and on again, on the same port."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.on()
+
+    def on(self) -> None:
+        over = self.over = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                n = 0
+                while not over.wait(0.1):
+                    n += 1
+                    _, jpeg = cv2.imencode(".jpg", numbered(n % 100, 120, 160)[..., ::-1])
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    self.wfile.write(head.encode() + jpeg.tobytes() + b"\r\n")
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server.daemon_threads, self.server.block_on_close = True, False
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def off(self) -> None:
+        self.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_a_camera_that_is_switched_off_shows_as_lost_and_comes_back(open_page: Open, tmp_path: Path) -> None:
+    camera = Camera()
+    settings = [f"engine.models.{role}={path}" for role, path in own_models(tmp_path).items()]
+    settings += ["engine.scale=0.5", "camera.name=door", "http.bind=127.0.0.1:0", "camera.source.stall_timeout_s=5"]
+    with argos.Pipeline.from_sources(f"http://127.0.0.1:{camera.port}/cam", overrides=settings) as pipeline:
+        work = threading.Thread(target=lambda: list(pipeline))
+        work.start()
+        try:
+            assert pipeline.page is not None
+            page = open_page(pipeline.page)
+            tile = page.locator('[data-camera="door"]')
+            until_seq(page, 2)
+            expect(tile).to_have_attribute("data-state", "up")
+            camera.off()
+            expect(tile).to_have_attribute("data-state", "lost", timeout=PATIENCE_MS)
+            expect(tile.locator(".cover")).to_be_visible()
+            expect(tile.locator(".cover")).to_contain_text("lost for")
+            last = int(tile.get_attribute("data-seq") or 0)
+            camera.on()
+            expect(tile).to_have_attribute("data-state", "up", timeout=PATIENCE_MS)
+            expect(tile.locator(".cover")).to_be_hidden()
+            until_seq(page, last + 2)
+            expect(page.locator('#events li[data-type="source.lost"]')).not_to_have_count(0)
+        finally:
+            pipeline.stop()
+            work.join()
+            camera.off()
+
+
+def yaml_of(page: Page) -> Any:
+    return yaml.safe_load(page.locator("#yaml").inner_text())
+
+
+def test_zones_and_lines_are_drawn_by_mouse_and_keys_and_printed_as_yaml(open_page: Open) -> None:
+    with served(Cameras("door")) as server:
+        server.offer(scene_results(frames=1)[0])
+        page = open_page(server.url)
+        until_seq(page, 0)
+        page.keyboard.press("1")
+        page.keyboard.press("e")
+        stage = page.locator(".stage")
+        box = stage.bounding_box()
+        assert box is not None
+
+        def click(x: float, y: float) -> None:
+            stage.click(position={"x": x * box["width"], "y": y * box["height"]})
+
+        page.locator("#shape-name").fill("porch")
+        page.locator("#shape-draw").click()
+        corners = [(0.1, 0.5), (0.5, 0.4), (0.6, 0.9), (0.2, 0.9)]
+        for corner in corners:
+            click(*corner)
+        click(*corners[0])  # closes it
+        page.locator("#shape-kind").select_option("lines")
+        page.locator("#shape-draw").click()
+        page.keyboard.press("Space")  # at the middle
+        for _ in range(5):
+            page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("Space")
+        camera = yaml_of(page)["cameras"]["door"]
+        assert np.allclose(camera["zones"]["porch"]["polygon"], corners, atol=0.01)
+        assert camera["lines"] == {"line-1": {"points": [[0.5, 0.5], [0.75, 0.5]]}}
+        show_only(page, "zones")
+        assert painted(page) > 0
+        if folder := os.environ.get("ARGOS_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/editor.png")
+
+        page.locator("#shape-kind").select_option("zones")
+        page.locator("#shape-draw").click()
+        for corner in [(0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9)]:
+            click(*corner)
+        page.keyboard.press("Enter")
+        expect(page.locator("#shape-hint")).to_contain_text("cross each other")
+        page.keyboard.press("Backspace")
+        page.keyboard.press("Enter")
+        assert yaml_of(page)["cameras"]["door"]["zones"]["zone-1"]["polygon"] == [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1]]
+        page.reload()
+        page.keyboard.press("1")
+        page.keyboard.press("e")
+        assert set(yaml_of(page)["cameras"]["door"]["zones"]) == {"porch", "zone-1"}
+        page.locator('[data-remove="porch"]').click()
+        assert set(yaml_of(page)["cameras"]["door"]["zones"]) == {"zone-1"}
+
+
+NO_SOCKETS = """window.WebSocket = class { static OPEN = 1; readyState = 3;
+    constructor() { setTimeout(() => this.onclose?.({}), 5); } };"""
+
+
+def test_without_a_web_socket_pictures_come_as_mjpeg(open_page: Open) -> None:
+    cameras = Cameras("door")
+    with served(cameras) as server, playing(server, {"door": scene_results(frames=2)}):
+        page = open_page(server.url, script=NO_SOCKETS)
+        expect(page.locator("#link")).to_have_attribute("data-link", "pictures only", timeout=PATIENCE_MS)
+        page.wait_for_function("() => document.querySelector('.stream')?.naturalWidth === 320")
+        expect(page.locator(".tile .numbers")).to_contain_text("5.0 fps")
+        cameras.set("door", "lost", "timeout", "no answer")
+        expect(page.locator(".cover")).to_contain_text("no answer")
+
+
+def test_the_page_comes_back_when_the_server_does(open_page: Open) -> None:
+    result = scene_results(frames=1)[0]
+    with served(Cameras("door")) as server:
+        bind = f"127.0.0.1:{server.address.port}"
+        page = open_page(server.url)
+        expect(page.locator("#link")).to_have_attribute("data-link", "live")
+    expect(page.locator("#link")).to_have_attribute("data-link", "no connection", timeout=PATIENCE_MS)
+    with served(Cameras("door", "yard"), bind=bind) as server:
+        server.offer(again(result, 7))
+        expect(page.locator("#link")).to_have_attribute("data-link", "live", timeout=PATIENCE_MS)
+        until_seq(page, 7)
+        expect(page.locator(".tile")).to_have_count(2)
+
+
+def test_ten_cameras_fit_a_phone_and_all_give_pictures(open_page: Open) -> None:
+    names = [f"cam-{n}" for n in range(10)]
+    film = scene_results(frames=1)[0]
+    with served(Cameras(*names)) as server:
+        for name in names:
+            server.offer(Result(**{**{f: getattr(film, f) for f in film.__slots__}, "camera": name}))
+        page = open_page(server.url, size=(390, 844), has_touch=True, device_scale_factor=2)
+        until_seq(page, 0, names[0])
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        made = server.pictures.made
+        assert made < 10  # those that cannot be seen are not asked for
+        for name in names:
+            page.locator(f'[data-camera="{name}"]').scroll_into_view_if_needed()
+            until_seq(page, 0, name)
+        sides = page.evaluate(
+            "[...document.querySelectorAll('header button')].map(b => b.getBoundingClientRect().height)"
+        )
+        assert min(sides) >= 32  # a finger hits them
+
+
+def contrast(page: Page, words: str) -> float:
+    """Contrast of text and page, as WCAG 2 counts it."""
+    script = """words => [getComputedStyle(document.querySelector(words)).color,
+        getComputedStyle(document.querySelector("aside")).backgroundColor].map(c => c.match(/[\\d.]+/g).map(Number))"""
+
+    def luminance(colour: list[float]) -> float:
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(colour[:3]) / 255]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    low, high = sorted(luminance(colour) for colour in page.evaluate(script, words))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_dark_and_light_follow_the_system_or_the_button_and_can_be_read(open_page: Open) -> None:
+    with served(Cameras("door")) as server:
+        page = open_page(server.url, color_scheme="light")
+        root = page.locator("html")
+        page.wait_for_selector(".tile")
+        expect(root).to_have_attribute("data-theme", "light")
+        page.emulate_media(color_scheme="dark")
+        expect(root).to_have_attribute("data-theme", "dark")
+        page.locator("#theme").click()
+        page.locator("#theme").click()
+        expect(root).to_have_attribute("data-theme", "light")
+        for button in ("Light", "Auto"):
+            expect(page.locator("#theme")).to_have_text(button)
+            for words in ("#subject", "figcaption span", "figcaption b", "#about"):
+                assert contrast(page, words) > 4.5
+            page.locator("#theme").click()
+
+
+def test_a_token_in_the_address_opens_the_page_and_leaves_the_address(open_page: Open) -> None:
+    with served(Cameras("door"), token="a-token-of-twenty-ab") as server:
+        server.offer(scene_results(frames=1)[0])
+        page = open_page(f"{server.url}?token=a-token-of-twenty-ab")
+        until_seq(page, 0)
+        assert "token" not in page.url
+        assert page.evaluate("document.cookie") == ""
