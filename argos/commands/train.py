@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
     parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes only, "
                         "for asbunet and qunet16")  # fmt: skip
+    parser.add_argument("--from", dest="source", metavar="SOURCE", help="learn one camera or clip: its frames are "
+                        "labelled by the teacher (default: unet_lite), no other data is needed")  # fmt: skip
+    parser.add_argument("--every", type=float, default=0.5, metavar="S", help="with --from: seconds between the frames "
+                        "that are kept (default: 0.5)")  # fmt: skip
+    parser.add_argument("--frames", type=int, default=300, help="with --from: most frames (default: 300)")
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the cards of what "
                         "the training in OUT made to argos/weights")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
@@ -46,9 +51,48 @@ def run(args: argparse.Namespace) -> int:
             for key, value in ship(model, folder, SHIPPED).metrics.items():
                 print(f"{model:<10} {key:<16} {value:.4f}", flush=True)
         return 0
+    if args.source is not None:
+        return _adapt(args, args.out or Path("runs") / f"{args.name}-camera")
     if args.name == "people":
         recipes.train_people(folder, args.minutes, args.start, args.backbone)
     else:
         train = {"asbunet": recipes.train_asbunet, "qunet16": recipes.train_qunet}[args.name]
         train(folder, args.minutes, args.start, args.teacher)
+    return 0
+
+
+def _adapt(args: argparse.Namespace, folder: Path) -> int:
+    """Make a model for one camera and say what changed.
+
+    Raises:
+        UsageError: the recipe has no student to adapt.
+    """
+    from argos.errors import UsageError
+    from argos.training.adapt import adapt
+
+    if args.every <= 0 or args.frames < 10:
+        raise UsageError(f"--every should be above 0 and --frames at least 10, got {args.every:g} and {args.frames}")
+    if args.name == "people":
+        raise UsageError("--from: a teacher's masks do not make detections; choose qunet16 or asbunet")
+
+    def progress(count: int) -> None:
+        if count % 20 == 0 or count == args.frames:
+            logging.getLogger("argos").info("%d frames collected and labelled", count)
+
+    adapted = adapt(
+        args.start or args.name,
+        args.source,
+        args.teacher or "unet_lite",
+        folder,
+        minutes=args.minutes,
+        every_s=args.every,
+        most=args.frames,
+        progress=progress,
+    )
+    print(f"learnt from {adapted.photos[0]} frames, measured on the {adapted.photos[1]} after them")
+    print(f"{'':<16} {'before':>8} {'after':>8}")
+    for key, value in adapted.after.items():
+        print(f"{key:<16} {adapted.before[key]:>8.3f} {value:>8.3f}")
+    role = "proposal" if args.name == "qunet16" else "semantic"
+    print(f"in the configuration:\nengine:\n  models: {{{role}: {adapted.path}}}")
     return 0

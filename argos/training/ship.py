@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from argos.engines.dense import AUTO_SIDE
 from argos.engines.weights import Card, digest, load_network
@@ -31,39 +33,63 @@ def ship(name: str, run: Path, folder: Path) -> Card:
         The card, with what was measured on the validation split.
     """
     text = CARDS[name]
-    state = torch.load(run / "average.pt", weights_only=True)
+    trained = torch.load(run / "average.pt", weights_only=True)
     state = {
-        own + key.removeprefix(prefix): _stored(value)
+        own + key.removeprefix(prefix): value
         for prefix, own in text.parts.items()
-        for key, value in state.items()
-        if key.startswith(prefix) and not key.endswith("num_batches_tracked")
+        for key, value in trained.items()
+        if key.startswith(prefix)
     }
     scenes, minutes = _length(run)
+    card = Card(
+        name=name,
+        task=text.task,
+        network=text.network,
+        arguments=text.arguments,
+        summary=text.summary,
+        thresholds=text.thresholds,
+        data=[SOURCES[source] for source in text.sources],
+        terms=TERMS,
+        recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run),
+        seed=text.seed,
+        metrics={},
+        measured=text.measured,
+        limits=text.limits,
+        sha256="",
+    )
+    return write_model(folder, card, state, lambda path, card: measure(str(path), card))
+
+
+def write_model(
+    folder: Path,
+    card: Card,
+    state: Mapping[str, Tensor],
+    measured: Callable[[Path, Card], Mapping[str, float]],
+) -> Card:
+    """Write ``folder/NAME.safetensors`` and its card; both appear together, when the stored weights are measured.
+
+    Args:
+        folder: where the model goes.
+        card: without metrics and digest.
+        state: weights; counters of batches are left out.
+        measured: path of the stored weights and the card so far -> the metrics.
+
+    Returns:
+        The card as written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {key: _stored(value) for key, value in state.items() if not key.endswith("num_batches_tracked")}
     with TemporaryDirectory(dir=folder) as scratch:
-        path = Path(scratch) / f"{name}.safetensors"
-        save_file(state, path, metadata={"network": text.network})
+        path = Path(scratch) / f"{card.name}.safetensors"
+        save_file(stored, path, metadata={"network": card.network})
         path.chmod(0o644)  # safetensors writes 0600
-        card = Card(
-            name=name,
-            task=text.task,
-            network=text.network,
-            arguments=text.arguments,
-            summary=text.summary,
-            thresholds=text.thresholds,
-            data=[SOURCES[source] for source in text.sources],
-            terms=TERMS,
-            recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run),
-            seed=text.seed,
-            metrics={},
-            measured=text.measured,
-            limits=text.limits,
-            sha256=digest(path),
-        )
+        card = msgspec.structs.replace(card, sha256=digest(path))
         _write(card, path.with_suffix(".json"))
-        card = msgspec.structs.replace(card, metrics=measure(str(path), card))
+        metrics = {key: round(float(value), 4) for key, value in measured(path, card).items()}
+        card = msgspec.structs.replace(card, metrics=metrics)
         _write(card, path.with_suffix(".json"))
         for suffix in (".safetensors", ".json"):
-            path.with_suffix(suffix).replace(folder / f"{name}{suffix}")
+            path.with_suffix(suffix).replace(folder / f"{card.name}{suffix}")
     return card
 
 

@@ -1,0 +1,66 @@
+"""From a camera to a model of its own in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from argos.cli import main
+from argos.engines.weights import load_network
+from argos.errors import SourceError
+from argos.networks.qunet import QUNet
+from argos.training import fit
+from argos.training.collect import collect
+from argos.training.photos import CROWD, IGNORE
+
+FILM = "fake://people?n=2&seed=5&size=320x180&fps=5&frames=12"
+
+
+def thirds(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Sure of people on the left, undecided in the middle, sure of nobody on the right."""
+    scores = np.full(image.shape[:2], 0.5, np.float32)
+    scores[:, :100], scores[:, 220:] = 0.9, 0.1
+    return scores
+
+
+def test_frames_are_collected_at_intervals_and_labelled() -> None:
+    photos = collect(FILM, thirds, every_s=0.2, most=11)
+    assert [photo.name for photo in photos] == [f"frame {n}" for n in range(11)]
+    ids = photos[0].ids
+    assert (ids[:, :100] == CROWD).all()
+    assert (ids[:, 100:220] == IGNORE).all()
+    assert (ids[:, 220:] == 0).all()
+    assert not photos[0].boxes_known
+
+
+def test_a_source_with_too_little_to_learn_from_is_named() -> None:
+    with pytest.raises(SourceError, match=r"fake://people.*: 6 frames at intervals of 0.4 s are too few"):
+        collect(FILM, thirds, every_s=0.4, most=100)
+
+
+def test_one_command_makes_a_model_that_loads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "CALIBRATION", 2)  # a minute otherwise
+    command = ["train", "qunet16", "--from", FILM, "--teacher", "asbunet", "--minutes", "0.03", "--every", "0.2"]
+    assert main([*command, "--out", str(tmp_path), "--threads", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "learnt from 10 frames, measured on the 2 after them" in out
+    assert f"models: {{proposal: {tmp_path / 'qunet16-camera.safetensors'}}}" in out
+    network, card = load_network(str(tmp_path / "qunet16-camera.safetensors"), task="proposal")
+    assert isinstance(network, QUNet)
+    assert card.data[-1].startswith("10 frames of fake://people")
+    assert "asbunet@sha256:" in card.data[-1]
+    assert set(card.metrics) == {"pixels_covered", "area", "area_true"}
+
+
+def test_what_cannot_be_adapted_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "people", "--from", FILM, "--out", str(tmp_path)]) == 2
+    assert "choose qunet16 or asbunet" in capsys.readouterr().err
+    assert main(["train", "qunet16", "--from", FILM, "--every", "0"]) == 2
+    assert "--every should be above 0" in capsys.readouterr().err
+    assert main(["train", "qunet16", "--from", str(tmp_path / "no.mp4"), "--teacher", "asbunet"]) == 3
+    assert "no.mp4" in capsys.readouterr().err
