@@ -32,9 +32,12 @@ clip: .venv/installed
 	$(BIN)/python samples/make_clip.py
 
 # trains the shipped weights again (hours); see docs/training.md
+BACKBONE ?= efficientnet-lite0.pth
 weights: .venv/installed-dev
-	for name in qunet16 asbunet ssdisb; do \
-	  $(BIN)/argos train $$name --minutes 120 && $(BIN)/argos train $$name --ship || exit 1; done
+	test -f "$(BACKBONE)" || { echo "make weights BACKBONE=FILE: ImageNet weights of EfficientNet-Lite0, see docs/training.md" >&2; exit 2; }
+	$(BIN)/argos train people --backbone "$(BACKBONE)" --minutes 76 && $(BIN)/argos train people --ship
+	$(BIN)/argos train qunet16 --teacher unet_lite --minutes 120 && $(BIN)/argos train qunet16 --ship
+	$(BIN)/argos train asbunet --teacher unet_lite --minutes 120 && $(BIN)/argos train asbunet --ship
 
 clean:
 	rm -rf .venv build dist out runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -194,7 +194,8 @@ class Packing(Section):
     """The canvases that regions are packed into."""
 
     canvas: Annotated[tuple[CanvasSide, CanvasSide], Field(strict=False)] = Field(
-        default=(320, 320), description="[height, width] of a canvas in network pixels, multiples of 32"
+        default=(320, 480), description="[height, width] of a full canvas in network pixels, multiples of 32; "
+        "where less is enough a part of it is computed"
     )
     max_canvases: int = Field(default=2, ge=1, le=64, description="most canvases per step; what does not fit is shrunk")
     gutter: int = Field(
@@ -214,7 +215,7 @@ class Models(Section):
     """Weights by role: the name of shipped ones or the path of a .safetensors file with its card beside it."""
 
     proposal: Annotated[str, Field(min_length=1)] = Field(default="qunet16", description="proposes regions")
-    semantic: Annotated[str, Field(min_length=1)] = Field(default="asbunet", description="the task semantic")
+    semantic: Annotated[str, Field(min_length=1)] = Field(default="unet_lite", description="the task semantic")
     instances: Annotated[str, Field(min_length=1)] = Field(default="ssdisb", description="the task instances")
 
 

@@ -44,7 +44,7 @@ def test_the_wheel_holds_only_the_package(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_holds_weights_cards_and_the_typing_marker(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     assert "argos/py.typed" in names
-    for model in ("qunet16", "asbunet", "ssdisb"):
+    for model in ("qunet16", "asbunet", "ssdisb", "unet_lite"):
         assert {f"argos/weights/{model}.safetensors", f"argos/weights/{model}.json"} <= names
 
 

@@ -63,8 +63,8 @@ camera:                            # one camera; for several write `cameras:` wi
   #device: auto                    # auto, cpu or cuda:0
   #threads: null                   # CPU threads; null: all cores
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
-  #packing: {canvas: [320, 320], max_canvases: 2, gutter: 8}   # canvas: height, width; multiples of 32
-  #models: {proposal: qunet16, semantic: asbunet, instances: ssdisb}   # shipped names or paths
+  #packing: {canvas: [320, 480], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
+  #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb}   # shipped names or paths
 
 publish:                           # subscribe with: argos sub tcp://127.0.0.1:5555
   bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and curve
