@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from argos.config import Config
 from argos.errors import UsageError
@@ -13,6 +13,17 @@ from argos.types import Status
 
 if TYPE_CHECKING:
     from argos.web.server import WebServer
+
+
+def shapes_of(config: Config) -> dict[str, dict[str, Any]]:
+    """Zones and lines of every camera as the page draws them, corners as shares of the frame."""
+    return {
+        name: {
+            "zones": {zone: {"polygon": section.corners} for zone, section in camera.zones.items()},
+            "lines": {line: {"points": section.ends} for line, section in camera.lines.items()},
+        }
+        for name, camera in config.cameras.items()
+    }
 
 
 def open_web(
@@ -45,6 +56,7 @@ def open_web(
         status=status,
         token=http.token or "",
         hosts=http.hosts,
+        shapes=shapes_of(config),
         published=None if publisher is None else lambda: Published(dict(publisher.sent), dict(publisher.sent_bytes)),
         device=device_of(config.engine.device),
         quality=http.pictures.quality,

@@ -12,7 +12,7 @@ import msgspec
 
 from argos.drawing.overlay import PALETTE, SEMANTIC
 from argos.publishing.encode import encode_status
-from argos.types import Result, Status
+from argos.types import Event, Result, Status
 from argos.version import VERSION
 
 HISTORY_S = 300
@@ -21,8 +21,8 @@ HISTORY_S = 300
 EVENTS = 100
 """Events that are kept."""
 
-Event = Mapping[str, Any]
-"""At least ``type``, ``camera``, ``t_ns`` and ``text``; JSON values."""
+Told = Mapping[str, Any]
+"""An event for the page: at least ``type``, ``camera``, ``t_ns`` and ``text``; JSON values."""
 
 Shapes = Mapping[str, Mapping[str, Any]]
 """Camera -> what the configuration draws on it: ``zones`` and ``lines``, JSON values."""
@@ -51,11 +51,11 @@ class Board:
     ) -> None:
         self.run, self.cameras = run, tuple(cameras)
         self.status = status
-        self._models, self._shapes = dict(models), shapes or {}
+        self._models, self.shapes = dict(models), shapes or {}
         self._latest: dict[str, Result] = {}
         self._states: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
-        self._events: deque[tuple[int, Event]] = deque(maxlen=EVENTS)
+        self._events: deque[tuple[int, Told]] = deque(maxlen=EVENTS)
         self._told = 0
         self._history: dict[str, deque[tuple[float | None, ...]]] = {
             name: deque(maxlen=HISTORY_S) for name in self.cameras
@@ -81,13 +81,13 @@ class Board:
         self.tell({"type": kind, "camera": status.camera, "t_ns": status.sent_ns, "code": status.code, "text": text})
         return True
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Told) -> None:
         """Add an event."""
         with self._lock:
             self._told += 1
             self._events.append((self._told, event))
 
-    def events(self, after: int = 0) -> tuple[int, list[Event]]:
+    def events(self, after: int = 0) -> tuple[int, list[Told]]:
         """The number of the last event, and those after number ``after`` that are still kept."""
         with self._lock:
             return self._told, [event for number, event in self._events if number > after]
@@ -124,7 +124,7 @@ class Board:
                 "models": self._models,
                 "palette": PALETTE,
                 "semantic": SEMANTIC,
-                "shapes": self._shapes,
+                "shapes": self.shapes,
                 "history": {name: list(row) for name, row in self._history.items()},
             }
         )
@@ -155,6 +155,18 @@ class Board:
         return any(self.status(name).state == "up" for name in self.cameras)
 
 
-def events_message(events: Sequence[Event]) -> bytes:
+def told(event: Event) -> Told:
+    """What somebody did, in words for the page."""
+    match event.type:
+        case "zone_enter":
+            text = f"{event.id} enters {event.name}, {event.occupancy} inside"
+        case "zone_leave":
+            text = f"{event.id} leaves {event.name} after {event.dwell_s or 0:.0f} s, {event.occupancy} inside"
+        case "line_cross":
+            text = f"{event.id} crosses {event.name} {(event.direction or '').replace('_', ' ')}, {event.count} so far"
+    return {"type": event.type, "camera": event.camera, "t_ns": event.captured_ns, "text": text}
+
+
+def events_message(events: Sequence[Told]) -> bytes:
     """JSON of events for the page."""
     return _encode({"kind": "events", "events": events})

@@ -11,7 +11,7 @@ import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from argos.types import Result, Status
+from argos.types import Event, Result, Status
 from argos.version import VERSION
 from argos.web.board import Board
 
@@ -68,6 +68,24 @@ class Metrics:
             ("camera", "code"),
             registry=self._registry,
         )
+        self._occupancy = prometheus.Gauge(
+            "argos_zone_occupancy", "People in a zone.", ("camera", "zone"), registry=self._registry
+        )
+        self._crossings = prometheus.Counter(
+            "argos_line_crossings",
+            "People who crossed a line.",
+            ("camera", "line", "direction"),
+            registry=self._registry,
+        )
+        for (
+            camera,
+            shapes,
+        ) in board.shapes.items():  # from the start, because a count that appears later looks like none
+            for zone in shapes.get("zones", {}):
+                self._occupancy.labels(camera, zone)
+            for line in shapes.get("lines", {}):
+                for direction in ("left_to_right", "right_to_left"):
+                    self._crossings.labels(camera, line, direction)
         self._epochs: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._registry.register(_State(board, published))
@@ -93,8 +111,15 @@ class Metrics:
         if status.epoch > epoch:
             self._reconnects.labels(status.camera, code or "unknown").inc(status.epoch - epoch)
 
-    def event(self, camera: str, kind: str) -> None:
-        """Count an event."""
+    def event(self, event: Event) -> None:
+        """Count what somebody did in a zone or at a line."""
+        if event.type == "line_cross":
+            self._crossings.labels(event.camera, event.name, event.direction).inc()
+        elif event.occupancy is not None:
+            self._occupancy.labels(event.camera, event.name).set(event.occupancy)
+
+    def told(self, camera: str, kind: str) -> None:
+        """Count an event of any kind."""
         self._events.labels(camera, kind).inc()
 
     def text(self) -> bytes:

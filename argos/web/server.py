@@ -15,7 +15,7 @@ from argos.errors import PublishError
 from argos.types import Result, Status
 from argos.web.access import Access, guard
 from argos.web.address import Address, check_reach, parse_address
-from argos.web.board import Board, Event, Shapes
+from argos.web.board import Board, Shapes, Told, told
 from argos.web.live import STATE_S, Live
 from argos.web.metrics import Metrics, Published
 from argos.web.page import page
@@ -121,6 +121,9 @@ class WebServer:
         """Show a result with its picture; encodes nothing, waits for nobody."""
         self.metrics.result(result)
         self.board.put(result)
+        for event in result.events:
+            self.metrics.event(event)
+            self.tell(told(event))
         if self._live.viewers:
             self._call(self._live.wake)
 
@@ -128,12 +131,12 @@ class WebServer:
         """Show a change of state at once; the rest is asked every second."""
         self.metrics.status(status)
         if self.board.state_changed(status):
-            self.metrics.event(status.camera, f"source.{status.state}")
+            self.metrics.told(status.camera, f"source.{status.state}")
             self._call(self._live.state_changed)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Told) -> None:
         """Show an event; it has at least ``type``, ``camera``, ``t_ns`` and ``text``."""
-        self.metrics.event(event["camera"], event["type"])
+        self.metrics.told(event["camera"], event["type"])
         self.board.tell(event)
         self._call(self._live.wake)
 

@@ -18,12 +18,12 @@ TEXT = (ROOT / "docs" / "live.md").read_text()
 
 def test_every_metric_is_described_with_its_labels() -> None:
     cameras = Cameras("door")
-    board = Board("r", ["door"], {}, cameras.__getitem__)
+    board = Board("r", ["door"], {}, cameras.__getitem__, {"door": {"zones": {"porch": {}}, "lines": {"gate": {}}}})
     metrics = Metrics(board, "cpu", lambda: Published({"result": 1}, {"result": 9}))
     result = scene_results(frames=1)[0]
     board.put(result)
     metrics.result(result)
-    metrics.event("door", "source.up")
+    metrics.told("door", "source.up")
     metrics.status(cameras.set("door", "lost", "timeout"))
     metrics.status(cameras.set("door", "up", epoch=1))
     exported = set()

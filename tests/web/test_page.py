@@ -23,6 +23,7 @@ from video_files import numbered
 from web_scene import Cameras, again, scene_results, served
 
 import argos
+from argos.config import load_config
 from argos.types import Result
 from argos.web.server import WebServer
 
@@ -289,7 +290,7 @@ def yaml_of(page: Page) -> Any:
     return yaml.safe_load(page.locator("#yaml").inner_text())
 
 
-def test_zones_and_lines_are_drawn_by_mouse_and_keys_and_printed_as_yaml(open_page: Open) -> None:
+def test_zones_and_lines_are_drawn_by_mouse_and_keys_and_printed_as_yaml(open_page: Open, tmp_path: Path) -> None:
     with served(Cameras("door")) as server:
         server.offer(scene_results(frames=1)[0])
         page = open_page(server.url)
@@ -303,7 +304,7 @@ def test_zones_and_lines_are_drawn_by_mouse_and_keys_and_printed_as_yaml(open_pa
         def click(x: float, y: float) -> None:
             stage.click(position={"x": x * box["width"], "y": y * box["height"]})
 
-        page.locator("#shape-name").fill("porch")
+        page.locator("#shape-name").fill(" Pôrch! ")
         page.locator("#shape-draw").click()
         corners = [(0.1, 0.5), (0.5, 0.4), (0.6, 0.9), (0.2, 0.9)]
         for corner in corners:
@@ -317,6 +318,11 @@ def test_zones_and_lines_are_drawn_by_mouse_and_keys_and_printed_as_yaml(open_pa
         page.keyboard.press("Space")
         camera = yaml_of(page)["cameras"]["door"]
         assert np.allclose(camera["zones"]["porch"]["polygon"], corners, atol=0.01)
+        written = page.locator("#yaml").inner_text().replace("door:\n", "door:\n    source: a.mp4\n")
+        (tmp_path / "camera.yaml").write_text(f"version: 1\n{written}")
+        loaded = load_config(tmp_path / "camera.yaml").cameras["door"]
+        assert np.allclose(loaded.zones["porch"].corners, corners, atol=0.01)
+        assert loaded.lines["line-1"].ends == ((0.5, 0.5), (0.75, 0.5))
         assert camera["lines"] == {"line-1": {"points": [[0.5, 0.5], [0.75, 0.5]]}}
         show_only(page, "zones")
         assert painted(page) > 0

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from main_job import FAST, always_four, finish, free_port, run_here, start, until
 
+from argos.config import load_config
+from argos.pipelines.web import shapes_of
+
 
 def fetched(url: str) -> tuple[int, bytes]:
     """Status and body; 0 while nobody listens."""
@@ -43,3 +46,17 @@ def test_a_run_serves_its_page_and_ends_with_it(tmp_path: Path) -> None:
 
 def test_an_address_that_others_reach_is_refused_without_a_token(tmp_path: Path) -> None:
     assert run_here("fake://people", "--web", "0.0.0.0:8080") == 2
+
+
+def test_zones_and_lines_of_the_configuration_are_drawn_as_shares_of_the_frame(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "version: 1\ncamera:\n  name: door\n  source: a.mp4\n"
+        "  zones: {porch: {units: px, reference: [200, 100], polygon: [[0, 0], [100, 0], [200, 100]]}}\n"
+        "  lines: {gate: {points: [[0.2, 0.8], [0.8, 0.8]]}}\n"
+    )
+    assert shapes_of(load_config(tmp_path / "c.yaml")) == {
+        "door": {
+            "zones": {"porch": {"polygon": ((0.0, 0.0), (0.5, 0.0), (1.0, 1.0))}},
+            "lines": {"gate": {"points": ((0.2, 0.8), (0.8, 0.8))}},
+        }
+    }

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ from web_scene import Cameras, again, scene_results, served, split
 
 from argos.errors import PublishError
 from argos.publishing.decode import decode
-from argos.types import Result
+from argos.types import Event, Result
 from argos.web.metrics import Published
 from argos.web.server import WebServer
 
@@ -388,6 +389,33 @@ def test_a_change_of_state_is_told_at_once_and_kept_as_an_event() -> None:
                 assert types == ["source.up", "source.lost", "zone.enter"]
 
         in_loop(look)
+
+
+def test_events_of_a_result_are_told_and_counted() -> None:
+    shapes = {"door": {"zones": {"porch": {}, "yard": {}}, "lines": {"gate": {}}}}
+    first = scene_results(frames=1)[0]
+    common = {"camera": "door", "run": "test", "epoch": 0, "result_seq": 0, "index": 0, "pts_s": 0.0, "captured_ns": 5,
+              "box": (0, 0, 9, 9), "anchor": (4.5, 9.0)}  # fmt: skip
+    events = (
+        Event(seq=0, type="zone_enter", name="porch", id=7, count=3, occupancy=2, **common),
+        Event(seq=1, type="line_cross", name="gate", id=7, count=1, direction="left_to_right", **common),
+    )
+    with served(Cameras("door"), shapes=shapes) as server:
+        server.offer(replace(first, events=events))
+        told = server.board.events()[1]
+        assert [event["text"] for event in told] == [
+            "7 enters porch, 2 inside",
+            "7 crosses gate left to right, 1 so far",
+        ]
+        lines = get(server, "/metrics")[2].decode().splitlines()
+    for line in (
+        'argos_zone_occupancy{camera="door",zone="porch"} 2.0',
+        'argos_zone_occupancy{camera="door",zone="yard"} 0.0',
+        'argos_line_crossings_total{camera="door",direction="left_to_right",line="gate"} 1.0',
+        'argos_line_crossings_total{camera="door",direction="right_to_left",line="gate"} 0.0',
+        'argos_events_total{camera="door",type="zone_enter"} 1.0',
+    ):
+        assert line in lines
 
 
 def test_mjpeg_shows_the_newest_picture_drawn_or_plain() -> None:

@@ -4,7 +4,7 @@
   const HINTS = {
     idle: "Choose zone or line, name it, press Draw, then click on the picture.",
     zones: "Click the corners. Enter or a click on the first corner ends, Backspace takes one back, Esc gives up.",
-    lines: "Click where the line starts and where it ends; the arrow shows the direction that counts as in.",
+    lines: "Click where the line starts and where it ends; the arrow points from its left to its right, the direction left_to_right.",
   };
   const by = (id) => document.getElementById(id);
   const round = (value) => Math.round(1000 * Math.min(1, Math.max(0, value))) / 1000;
@@ -81,7 +81,7 @@
     }
 
     start() {
-      const kind = by("shape-kind").value, typed = by("shape-name").value.trim();
+      const kind = by("shape-kind").value, typed = nameOf(by("shape-name").value);
       this.draft = { kind, name: typed || this.freeName(kind), points: [] };
       this.cursor = [0.5, 0.5];
       this.stage.classList.add("drawing");
@@ -220,7 +220,11 @@
     }
   }
 
-  const quoted = (name) => (/^[a-z][a-z0-9_-]*$/i.test(name) && !/^(true|false|null|yes|no|on|off)$/i.test(name) ? name : JSON.stringify(name));
+  // A name that the configuration takes: a-z, 0-9, - and _, the first a letter or digit.
+  const nameOf = (typed) => typed.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
+
+  // YAML reads some names as something else.
+  const quoted = (name) => (/^[a-z][a-z0-9_-]*$/.test(name) && !/^(true|false|null|yes|no|on|off)$/i.test(name) ? name : JSON.stringify(name));
 
   Object.assign(argos, { Editor });
 })((window.argos ??= {}));

@@ -176,7 +176,7 @@
     });
   }
 
-  // A small arrow across the middle of a line, from its left to its right, seen from the first point.
+  // A small arrow across the middle of a line, from its left to its right for somebody who looks along it.
   function drawSide(context, points, colour, dpr) {
     const [[ax, ay], [bx, by]] = points, long = Math.hypot(bx - ax, by - ay) || 1;
     const nx = -(by - ay) / long, ny = (bx - ax) / long, mx = (ax + bx) / 2, my = (ay + by) / 2, size = 12 * dpr;
