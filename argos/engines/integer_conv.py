@@ -17,7 +17,7 @@ from torch import Tensor
 
 from argos.networks.layers.quantize import exact_affine
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Convolution = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Codes ``(1, C_in, H, W)`` uint8 channels-last, scale and offset ``(C_out,)`` float32 -> ``(1, C_out, H, W)``."""
@@ -95,7 +95,7 @@ def choose_route(routes: dict[str, Route]) -> str:
         fault = check_route(routes[name])
         if not fault:
             return name
-        LOG.warning("QU-Net does not run by %s on this machine: %s", name, fault)
+        log.warning("QU-Net does not run by %s on this machine: %s", name, fault)
     return last
 
 
