@@ -12,9 +12,9 @@ from argos.errors import SourceError, UsageError
 from argos.publishing.conformance import RULES, Conformance
 from argos.publishing.curve import read_client_keys, speak_curve
 from argos.publishing.endpoints import connect
+from argos.publishing.socket_options import LARGEST_MESSAGE
 
 BROKEN = 7
-_LARGEST_MESSAGE = 64 << 20
 
 
 def run_conformance(args: argparse.Namespace) -> int:
@@ -34,7 +34,7 @@ def run_conformance(args: argparse.Namespace) -> int:
         raise UsageError("--server-key and --client-key: expected both or none; argos keygen makes keys")
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE)
+        socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_MESSAGE)
         socket.setsockopt(zmq.RCVHWM, 0)  # this reader is quick; a loss of its own would be laid at another's door
         if args.server_key is not None:
             speak_curve(socket, read_client_keys(args.server_key, args.client_key))

@@ -25,6 +25,7 @@ from argos.publishing.encode import (
 )
 from argos.publishing.endpoints import bind, is_address, is_loopback
 from argos.publishing.overlays import Draw, OverlayEncoder
+from argos.publishing.socket_options import set_publishing_options
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, topic
 from argos.types import Event, Hello, Overlay, Result, Status
@@ -34,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 _HEARTBEAT_S = 1.0
 _DRAIN_S = 1.0
-_UNREAD_MESSAGES = 256  # per subscriber, before a slow one loses the newest
-_LONGEST_REQUEST = 4096  # bytes; a subscriber sends nothing but prefixes of topics
 
 _Item = Result | Event | Status | Overlay
 
@@ -116,7 +115,7 @@ class Publisher:
         self._socket = self._context.socket(zmq.XPUB)
         self._doorkeeper = None if curve is None else serve_curve(self._context, self._socket, curve)
         try:
-            _set_options(self._socket)
+            set_publishing_options(self._socket)
             self.endpoint = bind(self._socket, address)
         except PublishError:
             if self._doorkeeper is not None:
@@ -308,16 +307,3 @@ class Publisher:
 
 def _kind_of(item: _Item) -> str:
     return type(item).__name__.lower()
-
-
-def _set_options(socket: zmq.Socket[bytes]) -> None:
-    socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # every subscription is seen, not only the first of a prefix
-    socket.setsockopt(zmq.SNDHWM, _UNREAD_MESSAGES)
-    socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_REQUEST)
-    socket.setsockopt(zmq.BACKLOG, 1024)  # 300 subscribers at once: 0.03 s instead of 1.25 s
-    socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-    socket.setsockopt(zmq.IPV6, 0)
-    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 10)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)

@@ -19,14 +19,13 @@ from argos.errors import SchemaError
 from argos.publishing.curve import read_client_keys, speak_curve
 from argos.publishing.decode import Message, decode
 from argos.publishing.endpoints import connect
+from argos.publishing.socket_options import set_subscribing_options
 from argos.publishing.waiting import Latest, Queue
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, parse_topic, topic
 
 logger = logging.getLogger(__name__)
 
-_UNREAD_MESSAGES = 256  # in 0MQ, before the I/O thread has them
-_LARGEST_MESSAGE = 64 << 20
 _RUNS_REMEMBERED = 1024
 
 
@@ -117,7 +116,7 @@ class Subscriber:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         try:
-            _set_options(self._socket, heartbeat_s)
+            set_subscribing_options(self._socket, heartbeat_s)
             if keys is not None:
                 speak_curve(self._socket, keys)
             events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED_HANDSHAKES
@@ -294,15 +293,3 @@ def _prefixes(cameras: Sequence[str] | None, kinds: Sequence[str]) -> list[bytes
     if isinstance(cameras, str):
         raise ValueError(f"cameras '{cameras}': expected a list of names")
     return [topic(kind, camera) for kind in kinds for camera in ((NO_CAMERA,) if kind == "hello" else tuple(cameras))]
-
-
-def _set_options(socket: zmq.Socket[bytes], heartbeat_s: float) -> None:
-    socket.setsockopt(zmq.RCVHWM, _UNREAD_MESSAGES)
-    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.IPV6, 0)
-    socket.setsockopt(zmq.RECONNECT_IVL, 100)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, round(1000 * heartbeat_s))
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, round(2000 * heartbeat_s))
-    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
