@@ -19,6 +19,7 @@ VERBS = {
     "run": ("argos.commands.run", "find people in files and cameras"),
     "init": ("argos.commands.init", "write a commented camera.yaml"),
     "check": ("argos.commands.check", "validate a configuration"),
+    "convert": ("argos.commands.convert", "turn a file of results into COCO, YOLO, MOT or CSV"),
     "schema": ("argos.commands.schema", "print a JSON Schema"),
     "probe": ("argos.commands.probe", "open a source and say what it delivers"),
     "doctor": ("argos.commands.doctor", "look over this machine: versions, devices, codecs, weights"),
