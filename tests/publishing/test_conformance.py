@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from publishing_results import T0, made_hello, made_overlay, made_result, made_status
+from publishing_results import T0, made_event, made_hello, made_overlay, made_result, made_status
 from test_message import golden_values, read_golden
 
 from argos.cli import main
 from argos.publishing.conformance import RULES, Conformance
-from argos.publishing.encode import encode_hello, encode_overlay, encode_result, encode_status
+from argos.publishing.encode import encode_event, encode_hello, encode_overlay, encode_result, encode_status
 from argos.publishing.publisher import Publisher
 
 WALL_NS = T0 + 10_000_000_000
@@ -84,6 +84,7 @@ BREAKERS: list[tuple[str, Callable[[], list[Parts]]]] = [
     ("message", lambda: [with_header(RESULT, seq=-1)]),
     ("seq", lambda: [RESULT, RESULT]),
     ("seq", lambda: [encode_overlay(made_overlay())]),
+    ("seq", lambda: [encode_event(made_event()), encode_event(made_event())]),
     ("frame", lambda: [with_header(RESULT, frame=1)]),
     ("frame", lambda: [with_header(RESULT, pts_s=0.0)]),
     ("epoch", lambda: [with_header(RESULT, epoch=0)]),
