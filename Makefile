@@ -53,6 +53,7 @@ clean:
 
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps trackeval==1.3.0  # it asks for another OpenCV
 	touch $@ .venv/installed
 
 # the JavaScript sample is run where there is Node and a way to its one package; otherwise its test is skipped, and says so
