@@ -26,6 +26,7 @@ VERBS = {
     "sub": ("argos.commands.sub", "follow a publisher"),
     "fakecam": ("argos.commands.fakecam", "be an RTSP camera, with faults on demand"),
     "keygen": ("argos.commands.keygen", "make keys for publishing to other machines"),
+    "top": ("argos.commands.top", "show the cameras of a publisher as a table"),
     "models": ("argos.commands.models", "list networks and shipped models, compare them with what was published"),
     "bench": ("argos.commands.bench", "compare pack, gather and full on a video"),
     "train": ("argos.commands.train", "train a model by its recipe"),
