@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+
 from argos.analytics.analyst import Analyst
 from argos.analytics.lines import Line
 from argos.analytics.zones import Zone
 from argos.config import Camera
+from argos.kernels.assignment import assign
 from argos.pipelines.views import Analysis, InstanceLimits, View
 from argos.tracking.tracker import Tracker, TrackSettings
 from argos.types import Frame, Result
@@ -55,6 +58,8 @@ class Following:
         analysts: Mapping[str, Analyst | None] = MappingProxyType({}),
     ) -> None:
         self._analysts = {name: analyst for name, analyst in analysts.items() if analyst is not None}
+        if any(chosen is not None for chosen in settings.values()):
+            assign(np.zeros((1, 1)), 1.0)  # compiled now rather than while the first people wait
         self._trackers = {name: Tracker(chosen) for name, chosen in settings.items() if chosen is not None}
 
     def view(self, camera: str, view: View) -> View:
