@@ -28,6 +28,7 @@ VERBS = {
     "keygen": ("argos.commands.keygen", "make keys for publishing to other machines"),
     "top": ("argos.commands.top", "show the cameras of a publisher as a table"),
     "models": ("argos.commands.models", "list networks and shipped models, compare them with what was published"),
+    "export": ("argos.commands.export", "write a model as ONNX or torch.export, and check the file"),
     "bench": ("argos.commands.bench", "compare pack, gather and full on a video"),
     "train": ("argos.commands.train", "train a model by its recipe"),
     "eval": ("argos.commands.eval", "measure a model on labelled photos"),

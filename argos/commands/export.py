@@ -1,0 +1,101 @@
+"""``argos export MODEL``: a model as a file for other programs, checked against the network on real images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from argos.commands.models_networks import parse_size
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EXIT_DIFFERS = 7
+LAYOUTS = {
+    "proposal": "uint8 RGB 0..255, NCHW; output: logits of background and region",
+    "semantic": "float32 RGB 0..1, NCHW; output: logits",
+    "instances": "float32 RGB 0..1, NCHW; outputs: deltas, logits, anchors of the boxes, then the maps at 1/8, 1/16 "
+    "and 1/32; the masks of boxes are not in the file",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``argos export``."""
+    parser.add_argument("model", help="a shipped model (argos models list), or the path of a .safetensors file")
+    parser.add_argument("--to", choices=("onnx", "torch.export"), default="onnx",
+                        help="format (default: onnx, which needs the extra 'export')")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="PATH", help="default: the model's name with .onnx or .pt2, here")
+    parser.add_argument("--size", type=parse_size, default=(352, 640), metavar="WIDTHxHEIGHT",
+                        help="of the images that the file takes, one at a time (default: 640x352)")  # fmt: skip
+    parser.add_argument("--images", default="fake://people?n=5&seed=1", metavar="SOURCE",
+                        help="file, directory or video whose frames check the result (default: rendered)")  # fmt: skip
+    parser.add_argument("--frames", type=int, default=5, metavar="N", help="frames it is checked on (default: 5)")
+    parser.add_argument("--tolerance", type=float, default=1e-4, metavar="SHARE",
+                        help="largest difference of an output, as a share of its largest element (default: 0.0001); "
+                        "status 7 when it is exceeded")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, check, and say how far the file is from the network.
+
+    Raises:
+        WeightsError: no such model.
+        SourceError: no frame to check the file on.
+        UsageError: the format cannot hold the network, or its packages are missing.
+    """
+    from argos.engines.export import SUFFIXES, compare_outputs, export, load_exported
+    from argos.engines.weights import load_network
+
+    network, card = load_network(args.model)
+    images = _images(args, as_bytes=card.task == "proposal")
+    path = args.out or Path(f"{card.name}{SUFFIXES[args.to]}")
+    height, width = args.size
+    about: dict[str, Any] = {
+        "model": card.identity,
+        "task": card.task,
+        "size": [width, height],
+        "layout": LAYOUTS[card.task],
+        "thresholds": card.thresholds,
+        "terms": card.terms,
+    }
+    export(network, images[0], args.to, path, about)
+    difference = compare_outputs(network, load_exported(path), images)
+    fits = difference.relative <= args.tolerance
+    if args.json:
+        print(json.dumps({"path": str(path), **about, **asdict(difference), "tolerance": args.tolerance, "ok": fits}))
+    else:
+        shapes = ", ".join("x".join(str(side) for side in shape) for shape in difference.outputs)
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, from {card.identity}")
+        print(f"input    1x3x{height}x{width}, {LAYOUTS[card.task]}")
+        print(f"outputs  {shapes}")
+        print(
+            f"check    {difference.relative:.1e} of the largest element apart on {difference.images} frames of "
+            f"{args.images}; tolerance {args.tolerance:g}: {'ok' if fits else 'exceeded'}"
+        )
+    return 0 if fits else EXIT_DIFFERS
+
+
+def _images(args: argparse.Namespace, as_bytes: bool) -> list[Tensor]:
+    """The first frames of the source as the network takes them, ``(1, 3, H, W)``."""
+    import cv2
+    import torch
+
+    from argos.errors import SourceError, UsageError
+    from argos.sources.read import read, redact
+
+    if args.frames < 1:
+        raise UsageError(f"--frames should be at least 1, got {args.frames}")
+    height, width = args.size
+    images = []
+    for frame in islice(read(args.images, "export", fail_fast=True), args.frames):
+        pixels = torch.from_numpy(cv2.resize(frame.pixels, (width, height)))
+        image = pixels.permute(2, 0, 1)[None].contiguous()
+        images.append(image if as_bytes else image.float() / 255)
+    if not images:
+        raise SourceError(f"{redact(args.images)}: no frames to check the file on", "no_images")
+    return images

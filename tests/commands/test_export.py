@@ -1,0 +1,77 @@
+"""``argos export``: files that compute what the network does, on frames of the sample clip."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from main_job import own_models
+
+from argos.cli import main
+from argos.engines.export import load_exported, read_about
+from argos.errors import UsageError
+
+CLIP = str(Path(__file__).parents[2] / "samples" / "people.mp4")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small networks of each task, as files with cards."""
+    return own_models(tmp_path_factory.mktemp("models"))
+
+
+def checked(model: Path, to: str, out: Path, *more: str) -> list[str]:
+    return ["export", str(model), "--to", to, "--out", str(out), "--size", "96x64", "--images", CLIP,
+            "--frames", "2", *more]  # fmt: skip
+
+
+def test_segmentation_in_onnx_computes_the_same_on_real_frames(
+    own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    out = tmp_path / "own.onnx"
+    assert main(checked(own["semantic"], "onnx", out, "--json")) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"]
+    assert report["outputs"] == [[1, 1, 64, 96]]
+    assert report["relative"] < 1e-4
+    assert report["images"] == 2
+    about = read_about(out)
+    assert about["size"] == [96, 64]
+    assert about["layout"].startswith("float32 RGB 0..1")
+    assert main(checked(own["semantic"], "onnx", out, "--tolerance", "-1")) == 7
+    assert "tolerance -1: exceeded" in capsys.readouterr().out
+
+
+def test_detector_in_torch_export_gives_its_outputs_in_order(
+    own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "own.pt2"
+    assert main(checked(own["instances"], "torch.export", out)) == 0
+    assert "frames of" in capsys.readouterr().out
+    assert read_about(out)["task"] == "instances"
+    deltas, logits, anchors, *maps = load_exported(out)(torch.rand(1, 3, 64, 96))
+    assert deltas.shape[:2] == logits.shape[:2] == (1, len(anchors))
+    assert [tuple(x.shape[-2:]) for x in maps] == [(8, 12), (4, 6), (2, 3)]
+
+
+def test_what_onnx_cannot_hold_is_told_with_the_other_format(
+    own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+    status = main(checked(own["proposal"], "onnx", tmp_path / "own.onnx"))
+    assert status == 2
+    assert "use --to torch.export" in capsys.readouterr().err
+
+
+def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown suffix; exported files end in .onnx or .pt2"):
+        load_exported(tmp_path / "model.engine")
+
+
+def test_no_frames_is_a_usage_error(own: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(own["semantic"]), "--frames", "0"]) == 2
+    assert "--frames should be at least 1, got 0" in capsys.readouterr().err
