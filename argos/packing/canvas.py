@@ -34,7 +34,7 @@ def smallest_canvas(
     area = int((whole.size.astype(np.int64) + gutter).prod(axis=1).sum())
     for rows, columns in SHARES:
         size = _on_grid(largest[0] * rows), _on_grid(largest[1] * columns)
-        if area > (size[0] + gutter) * (size[1] + gutter) or size == largest:
+        if area > (size[0] + gutter) * (size[1] + gutter) or size == largest or (whole.size > size).any():
             continue
         same = rectangles_of(regions, size, scale=scale, margin=margin)
         if not (np.array_equal(same.source, whole.source) and np.array_equal(same.size, whole.size)):

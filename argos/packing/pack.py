@@ -59,14 +59,7 @@ def pack(
     placements = plan_placements(
         regions, canvas_size, scale=scale, margin=margin, gutter=gutter, max_canvases=max_canvases
     )
-    count = int(placements.canvas.max(initial=-1)) + 1
-    canvases = np.full((count, *canvas_size, 3), BACKGROUND, np.uint8)
-    for n in range(len(placements)):
-        x0, y0, x1, y1 = placements.source[n]
-        a0, b0, a1, b1 = placements.target[n]
-        crop = frames[placements.frame[n]].pixels[y0:y1, x0:x1]
-        canvases[placements.canvas[n], b0:b1, a0:a1] = resized(crop, (b1 - b0, a1 - a0))
-    return PackedBatch(canvases, placements)
+    return paste(frames, placements, canvas_size)
 
 
 def plan_placements(
@@ -104,6 +97,23 @@ def plan_placements(
                 f"{canvas_size}; merge regions, or choose a smaller gutter or more canvases"
             )
         shrink *= min(SHRINK_STEP, 1 / math.sqrt(filled))
+
+
+def paste(frames: Sequence[Frame], placements: Placements, canvas_size: Size) -> PackedBatch:
+    """Copy what ``placements`` say from the frames onto new canvases.
+
+    Args:
+        frames: those the placements were made for.
+        placements: all on canvases of ``canvas_size``.
+        canvas_size: size of every canvas.
+    """
+    count = int(placements.canvas.max(initial=-1)) + 1
+    canvases = np.full((count, *canvas_size, 3), BACKGROUND, np.uint8)
+    columns = (placements.frame, placements.source, placements.canvas, placements.target)
+    # plain numbers: slicing with those of an array takes twice as long
+    for n, (x0, y0, x1, y1), on, (a0, b0, a1, b1) in zip(*(column.tolist() for column in columns), strict=True):
+        canvases[on, b0:b1, a0:a1] = resized(frames[n].pixels[y0:y1, x0:x1], (b1 - b0, a1 - a0))
+    return PackedBatch(canvases, placements)
 
 
 def _area(rectangles: Rectangles, gutter: int) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from argos.packing.canvas import smallest_canvas
 from argos.packing.pack import plan_placements
 from argos.packing.rectangles import PerFrame, per_frame, rectangles_of
@@ -42,38 +44,56 @@ def plan_frames(
     Returns:
         The mode to run, for each frame.
     """
-    scales, margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
-    modes: list[Mode] = []
-    for of_frame, (height, width), own_scale, own_margin in zip(regions, frame_sizes, scales, margins, strict=True):
-        if mode == "full" or of_frame is None:
-            modes.append("full")
-        elif len(of_frame) == 0:
-            modes.append("skip")
-        elif mode != "auto":
-            modes.append(mode)
-        else:
-            rectangles = rectangles_of([of_frame], canvas_size, scale=own_scale, margin=own_margin)
-            read = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1).sum()
-            modes.append("full" if read >= FULL_SHARE * height * width else "pack")
+    modes: list[Mode] = [_asked(mode, of_frame) for of_frame in regions]
     if mode != "auto":
         return modes
+    scales, margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
+    worth_packing = _worth_packing(regions, frame_sizes, canvas_size, scales, margins)
+    modes = [
+        "full" if chosen == "pack" and not worth else chosen for chosen, worth in zip(modes, worth_packing, strict=True)
+    ]
     packed = [n for n, chosen in enumerate(modes) if chosen == "pack"]
     together = [of_frame for n in packed if (of_frame := regions[n]) is not None]
     full = sum(frame_sizes[n][0] * frame_sizes[n][1] * scales[n] ** 2 for n in packed)
     packed_scales, packed_margins = [scales[n] for n in packed], [margins[n] for n in packed]
-    canvases = _canvases_needed(together, canvas_size, packed_scales, margin=packed_margins, gutter=gutter)
-    if canvases == 1:
-        canvas_size = smallest_canvas(together, canvas_size, scale=packed_scales, margin=packed_margins, gutter=gutter)
-    if canvases * canvas_size[0] * canvas_size[1] >= FULL_SHARE * full:
-        return ["full" if chosen == "pack" else chosen for chosen in modes]
-    return modes
+    pixels = _canvas_pixels(together, canvas_size, packed_scales, margin=packed_margins, gutter=gutter)
+    return ["full" if chosen == "pack" and pixels >= FULL_SHARE * full else chosen for chosen in modes]
 
 
-def _canvases_needed(
+def _asked(mode: AskedMode, of_frame: Regions | None) -> Mode:
+    """What a frame gets before anything is weighed; pack for ``auto``."""
+    if mode == "full" or of_frame is None:
+        return "full"
+    if len(of_frame) == 0:
+        return "skip"
+    return "pack" if mode == "auto" else mode
+
+
+def _worth_packing(
+    regions: Sequence[Regions | None],
+    frame_sizes: Sequence[Size],
+    canvas_size: Size,
+    scales: Sequence[float],
+    margins: Sequence[float],
+) -> list[bool]:
+    """Whether the rectangles of each frame have less than ``FULL_SHARE`` of its pixels."""
+    none = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (1, 1))
+    rectangles = rectangles_of([of_frame or none for of_frame in regions], canvas_size, scale=scales, margin=margins)
+    areas = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1)
+    read = np.bincount(rectangles.frame, areas, minlength=len(regions))
+    return [
+        bool(pixels < FULL_SHARE * height * width) for pixels, (height, width) in zip(read, frame_sizes, strict=True)
+    ]
+
+
+def _canvas_pixels(
     regions: Sequence[Regions], canvas_size: Size, scale: Sequence[float], *, margin: Sequence[float], gutter: int
 ) -> int:
-    """Canvases that hold all regions at ``scale``, however many."""
+    """Pixels of the canvases that hold all regions at ``scale``, however many."""
     if not regions:
         return 0
-    placements = plan_placements(regions, canvas_size, scale=scale, margin=margin, gutter=gutter, max_canvases=1 << 20)
-    return int(placements.canvas.max()) + 1
+    size = smallest_canvas(regions, canvas_size, scale=scale, margin=margin, gutter=gutter)
+    if size != canvas_size:
+        return size[0] * size[1]
+    placements = plan_placements(regions, size, scale=scale, margin=margin, gutter=gutter, max_canvases=1 << 20)
+    return (int(placements.canvas.max()) + 1) * size[0] * size[1]
