@@ -1,4 +1,4 @@
-"""Merging rectangles that overlap or are cheaper together."""
+"""Rectangles: merging those that overlap or are cheaper together, and what is highest in each."""
 
 from __future__ import annotations
 
@@ -66,3 +66,24 @@ def merge_rectangles(boxes: NDArray[np.int32], margin: int, height: int, width: 
                 else:
                     j += 1
     return group
+
+
+@njit(cache=True, nogil=True)
+def highest(scores: NDArray[np.float32], boxes: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The highest score in each box.
+
+    Args:
+        scores: ``(h, w)`` float32, 0 or more.
+        boxes: ``(N, 4)`` int32, inside, not empty.
+
+    Returns:
+        ``(N,)`` float32.
+    """
+    found = np.zeros(len(boxes), np.float32)
+    for n in range(len(boxes)):
+        best = np.float32(0)
+        for y in range(boxes[n, 1], boxes[n, 3]):
+            for x in range(boxes[n, 0], boxes[n, 2]):
+                best = max(best, scores[y, x])
+        found[n] = best
+    return found

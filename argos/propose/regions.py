@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from argos.kernels.rectangles import merge_rectangles
+from argos.kernels.rectangles import highest, merge_rectangles
 from argos.types import RegionMask, Regions, Size
 
 Dilation = int | Literal["dynamic"]
@@ -49,8 +49,7 @@ def regions_of(
     if merge:
         group = merge_rectangles(boxes, margin, *mask.frame_size)
         boxes, cells = _unite(boxes, group), _unite(cells, group)
-    scores = [mask.scores[y0:y1, x0:x1].max() for x0, y0, x1, y1 in cells.tolist()]
-    return Regions(boxes, np.array(scores, np.float32), mask.frame_size)
+    return Regions(boxes, highest(np.ascontiguousarray(mask.scores), cells), mask.frame_size)
 
 
 def grow(mask: RegionMask, *, dilation: Dilation, min_area: float) -> RegionMask:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.kernels.rectangles import merge_rectangles
+from argos.kernels.rectangles import highest, merge_rectangles
 
 SIZE = (60, 80)
 
@@ -97,3 +97,11 @@ def test_kernel_equals_its_plain_form(boxes: NDArray[np.int32], margin: int) -> 
     for first, members in groups.items():
         plain[members] = first
     np.testing.assert_array_equal(merge_rectangles(boxes, margin, *SIZE), plain)
+
+
+@settings(max_examples=30, deadline=None)
+@given(some_boxes(), st.integers(0, 2**32))
+def test_highest_is_the_maximum_of_each_box(boxes: NDArray[np.int32], seed: int) -> None:
+    scores = np.random.default_rng(seed).random(SIZE, np.float32)
+    plain = [scores[y0:y1, x0:x1].max() for x0, y0, x1, y1 in boxes.tolist()]
+    np.testing.assert_array_equal(highest(scores, boxes), np.array(plain, np.float32))
