@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from argos.packing.place import place
-from argos.packing.rectangles import PerFrame, rectangles_of
+from argos.packing.rectangles import Boxes, PerFrame, boxes_of, cut
 from argos.types import Regions, Size
 
 SHARES = ((1 / 2, 1 / 3), (1.0, 1 / 3), (1.0, 1 / 2), (1.0, 2 / 3))
@@ -30,13 +30,18 @@ def smallest_canvas(
     Returns:
         One of the ``SHARES`` of ``largest`` rounded up to the grid, or ``largest``, also where one canvas is too few.
     """
-    whole = rectangles_of(regions, largest, scale=scale, margin=margin)
+    return smallest_for(boxes_of(regions, scale=scale, margin=margin), largest, gutter=gutter)
+
+
+def smallest_for(boxes: Boxes, largest: Size, *, gutter: int) -> Size:
+    """``smallest_canvas`` of a table of regions."""
+    whole = cut(boxes, largest)
     area = int((whole.size.astype(np.int64) + gutter).prod(axis=1).sum())
     for rows, columns in SHARES:
         size = _on_grid(largest[0] * rows), _on_grid(largest[1] * columns)
         if area > (size[0] + gutter) * (size[1] + gutter) or size == largest or (whole.size > size).any():
             continue
-        same = rectangles_of(regions, size, scale=scale, margin=margin)
+        same = cut(boxes, size)
         if not (np.array_equal(same.source, whole.source) and np.array_equal(same.size, whole.size)):
             continue
         if place(whole.size, size, gutter=gutter, max_canvases=1) is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.packing.place import place
-from argos.packing.rectangles import PerFrame, Rectangles, per_frame, rectangles_of
+from argos.packing.rectangles import PerFrame, Rectangles, boxes_of, cut, per_frame
 from argos.types import Frame, PackedBatch, Placements, Regions, Size
 
 BACKGROUND = 114
@@ -83,9 +83,9 @@ def plan_placements(
         raise ValueError(
             f"scale should be positive, margin and gutter not negative, got {scale}, {margin} and {gutter}"
         )
-    shrink = 1.0
+    boxes, shrink = boxes_of(regions, scale=scales, margin=margins), 1.0
     while True:
-        rectangles = rectangles_of(regions, canvas_size, scale=scale, margin=margin, shrink=shrink)
+        rectangles = cut(boxes, canvas_size, shrink=shrink)
         filled = _area(rectangles, gutter) / (max_canvases * (canvas_size[0] + gutter) * (canvas_size[1] + gutter))
         if filled <= 1:
             placed = place(rectangles.size, canvas_size, gutter=gutter, max_canvases=max_canvases)

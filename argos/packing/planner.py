@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from argos.packing.canvas import smallest_canvas
-from argos.packing.pack import plan_placements
-from argos.packing.rectangles import PerFrame, per_frame, rectangles_of
+from argos.packing.canvas import smallest_for
+from argos.packing.place import place
+from argos.packing.rectangles import Boxes, PerFrame, boxes_of, cut
 from argos.types import Mode, Regions, Size
 
 AskedMode = Literal["auto", "pack", "gather", "full", "mask"]
@@ -47,17 +49,22 @@ def plan_frames(
     modes: list[Mode] = [_asked(mode, of_frame) for of_frame in regions]
     if mode != "auto":
         return modes
-    scales, margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
-    worth_packing = _worth_packing(regions, frame_sizes, canvas_size, scales, margins)
-    modes = [
-        "full" if chosen == "pack" and not worth else chosen for chosen, worth in zip(modes, worth_packing, strict=True)
+    none = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (1, 1))
+    boxes = boxes_of([of_frame or none for of_frame in regions], scale=scale, margin=margin)
+    rectangles = cut(boxes, canvas_size)
+    pixels = np.array(frame_sizes, np.int64).reshape(-1, 2).prod(axis=1)
+    areas = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1)
+    read = np.bincount(rectangles.frame, areas, minlength=len(regions))
+    packed = np.array([chosen == "pack" for chosen in modes], np.bool_) & (read < FULL_SHARE * pixels)
+    kept = packed[boxes.frame]
+    together = replace(boxes, boxes=boxes.boxes[kept], frame=boxes.frame[kept])
+    sizes = rectangles.size[packed[rectangles.frame]]
+    full = float((pixels * boxes.scales**2)[packed].sum())
+    worth = _canvas_pixels(together, sizes, canvas_size, gutter=gutter) < FULL_SHARE * full
+    return [
+        "full" if chosen == "pack" and not (worth and own) else chosen
+        for chosen, own in zip(modes, packed.tolist(), strict=True)
     ]
-    packed = [n for n, chosen in enumerate(modes) if chosen == "pack"]
-    together = [of_frame for n in packed if (of_frame := regions[n]) is not None]
-    full = sum(frame_sizes[n][0] * frame_sizes[n][1] * scales[n] ** 2 for n in packed)
-    packed_scales, packed_margins = [scales[n] for n in packed], [margins[n] for n in packed]
-    pixels = _canvas_pixels(together, canvas_size, packed_scales, margin=packed_margins, gutter=gutter)
-    return ["full" if chosen == "pack" and pixels >= FULL_SHARE * full else chosen for chosen in modes]
 
 
 def _asked(mode: AskedMode, of_frame: Regions | None) -> Mode:
@@ -69,31 +76,11 @@ def _asked(mode: AskedMode, of_frame: Regions | None) -> Mode:
     return "pack" if mode == "auto" else mode
 
 
-def _worth_packing(
-    regions: Sequence[Regions | None],
-    frame_sizes: Sequence[Size],
-    canvas_size: Size,
-    scales: Sequence[float],
-    margins: Sequence[float],
-) -> list[bool]:
-    """Whether the rectangles of each frame have less than ``FULL_SHARE`` of its pixels."""
-    none = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (1, 1))
-    rectangles = rectangles_of([of_frame or none for of_frame in regions], canvas_size, scale=scales, margin=margins)
-    areas = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1)
-    read = np.bincount(rectangles.frame, areas, minlength=len(regions))
-    return [
-        bool(pixels < FULL_SHARE * height * width) for pixels, (height, width) in zip(read, frame_sizes, strict=True)
-    ]
-
-
-def _canvas_pixels(
-    regions: Sequence[Regions], canvas_size: Size, scale: Sequence[float], *, margin: Sequence[float], gutter: int
-) -> int:
-    """Pixels of the canvases that hold all regions at ``scale``, however many."""
-    if not regions:
-        return 0
-    size = smallest_canvas(regions, canvas_size, scale=scale, margin=margin, gutter=gutter)
+def _canvas_pixels(boxes: Boxes, sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int) -> int:
+    """Pixels of the canvases that hold all rectangles of ``sizes``, however many; of ``boxes`` on a full canvas."""
+    size = smallest_for(boxes, canvas_size, gutter=gutter)
     if size != canvas_size:
         return size[0] * size[1]
-    placements = plan_placements(regions, size, scale=scale, margin=margin, gutter=gutter, max_canvases=1 << 20)
-    return (int(placements.canvas.max()) + 1) * size[0] * size[1]
+    placed = place(sizes, size, gutter=gutter, max_canvases=len(sizes))
+    count = len(sizes) if placed is None else int(placed[0].max(initial=-1)) + 1
+    return count * size[0] * size[1]

@@ -37,6 +37,39 @@ class Rectangles:
         return len(self.frame)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """The regions of all frames in one table; to be cut for several canvases.
+
+    Attributes:
+        boxes: ``(N, 4)`` int64, frame pixels.
+        frame: ``(N,)`` int64, index of the frame.
+        frame_sizes: ``(F, 2)`` int64, ``(height, width)``.
+        scales: ``(F,)`` float64, canvas pixels per frame pixel.
+        margins: ``(F,)`` int64, frame pixels of context.
+    """
+
+    boxes: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    frame_sizes: NDArray[np.int64]
+    scales: NDArray[np.float64]
+    margins: NDArray[np.int64]
+
+
+def boxes_of(regions: Sequence[Regions], *, scale: PerFrame, margin: PerFrame) -> Boxes:
+    """The table of regions; the arguments as in ``rectangles_of``."""
+    scales, margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
+    boxes = [np.zeros((0, 4), np.int32), *(of_frame.boxes for of_frame in regions)]
+    counts = np.array([len(of_frame) for of_frame in regions], np.int64)
+    return Boxes(
+        np.concatenate(boxes).astype(np.int64),
+        np.repeat(np.arange(len(regions)), counts),
+        np.array([of_frame.frame_size for of_frame in regions], np.int64).reshape(-1, 2),
+        np.array(scales, np.float64),
+        np.array([round(own_margin) for own_margin in margins], np.int64),
+    )
+
+
 def rectangles_of(
     regions: Sequence[Regions], canvas_size: Size, *, scale: PerFrame, margin: PerFrame, shrink: float = 1.0
 ) -> Rectangles:
@@ -57,18 +90,15 @@ def rectangles_of(
     Returns:
         Rectangles by frame, region and tile.
     """
-    own_scales, own_margins = per_frame(scale, len(regions)), per_frame(margin, len(regions))
-    boxes = [np.zeros((0, 4), np.int32), *(of_frame.boxes for of_frame in regions)]
+    return cut(boxes_of(regions, scale=scale, margin=margin), canvas_size, shrink=shrink)
+
+
+def cut(boxes: Boxes, canvas_size: Size, *, shrink: float = 1.0) -> Rectangles:
+    """``rectangles_of`` a table."""
+    height, width = int(canvas_size[0]), int(canvas_size[1])
     return Rectangles(
         *cut_regions(
-            np.concatenate(boxes).astype(np.int64),
-            np.repeat(np.arange(len(regions)), np.array([len(of_frame) for of_frame in regions], np.int64)),
-            np.array([of_frame.frame_size for of_frame in regions], np.int64).reshape(-1, 2),
-            np.array(own_scales, np.float64),
-            np.array([round(own_margin) for own_margin in own_margins], np.int64),
-            int(canvas_size[0]),
-            int(canvas_size[1]),
-            float(shrink),
+            boxes.boxes, boxes.frame, boxes.frame_sizes, boxes.scales, boxes.margins, height, width, float(shrink)
         )
     )
 
