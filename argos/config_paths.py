@@ -11,7 +11,7 @@ from argos.sources.names import file_path, kind_of
 
 def is_path(url: str) -> bool:
     """Whether a source is a file, a directory or a glob, not a URL or a device."""
-    return kind_of(url) in ("video", "images") and not url.lower().startswith(("http:", "https:"))
+    return kind_of(url) in ("video", "images", "recording") and not url.lower().startswith(("http:", "https:"))
 
 
 def _exists(name: str) -> bool:

@@ -28,6 +28,7 @@ from argos.sources.names import device_path, kind_of
 from argos.sources.options import OnState, Reconnect, SourceOptions, SourceState
 from argos.sources.pixels import rgb
 from argos.sources.stream import frame_step_s, open_container, presentation_s, video_stream
+from argos.sources.tap import PacketTap, tapped
 from argos.types import Frame, State
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ def read_live(
     stop: threading.Event | None = None,
     on_state: OnState | None = None,
     fail_fast: bool = False,
+    tap: PacketTap | None = None,
 ) -> Iterator[Frame]:
     """Read a live source for ever; the calling thread owns the connection.
 
@@ -135,12 +137,13 @@ def read_live(
         stop: ends the iteration, at once between attempts and within a read timeout otherwise.
         on_state: called on each change of state or cause.
         fail_fast: fail instead of connecting again.
+        tap: gets the packets before they are decoded.
 
     Raises:
         SourceError: the first fault with ``fail_fast``, or the last one after ``reconnect.give_up_after`` attempts.
     """
     stop = stop or threading.Event()
-    connection = _Connection(source, camera, options, stop)
+    connection = _Connection(source, camera, options, stop, tap)
     told: tuple[State, str] | None = None
 
     def tell(state: State, code: str = "", message: str = "") -> None:
@@ -204,8 +207,10 @@ class _Connection:
         fault: why the last connection ended.
     """
 
-    def __init__(self, source: str, camera: str, options: SourceOptions, stop: threading.Event) -> None:
-        self.source, self.camera, self.options, self.stop = source, camera, options, stop
+    def __init__(
+        self, source: str, camera: str, options: SourceOptions, stop: threading.Event, tap: PacketTap | None
+    ) -> None:
+        self.source, self.camera, self.options, self.stop, self.tap = source, camera, options, stop, tap
         self.patience_s = patience_s(source, options)
         self.index = 0
         self.epoch = 0
@@ -217,7 +222,7 @@ class _Connection:
         self.fault = live_error(self.camera, self.source, "ended")
         damaged = 0
         try:
-            with open_live(self.source, self.camera, self.options) as container:
+            with open_live(self.source, self.camera, self.options) as container, tapped(self.tap):
                 pacer, reformatter = Pacer(self.options.fps), VideoReformatter()
                 is_first = True
                 for picture, pts_s, arrival_ns in self._pictures(container):
@@ -262,10 +267,14 @@ class _Connection:
         has_times = container.format.name not in ("mpjpeg", "mjpeg")  # times of bare JPEG pictures are made up
         opened_s = seen_s = time.monotonic()
         is_first = True
+        if self.tap is not None:
+            self.tap.opened(stream)
         for packet in container.demux(stream):
             if self.stop.is_set():
                 return
             arrival_ns, arrival_s = time.time_ns(), time.monotonic()
+            if self.tap is not None and packet.size:
+                self.tap.take(packet, arrival_ns, None if has_times else arrival_s - opened_s)
             try:
                 decoded = packet.decode()
             except av.error.FFmpegError:

@@ -10,9 +10,11 @@ from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from argos.errors import SourceError
+from argos.sources.segments import segments_of
 
-Kind = Literal["video", "images", "fake", "rtsp", "http", "webcam"]
-"""``rtsp``, ``http`` and ``webcam`` are live; ``video`` is a file, on disk or behind ``http://``."""
+Kind = Literal["video", "images", "recording", "fake", "rtsp", "http", "webcam"]
+"""``rtsp``, ``http`` and ``webcam`` are live; ``video`` is a file, on disk or behind ``http://``; ``recording`` what
+``argos record`` wrote."""
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts")
@@ -39,6 +41,8 @@ def kind_of(source: str) -> Kind:
     scheme = _SCHEME.match(source)
     if scheme is None or scheme[1].lower() == "file":
         path = file_path(source)
+        if segments_of(path):
+            return "recording"
         if os.path.isdir(path) or PurePath(path).suffix.lower() in IMAGE_SUFFIXES or is_pattern(path):
             return "images"
         return "video"

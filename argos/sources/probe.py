@@ -14,8 +14,9 @@ from argos.errors import SourceError
 from argos.sources.faults import code_of, live_error
 from argos.sources.images import IMAGES_PER_S, list_images, read_images
 from argos.sources.live import FIRST_PICTURE_S, open_live, patience_s
-from argos.sources.names import is_live, kind_of, redact
+from argos.sources.names import file_path, is_live, kind_of, redact
 from argos.sources.options import SourceOptions
+from argos.sources.segments import segments_of
 from argos.sources.stream import presentation_s, video_stream
 from argos.sources.video import open_video
 from argos.types import Size
@@ -86,6 +87,9 @@ def probe(source: str, seconds: float = 3.0, options: SourceOptions | None = Non
                 return _probe_images(source)
             case "fake":
                 return _probe_fake(source, seconds)
+            case "recording":
+                with open_video(str(segments_of(file_path(source))[0]), options) as container:
+                    return _probe_stream(container, source, seconds, live=False)
             case "video":
                 with open_video(source, options) as container:
                     return _probe_stream(container, source, seconds, live=False)

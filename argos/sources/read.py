@@ -12,6 +12,8 @@ from argos.sources.images import list_images, read_images
 from argos.sources.live import read_live
 from argos.sources.names import camera_name, is_live, kind_of, redact
 from argos.sources.options import OnState, SourceOptions, SourceState
+from argos.sources.recording import read_recording
+from argos.sources.tap import PacketTap
 from argos.sources.video import read_video, video_frame_count
 from argos.types import Frame, State
 
@@ -26,26 +28,28 @@ def read(
     stop: threading.Event | None = None,
     on_state: OnState | None = None,
     fail_fast: bool = False,
+    tap: PacketTap | None = None,
 ) -> Iterator[Frame]:
     """Read the frames of any source.
 
     Args:
-        source: path of a video or image, directory or pattern of images, ``rtsp(s)://``, ``http(s)://`` (MJPEG, HLS, or
-            a file by its suffix), ``webcam:N``, ``/dev/videoN``, ``fake://people?...``.
+        source: path of a video or image, directory or pattern of images, folder of a recording, ``rtsp(s)://``,
+            ``http(s)://`` (MJPEG, HLS, or a file by its suffix), ``webcam:N``, ``/dev/videoN``, ``fake://people?...``.
         camera: name written into each frame.
         options: how it is opened, watched and thinned out; None takes the defaults.
         stop: ends the iteration when set.
         on_state: called on each change of state, in the reading thread.
         fail_fast: a live source fails instead of connecting again.
+        tap: gets the packets of a video or live source before they are decoded, to keep them.
 
     Raises:
         SourceError: a file cannot be opened, is no video, or ended early (after the frames that decoded); a live
-            source only with ``fail_fast`` or ``reconnect.give_up_after``.
+            source only with ``fail_fast`` or ``reconnect.give_up_after``; a tap on a source that has no packets.
     """
     options = options or SourceOptions()
     kind = kind_of(source)
     if kind in ("rtsp", "http", "webcam"):
-        yield from read_live(source, camera, options, stop=stop, on_state=on_state, fail_fast=fail_fast)
+        yield from read_live(source, camera, options, stop=stop, on_state=on_state, fail_fast=fail_fast, tap=tap)
         return
 
     def tell(state: State, code: str = "", message: str = "") -> None:
@@ -55,7 +59,7 @@ def read(
     tell("connecting")
     is_up = False
     try:
-        for frame in _finite(kind, source, camera, options, stop):
+        for frame in _finite(kind, source, camera, options, stop, tap):
             if not is_up:
                 tell("up")
                 is_up = True
@@ -67,13 +71,24 @@ def read(
 
 
 def _finite(
-    kind: str, source: str, camera: str, options: SourceOptions, stop: threading.Event | None
+    kind: str,
+    source: str,
+    camera: str,
+    options: SourceOptions,
+    stop: threading.Event | None,
+    tap: PacketTap | None,
 ) -> Iterator[Frame]:
     """Frames of a source that has an end, or paces itself."""
+    if kind == "video":
+        return read_video(source, camera, options, stop, tap)
+    if tap is not None:
+        raise SourceError(
+            f"camera '{camera}': {redact(source)}: has no packets to record; record a camera or a video", "unsupported"
+        )
     if kind == "images":
         return read_images(source, camera, stop)
-    if kind == "video":
-        return read_video(source, camera, options, stop)
+    if kind == "recording":
+        return read_recording(source, camera, options, stop)
     return _read_fake(source, camera, options, stop)
 
 

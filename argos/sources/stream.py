@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from argos.errors import SourceError
+from argos.sources.tap import PacketTap
 
 MAX_PIXELS = 2**26
 """Largest picture that is decoded: 8192x8192; a file of a few hundred kilobytes can claim gigabytes."""
@@ -104,13 +106,16 @@ class Tally:
     cut: str = ""
 
 
-def pictures(container: InputContainer, stream: VideoStream, tally: Tally) -> Iterator[av.VideoFrame]:
+def pictures(
+    container: InputContainer, stream: VideoStream, tally: Tally, tap: PacketTap | None = None
+) -> Iterator[av.VideoFrame]:
     """Decode a file's pictures in order, over damaged packets, up to the end or to where reading fails.
 
     Args:
         container: open, at its start.
         stream: one of its streams.
         tally: counted up while decoding.
+        tap: gets the packets before they are decoded.
     """
     demux = container.demux(stream)
     while True:
@@ -123,6 +128,8 @@ def pictures(container: InputContainer, stream: VideoStream, tally: Tally) -> It
             return
         is_data = packet.size > 0
         tally.packets += is_data
+        if tap is not None and is_data:
+            tap.take(packet, time.time_ns())
         try:
             decoded = packet.decode()
         except av.error.FFmpegError:

@@ -22,6 +22,7 @@ from argos.sources.names import file_path, redact
 from argos.sources.options import SourceOptions
 from argos.sources.pixels import rgb
 from argos.sources.stream import Tally, frame_step_s, open_container, pictures, presentation_s, video_stream
+from argos.sources.tap import PacketTap, tapped
 from argos.types import Frame
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,11 @@ def open_video(source: str, options: SourceOptions) -> InputContainer:
 
 
 def read_video(
-    source: str, camera: str, options: SourceOptions, stop: threading.Event | None = None
+    source: str,
+    camera: str,
+    options: SourceOptions,
+    stop: threading.Event | None = None,
+    tap: PacketTap | None = None,
 ) -> Iterator[Frame]:
     """Read the frames of a video file.
 
@@ -66,17 +71,20 @@ def read_video(
         camera: name written into each frame.
         options: ``fps`` thins frames out by presentation time.
         stop: ends the iteration when set.
+        tap: gets the packets before they are decoded.
 
     Raises:
         SourceError: as ``open_video`` and ``video_stream``; ``ended_early`` after the last frame of a truncated file.
     """
     where = redact(source)
     tally, damaged_pictures = Tally(), 0
-    with open_video(source, options) as container:
+    with open_video(source, options) as container, tapped(tap):
         stream = video_stream(container, where)
+        if tap is not None:
+            tap.opened(stream)
         clock, pacer, reformatter = FrameClock(frame_step_s(stream)), Pacer(options.fps), VideoReformatter()
         end_s, interlaced = 0.0, False
-        for picture in pictures(container, stream, tally):
+        for picture in pictures(container, stream, tally, tap):
             if stop is not None and stop.is_set():
                 return
             base = picture.time_base or stream.time_base or Fraction(1, 1000)
