@@ -36,7 +36,7 @@ def smallest_canvas(
 def smallest_for(boxes: Boxes, largest: Size, *, gutter: int) -> Size:
     """``smallest_canvas`` of a table of regions."""
     whole = cut(boxes, largest)
-    area = int((whole.size.astype(np.int64) + gutter).prod(axis=1).sum())
+    area = whole.area(gutter)
     for rows, columns in SHARES:
         size = _on_grid(largest[0] * rows), _on_grid(largest[1] * columns)
         if area > (size[0] + gutter) * (size[1] + gutter) or size == largest or (whole.size > size).any():

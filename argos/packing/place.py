@@ -37,7 +37,7 @@ def place(sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int, max_canva
         return place_by_rectpack(sizes, canvas_size, gutter=gutter, max_canvases=max_canvases)
     # each rectangle carries its gutter at its right and bottom, and so does the canvas
     with_gutter = sizes.astype(np.int64) + gutter
-    largest_first = np.argsort(-with_gutter.prod(axis=1), kind="stable")
+    largest_first = np.argsort(-with_gutter[:, 0] * with_gutter[:, 1], kind="stable")
     height, width = int(canvas_size[0]) + gutter, int(canvas_size[1]) + gutter
     canvas, corner, fits = place_rectangles(with_gutter, largest_first, height, width, min(max_canvases, len(sizes)))
     return (canvas, corner) if fits else None

@@ -19,6 +19,9 @@ AskedMode = Literal["auto", "pack", "gather", "full", "mask"]
 FULL_SHARE = 0.8
 """Packing this share of the pixels of the full frame is not worth the context lost at its borders."""
 
+NONE = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (1, 1))
+"""In place of the regions of a frame that no proposer saw."""
+
 
 def plan_frames(
     mode: AskedMode,
@@ -49,12 +52,11 @@ def plan_frames(
     modes: list[Mode] = [_asked(mode, of_frame) for of_frame in regions]
     if mode != "auto":
         return modes
-    none = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (1, 1))
-    boxes = boxes_of([of_frame or none for of_frame in regions], scale=scale, margin=margin)
+    boxes = boxes_of([of_frame or NONE for of_frame in regions], scale=scale, margin=margin)
     rectangles = cut(boxes, canvas_size)
     pixels = np.array(frame_sizes, np.int64).reshape(-1, 2).prod(axis=1)
-    areas = (rectangles.source[:, 2:] - rectangles.source[:, :2]).prod(axis=1)
-    read = np.bincount(rectangles.frame, areas, minlength=len(regions))
+    sides = rectangles.source[:, 2:] - rectangles.source[:, :2]
+    read = np.bincount(rectangles.frame, sides[:, 0] * sides[:, 1], minlength=len(regions))
     packed = np.array([chosen == "pack" for chosen in modes], np.bool_) & (read < FULL_SHARE * pixels)
     kept = packed[boxes.frame]
     together = replace(boxes, boxes=boxes.boxes[kept], frame=boxes.frame[kept])

