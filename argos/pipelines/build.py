@@ -16,6 +16,7 @@ from argos.pipelines.follow import track_settings
 from argos.pipelines.outputs import OutputFile
 from argos.pipelines.people import People
 from argos.pipelines.views import Canvas, InstanceLimits, View
+from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
 from argos.sources.names import file_path
 
@@ -71,6 +72,7 @@ def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
             score_threshold=min(scores + [track.low_score for track in tracks if track is not None]),
             nms=max(limit.nms for limit in limits.values()),
         )
+    compile_kernels()
     packing = config.engine.packing
     return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
 

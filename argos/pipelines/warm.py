@@ -1,0 +1,26 @@
+"""Compiling the kernels of the line before the first frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from argos.packing.canvas import smallest_canvas
+from argos.packing.pack import pack
+from argos.packing.planner import plan_frames
+from argos.propose.regions import regions_of
+from argos.types import Frame, RegionMask
+
+
+def compile_kernels() -> None:
+    """Propose, plan and pack many small regions once, so that no camera waits for a compiler.
+
+    What is compiled stays on disk: seconds at the first start, milliseconds at every other.
+    """
+    cells = np.zeros((9, 9), np.bool_)
+    cells[::2, ::2] = True  # none touches another: 25 regions
+    frame = Frame(np.zeros((90, 90, 3), np.uint8), "warm-up", 0, 0.0)
+    mask = RegionMask(cells.astype(np.float32), cells, frame.size)
+    regions = [regions_of(mask, dilation=0, min_area=0.0)]
+    plan_frames("auto", regions, [frame.size], (64, 64), 1.0, margin=0, gutter=0)
+    smallest_canvas(regions, (64, 64), scale=1.0, margin=0, gutter=0)
+    pack([frame], regions, (64, 64), scale=1.0, margin=0, gutter=1, max_canvases=2)

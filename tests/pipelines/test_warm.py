@@ -1,0 +1,41 @@
+"""Compiling before the first frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from argos.kernels.maxrects import place_rectangles
+from argos.kernels.paste import paste_rectangles
+from argos.kernels.rectangles import highest, merge_rectangles
+from argos.kernels.tiles import cut_regions
+from argos.packing.canvas import smallest_canvas
+from argos.packing.pack import pack
+from argos.packing.planner import plan_frames
+from argos.pipelines.warm import compile_kernels
+from argos.propose.regions import regions_of
+from argos.types import Frame, RegionMask
+
+KERNELS = (place_rectangles, paste_rectangles, highest, merge_rectangles, cut_regions)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.375])
+def test_nothing_is_compiled_for_real_frames_any_more(scale: float) -> None:
+    compile_kernels()
+    before = [list(kernel.signatures) for kernel in KERNELS]
+    assert all(before)
+    random = np.random.default_rng(0)
+    frames = [Frame(random.integers(0, 256, (h, 400, 3), np.uint8), f"camera{h}", 0, 0.0) for h in (240, 300)]
+    regions = []
+    for frame in frames:
+        scores = np.zeros((60, 80), np.float32)
+        scores[5::12, 6::14] = 0.8
+        mask = RegionMask(scores, scores > 0.5, frame.size)
+        regions.append(regions_of(mask, dilation=2, min_area=0.0, margin=4))
+    assert sum(map(len, regions)) > 20
+    sizes, scales, margins = [frame.size for frame in frames], [scale, scale], [4, 4]
+    assert len(plan_frames("auto", regions, sizes, (320, 480), scales, margin=margins, gutter=8)) == 2
+    canvas = smallest_canvas(regions, (320, 480), scale=scales, margin=margins, gutter=8)
+    batch = pack(frames, regions, canvas, scale=scales, margin=margins, gutter=8, max_canvases=4)
+    assert len(batch.placements) > 20
+    assert [list(kernel.signatures) for kernel in KERNELS] == before
