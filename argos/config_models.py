@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from argos.config_http import Http
+from argos.config_privacy import MaskArea, PrivacySection
 from argos.config_scene import LineSection, TrackSection, ZoneSection
 from argos.config_values import (
     CanvasSide,
@@ -161,6 +162,9 @@ class CameraDefaults(Section):
     instances: InstancesSection = Field(default=InstancesSection(), description="settings of the task instances")
     semantic: SemanticSection = Field(default=SemanticSection(), description="settings of the task semantic")
     track: TrackSection = Field(default=TrackSection(), description="ids that stay with people; of the task instances")
+    privacy: PrivacySection = Field(
+        default=PrivacySection(), description="what is covered in every picture, fail-closed"
+    )
 
 
 class Camera(CameraDefaults):
@@ -174,6 +178,11 @@ class Camera(CameraDefaults):
         default={}, description="parts of the frame, by name: who enters, who leaves, how many are there"
     )
     lines: dict[Name, LineSection] = Field(default={}, description="lines, by name: who crosses in which direction")
+    mask_areas: Annotated[tuple[MaskArea, ...], Field(strict=False)] = Field(
+        default=(),
+        description="polygons of corners [x, y], shares of the frame, filled with grey before anything looks at the "
+        "picture: nothing is found there and nothing is shown",
+    )
 
     @field_validator("zones", "lines")
     @classmethod

@@ -298,8 +298,8 @@ class Result:
         size: size of the frame.
         mode: how the deep network was run.
         regions: what was proposed; the whole frame where no proposer ran (mode ``full`` asked for, or a refresh).
-        instances: people one by one; None when the task ``instances`` is off.
-        semantic: person mask; None when the task ``semantic`` is off.
+        instances: people one by one; None when the task ``instances`` is off or a network failed.
+        semantic: person mask; None when the task ``semantic`` is off or a network failed.
         deep_share: pixels the deep network computed divided by the pixels of the full frame at the same scale;
             margins, gutter and empty canvas counted, so it can exceed 1.
         spans_ms: milliseconds by stage (``decode``, ``propose``, ``pack``, ``segment``, ``stitch``, ...).
@@ -309,8 +309,10 @@ class Result:
         published_ns: wall clock when it was handed to the publisher; 0 before.
         events: what the result made happen in the zones and at the lines of the camera; they travel as messages of
             their own, so results received from a subscriber carry none.
-        image: the analysed picture, ``(H, W, 3)`` uint8 RGB, which the outputs still read: copy it before you draw on
-            it; None in results received from a subscriber.
+        image: the analysed picture, covered as ``privacy`` says, ``(H, W, 3)`` uint8 RGB, which the outputs still
+            read: copy it before you draw on it; None in results received from a subscriber.
+        privacy: ``off``; ``ok`` when what the configuration asks for is covered; ``fallback:CAUSE`` when more is,
+            because the mask is not trusted: ``failed``, ``missing``, ``stale``, ``late`` or ``uncertain``.
     """
 
     camera: str
@@ -336,6 +338,7 @@ class Result:
     published_ns: int = 0
     events: tuple[Event, ...] = ()
     image: NDArray[np.uint8] | None = None
+    privacy: str = "off"
 
     @property
     def spans(self) -> Mapping[str, float]:

@@ -49,7 +49,8 @@ CASES = {
         MINIMAL + "  spots: 1\n  rate: {fsp: 5}\npublsh: {}\n",
         [
             "camera.yaml:4:3: camera.spots: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, track, name, zones, lines",
+            "source, rate, latency, tasks, regions, instances, semantic, track, privacy, name, zones, "
+            "lines, mask_areas",
             "camera.yaml:5:10: camera.rate.fsp: unknown key - did you mean 'fps'?",
             "camera.yaml:6:1: publsh: unknown key - did you mean 'publish'?",
         ],

@@ -32,7 +32,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #regions:                        # where the deep network looks
     #mode: auto                    # pack, gather, full, mask; auto: skip, pack or full
     #threshold: null               # of the proposals, 0..1; null: the one the model was tuned with
-    #dilation: dynamic             # growth of the proposals, in cells; dynamic: in proportion to their size
+    #dilation: 4                   # growth of the proposals, in cells of a 320th; dynamic: in proportion to their size
     #min_area: 0.0002              # smaller proposals are dropped; share of the frame
     #margin: 16                    # context around each region, frame pixels
     #memory: true                  # what the network found corrects later proposals; false: each frame for itself
@@ -55,6 +55,15 @@ camera:                            # one camera; for several write `cameras:` wi
   #lines:                          # who crosses, in which direction
     #gate: {points: [[0.2, 0.8], [0.8, 0.8]], anchor: mask_bottom, confirm_frames: 2}
     # in pixels: {units: px, reference: [1280, 720], points: [[256, 576], [1024, 576]]}
+
+  #mask_areas: []                  # filled before anything looks, e.g. [[[0, 0], [0.3, 0], [0.3, 0.2], [0, 0.2]]]
+  #privacy:                        # covered in every picture that is published, written, streamed or given to Python
+    #people: none                  # blur, pixelate, fill, background (the empty scene as learned)
+    #rest: none                    # the same for everything but people
+    #on_uncertain: regions         # covered where somebody is proposed but not found; full_frame: everything then
+    #margin: 0.01                  # growth of the people; share of the frame's shorter side
+    #hold_s: 0.5                   # where somebody was stays covered for so long
+    #late_s: 5                     # a mask that took longer is not trusted: everything is covered
 
   #semantic:
     #threshold: null               # from which a pixel is person, 0..1; null: the one the model was tuned with
@@ -79,6 +88,7 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   #- {type: events, path: out/%camera%/events.jsonl}
   #- {type: overlay, path: out/%camera%/overlay.mp4, style: mask}   # outline, blur, pixelate, background, heatmap
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
+  #- {type: recording, path: rec/%camera%, segment_s: 60, quota_mb: null}   # packets as they come, results beside
 
 #http:                             # live page, /status, /healthz, /readyz, /metrics
   #bind: null                      # 127.0.0.1:8080; for other machines 0.0.0.0:8080 and a token

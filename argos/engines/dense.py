@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.engines.fold import fold_batch_norm
+from argos.networks.finite import checked
 from argos.networks.ssd_decode import detect
 from argos.networks.ssd_isb import SSDISB
 from argos.types import Instances, Size
@@ -64,7 +65,8 @@ class SemanticSegmenter:
         if not len(pixels):
             return np.zeros(pixels.shape[:3], np.float32)
         logits = self.network(to_unit_floats(pixels, _device(self.network)))
-        return np.asarray(torch.sigmoid(logits[:, 0]).float().cpu().numpy(), np.float32)
+        scores = checked(torch.sigmoid(logits[:, 0]).float(), "semantic")
+        return np.asarray(scores.cpu().numpy(), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
 from argos.engines.sparse import SparseNetwork
+from argos.networks.finite import checked
 from argos.networks.ssd_boxes import STRIDES
 from argos.networks.ssd_decode import people_of
 from argos.types import Instances
@@ -36,8 +37,9 @@ class SparseSemantic:
     def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
         logits = self.sparse.forward(to_unit_floats(pixels[None], _CPU), active)
-        scores = torch.sigmoid(logits[0, 0]).numpy()
-        return np.asarray(np.where(active, scores, 0), np.float32)
+        inside = torch.from_numpy(active)
+        scores = torch.where(inside, torch.sigmoid(logits[0, 0]), 0.0)
+        return np.asarray(checked(scores, "semantic").numpy(), np.float32)
 
 
 class SparseInstances:

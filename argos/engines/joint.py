@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
+from argos.networks.finite import checked
 from argos.networks.ssd_decode import people_of
 from argos.networks.unets import STRIDE, UNetLite
 from argos.types import Instances
@@ -51,7 +52,8 @@ class JointSegmenter:
             nms_iou=self.instances.nms,
             max_people=MOST_PEOPLE,
         )
-        return np.asarray(torch.sigmoid(logits[:, 0]).float().cpu().numpy(), np.float32), people
+        scores = checked(torch.sigmoid(logits[:, 0]).float(), "semantic")
+        return np.asarray(scores.cpu().numpy(), np.float32), people
 
 
 def joined(semantic: SemanticSegmenter | None, instances: InstanceSegmenter | None) -> JointSegmenter | None:

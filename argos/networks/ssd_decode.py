@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from argos.networks.finite import checked
 from argos.networks.ssd_boxes import decode, nms
 from argos.networks.ssd_isb import SSDISB, STRIDE, SSDOutput
 from argos.types import Instances, Size
@@ -124,10 +125,16 @@ def people_of(
     Returns:
         One ``Instances`` per image, best first, in pixels of the image. A detection that got no mask, because
         its branch was full or none has its shape, or whose mask is empty, is dropped.
+
+    Raises:
+        WeightsError: the network gives NaN.
     """
+    checked(output.logits, "instance")
+    checked(output.deltas, "instance")
     found = detections(output, score_threshold, nms_iou, max_people, size)
     people: list[dict[int, _Person]] = [{} for _ in found]
     for branch in network.masks(output.features, [d.boxes for d in found]):
+        checked(branch.logits, "instance")
         boxes = branch.boxes.cpu().numpy()
         for n, (i, k) in enumerate(zip(branch.image.tolist(), branch.index.tolist(), strict=True)):
             logits = branch.logits[n, found[i].labels[k]].float().cpu().numpy()

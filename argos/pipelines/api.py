@@ -26,7 +26,7 @@ from argos.pipelines.build import output_files, people_of_config, view_of
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.outputs import Outputs
-from argos.pipelines.views import Analysis
+from argos.pipelines.shield import Shield, Shown, refuse_uncovered
 from argos.pipelines.web import open_web
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
@@ -99,10 +99,12 @@ class Pipeline:
 
         Raises:
             WeightsError, DeviceError, PublishError: what is missing, and the remedy.
+            ConfigError: an output would show what is to be covered.
             ValueError: it was entered before.
         """
         if self._feeds:
             raise ValueError("this pipeline has run; make a new one")
+        refuse_uncovered(self.config.cameras, [output.type for output in self.config.outputs])
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
             torch.set_num_threads(self.config.engine.threads)
@@ -114,7 +116,8 @@ class Pipeline:
             {name: track_settings(self.config.cameras[name], view.instances) for name, view in views.items()},
             {name: analyst_of(camera) for name, camera in self.config.cameras.items()},
         )
-        self._views = {name: self._following.view(name, view) for name, view in views.items()}
+        self._shield = Shield(self.config.cameras)
+        self._views = {name: self._shield.view(name, self._following.view(name, view)) for name, view in views.items()}
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._seq = dict.fromkeys(self.config.cameras, 0)
         for name, camera in self.config.cameras.items():
@@ -257,11 +260,9 @@ class Pipeline:
             return []
         frames = [a.frame for a in arrived]
         views = [self._views[frame.camera] for frame in frames]
-        analyses = self._people.step(frames, views, [self._due_full(a) for a in arrived])
-        return [
-            self._result(a, self._following.followed(a.frame, analysis))
-            for a, analysis in zip(arrived, analyses, strict=True)
-        ]
+        # from here on there are only pictures that may be shown
+        shown = self._shield.step(self._people, frames, views, [self._due_full(a) for a in arrived])
+        return [self._result(a, s) for a, s in zip(arrived, shown, strict=True)]
 
     def _due_full(self, arrived: Arrived) -> bool:
         """Whether a frame is analysed in full, because the last full one is too long ago."""
@@ -275,8 +276,9 @@ class Pipeline:
         self._last_full_s[frame.camera] = (frame.epoch, frame.pts_s)
         return True
 
-    def _result(self, arrived: Arrived, analysis: Analysis) -> Result:
+    def _result(self, arrived: Arrived, shown: Shown) -> Result:
         frame, feed = arrived.frame, self._feeds[arrived.frame.camera]
+        analysis = self._following.followed(frame, shown.analysis)
         seq = self._seq[frame.camera]
         self._seq[frame.camera] = seq + 1
         now = time.time_ns()
@@ -304,7 +306,8 @@ class Pipeline:
             models=self._models,
             config=self._digest,
             published_ns=now,
-            image=frame.pixels,
+            image=shown.pixels,
+            privacy=shown.privacy,
         )
         return self._following.watched(result)
 

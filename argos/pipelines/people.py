@@ -54,6 +54,7 @@ class _Work:
     share: float = 0.0
     instances: Instances | None = None
     semantic: SemanticMask | None = None
+    proposed: NDArray[np.bool_] | None = None
     spans_ms: dict[str, float] = field(default_factory=dict)
 
     def spend(self, stage: str, start: float, share: float = 1.0) -> None:
@@ -108,6 +109,8 @@ class People:
         for work, full in zip(works, refresh, strict=True):
             if work.view.mode != "full" and not full and not self._crowded(work):
                 self._propose(work)
+            elif work.view.watched:
+                self._witness(work)
         self._plan(works)
         for work, full in zip(works, refresh, strict=True):
             if not full:
@@ -134,13 +137,22 @@ class People:
 
     def _propose(self, work: _Work) -> None:
         start = time.perf_counter()
-        scores = self.proposer(work.frame).scores
         view = work.view
-        proposed = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
+        scores = self.proposer(work.frame).scores
+        seen = proposed = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
         if view.memory:
             proposed = self._memory(work).recall(work.frame, proposed)
+        if view.watched:
+            proposed = RegionMask(proposed.scores, proposed.mask | seen.mask, work.frame.size)
+            work.proposed = _witnessed(work, scores)
         work.mask = grow(proposed, dilation=view.dilation, min_area=view.min_area)
         work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=view.margin)
+        work.spend("propose", start)
+
+    def _witness(self, work: _Work) -> None:
+        """Ask the proposer about a frame that is computed without it."""
+        start = time.perf_counter()
+        work.proposed = _witnessed(work, self.proposer(work.frame).scores)
         work.spend("propose", start)
 
     def _memory(self, work: _Work) -> SceneMemory:
@@ -267,6 +279,12 @@ class People:
         work.semantic = SemanticMask(np.zeros(work.frame.size, np.bool_))
 
 
+def _witnessed(work: _Work, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Cells where the proposer by itself sees somebody, or may do so: half of the threshold is enough."""
+    seen = RegionMask(scores, scores >= work.view.proposal_threshold / 2, work.frame.size)
+    return grow(seen, dilation=0, min_area=work.view.min_area).mask
+
+
 def _stitch_mask(work: _Work, scores: NDArray[np.float32], placements: Placements, n: int) -> None:
     if work.view.semantic is None:
         return
@@ -314,6 +332,7 @@ def _analysis(work: _Work) -> Analysis:
         work.semantic if work.view.semantic is not None else None,
         work.share,
         work.spans_ms,
+        work.proposed,
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from argos.packing.planner import AskedMode
 from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
@@ -38,6 +41,7 @@ class View:
         instances: of the people; None when the task is off.
         memory: whether what the deep networks found corrects later proposals, see ``SceneMemory``.
         scale: network pixels per frame pixel; None: the long side of the frame becomes ``AUTO_SIDE``.
+        watched: ask the proposer about every frame, and look wherever it sees somebody, whatever the memory says.
     """
 
     mode: AskedMode
@@ -49,11 +53,16 @@ class View:
     instances: InstanceLimits | None
     scale: float | None
     memory: bool = False
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """What one frame gave; ``Result`` without the bookkeeping of the stream."""
+    """What one frame gave; ``Result`` without the bookkeeping of the stream.
+
+    Attributes:
+        proposed: ``(h, w)`` bool, cells where the proposer sees somebody or may do so; None where the view is not watched.
+    """
 
     mode: Mode
     regions: Regions
@@ -61,6 +70,7 @@ class Analysis:
     semantic: SemanticMask | None
     deep_share: float
     spans_ms: Mapping[str, float]
+    proposed: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

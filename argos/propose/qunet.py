@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.engines.integer_qunet import IntegerQUNet, is_integer
+from argos.networks.finite import checked
 from argos.types import Frame, RegionMask, Size
 
 MULTIPLE = 16
@@ -78,7 +79,7 @@ class QUNetProposer:
             # a view of (H, W, 3) as (1, 3, H, W) has the layout of channels_last already: no copy
             image = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(self.device)
             logits = self.network(image).float().contiguous()  # softmax rounds by layout, which the engine may choose
-            probability = logits.softmax(dim=1)[0, 1]  # (H, W)
+            probability = checked(logits.softmax(dim=1)[0, 1], "proposal")  # (H, W)
             scores: NDArray[np.float32] = probability.contiguous().cpu().numpy()
         return scores
 

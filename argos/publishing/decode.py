@@ -139,6 +139,7 @@ def result_of(header: ResultHeader, parts: Sequence[bytes]) -> Result:
         models=header.models,
         config=header.config,
         published_ns=header.t_publish_ns,
+        privacy=header.privacy,
     )
 
 

@@ -176,7 +176,7 @@ def result_header(result: Result, people: Sequence[MaskHeader], semantic: Semant
         semantic=semantic,
         deep_share=float(result.deep_share),
         dropped=_counts(result.dropped),
-        privacy="off",
+        privacy=result.privacy,
         models=dict(result.models),
         config=result.config,
         spans_ms={stage: float(ms) for stage, ms in result.spans_ms.items()},

@@ -72,7 +72,9 @@ class ResultHeader(msgspec.Struct, frozen=True):
 
     ``seq`` counts 0, 1, 2, ... per run and camera: a gap is loss on the way. ``frame`` counts decoded frames: its gaps
     are drops before the analysis, counted by reason in ``dropped``. ``instances`` and ``semantic`` are null when their
-    task is off. ``privacy`` is ``off`` when nothing is covered before publishing.
+    task is off or a network failed. ``privacy`` is ``off`` when nothing is covered in the pictures, ``ok`` when what is
+    asked for is, ``fallback:CAUSE`` when more is because the mask is not trusted (``failed``, ``missing``, ``stale``,
+    ``late``, ``uncertain``).
     """
 
     schema: Annotated[str, Meta(pattern=r"^argos\.result/1\.\d+$")]
@@ -94,7 +96,7 @@ class ResultHeader(msgspec.Struct, frozen=True):
     semantic: SemanticHeader | None
     deep_share: float
     dropped: dict[str, int]
-    privacy: str
+    privacy: Annotated[str, Meta(examples=["off", "ok", "fallback:failed", "fallback:uncertain"])]
     models: dict[str, str]
     config: str
     spans_ms: dict[str, float]

@@ -61,6 +61,12 @@ class Metrics:
             ("camera", "path"),
             registry=self._registry,
         )
+        self._fallback = prometheus.Counter(
+            "argos_privacy_fallback",
+            "Frames of which more was covered, because the mask was not trusted.",
+            ("camera", "cause"),
+            registry=self._registry,
+        )
         self._events = prometheus.Counter("argos_events", "Events.", ("camera", "type"), registry=self._registry)
         self._reconnects = prometheus.Counter(
             "argos_source_reconnects",
@@ -99,6 +105,8 @@ class Metrics:
         self._age.labels(camera).observe(max(0.0, (result.published_ns - result.captured_ns) / 1e9))
         for stage, spent_ms in result.spans_ms.items():
             self._stage.labels(camera, stage).observe(spent_ms / 1e3)
+        if result.privacy.startswith("fallback:"):
+            self._fallback.labels(camera, result.privacy.removeprefix("fallback:")).inc()
         if result.mode != "full":
             self._regions.labels(camera).inc(len(result.regions))
         self._pixels.labels(camera, result.mode).inc(result.deep_share * result.size[0] * result.size[1])
