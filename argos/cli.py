@@ -24,6 +24,9 @@ VERBS = {
     "probe": ("argos.commands.probe", "open a source and say what it delivers"),
     "doctor": ("argos.commands.doctor", "look over this machine: versions, devices, codecs, weights"),
     "sub": ("argos.commands.sub", "follow a publisher"),
+    "record": ("argos.commands.record", "keep what a camera sends, and what was found in it"),
+    "replay": ("argos.commands.replay", "find people in a recording again"),
+    "diff": ("argos.commands.diff", "name the frames whose masks changed between two runs"),
     "fakecam": ("argos.commands.fakecam", "be an RTSP camera, with faults on demand"),
     "keygen": ("argos.commands.keygen", "make keys for publishing to other machines"),
     "top": ("argos.commands.top", "show the cameras of a publisher as a table"),
@@ -43,7 +46,7 @@ _EXIT_CODES = """exit status:
   0 done, or stopped by a signal after draining    4 model missing or digest mismatch
   1 bug                                            5 device not available
   2 usage or configuration                         6 cannot bind or write
-  3 source not available                           7 a check failed (eval, sub --conformance)"""
+  3 source not available                           7 a check failed (eval, diff, sub --conformance)"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

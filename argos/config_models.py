@@ -328,7 +328,25 @@ class ContactSheetOutput(Section):
     path: Annotated[str, check_suffix(".png", ".jpg")] = Field(description="a .png or .jpg file; as the path of jsonl")
 
 
-Output = Annotated[JsonlOutput | EventsOutput | OverlayOutput | ContactSheetOutput, Field(discriminator="type")]
+class RecordingOutput(Section):
+    """What the camera sends, packet by packet as it comes, and the results beside it."""
+
+    type: Literal["recording"]
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="folder for segments (.mkv) with their results (.jsonl); otherwise as the path of jsonl"
+    )
+    segment_s: Seconds = Field(
+        default=60.0, description="length of a segment, seconds; the next key picture begins another"
+    )
+    quota_mb: Annotated[float, Field(ge=1)] | None = Field(
+        default=None,
+        description="the oldest segments are deleted so that the folder keeps to this, 10^6 bytes; null: all stay",
+    )
+
+
+Output = Annotated[
+    JsonlOutput | EventsOutput | OverlayOutput | ContactSheetOutput | RecordingOutput, Field(discriminator="type")
+]
 
 
 class Logging(Section):

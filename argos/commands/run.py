@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the "
                         "configuration, e.g. camera.regions.mode=pack; may be repeated")  # fmt: skip
-    parser.add_argument("--frames", type=_count, metavar="N", help="stop after N results")
-    parser.add_argument("--duration", type=_seconds, metavar="T", help="stop after this time: 30s, 5m, 2h")
+    parser.add_argument("--frames", type=whole_number, metavar="N", help="stop after N results")
+    parser.add_argument("--duration", type=length_s, metavar="T", help="stop after this time: 30s, 5m, 2h")
     parser.add_argument("--record", metavar="DIR", help="write overlay.mp4, results.jsonl and contact_sheet.png of "
                         "each camera to DIR/CAMERA (default for files without a configuration: out)")  # fmt: skip
     parser.add_argument("--web", metavar="HOST:PORT", help="serve the live page there, as http.bind does, "
@@ -62,7 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until the sources end, the limit is reached, or a signal; returns the exit status."""
     overrides = args.set if args.web is None else [*args.set, f"http.bind={json.dumps(args.web)}"]
-    config = configuration(args.what, overrides, args.record)
+    return run_config(configuration(args.what, overrides, args.record), args)
+
+
+def run_config(config: Config, args: argparse.Namespace) -> int:
+    """Run a configuration to its end; returns the exit status.
+
+    Args:
+        config: validated.
+        args: ``frames``, ``duration``, ``fail_fast``, ``json`` and what is everywhere.
+    """
     from argos.engines.threads import prepare_threads
     from argos.logs import set_up_logs
 
@@ -241,13 +250,15 @@ def _report(pipeline: Pipeline, summary: Summary, as_json: bool) -> None:
             print(f"wrote {path}")
 
 
-def _count(text: str) -> int:
+def whole_number(text: str) -> int:
+    """The value of ``--frames``."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"should be a number of frames, 1 or more, got {text!r}")
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def length_s(text: str) -> float:
+    """A time like 30s, 5m or 2h in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
     if match is None or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"should be a time like 30s, 5m or 2h, got {text!r}")

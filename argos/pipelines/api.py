@@ -22,7 +22,7 @@ from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
 from argos.errors import SourceError
-from argos.pipelines.build import output_files, people_of_config, view_of
+from argos.pipelines.build import output_files, people_of_config, recorders, view_of
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.outputs import Outputs
@@ -31,6 +31,8 @@ from argos.pipelines.web import open_web
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
 from argos.publishing.publisher import Publisher
+from argos.recording.recorder import PacketRecorder
+from argos.recording.results import RecordedResults
 from argos.sources.names import is_live
 from argos.types import Result, Status
 
@@ -73,6 +75,7 @@ class Pipeline:
         self._feeds: dict[str, Feed] = {}
         self._publisher: Publisher | None = None
         self._outputs: Outputs | None = None
+        self._recorders: dict[str, PacketRecorder] = {}
         self._drawn: dict[str, Memory] = {}
         self._web: WebServer | None = None
 
@@ -120,6 +123,7 @@ class Pipeline:
         self._views = {name: self._shield.view(name, self._following.view(name, view)) for name, view in views.items()}
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._seq = dict.fromkeys(self.config.cameras, 0)
+        self._recorders = recorders(self.config)
         for name, camera in self.config.cameras.items():
             live = is_live(camera.source.url)
             self._feeds[name] = Feed(
@@ -129,6 +133,7 @@ class Pipeline:
                 every_frame=(camera.latency.policy or ("latest" if live else "every_frame")) == "every_frame",
                 live=live,
                 fail_fast=self._fail_fast,
+                tap=self._recorders.get(name),
                 changed=self._changed,
                 on_state=self._publish_state,
                 stop=self._stop,
@@ -164,7 +169,8 @@ class Pipeline:
         if self.config.outputs:
             # a file is analysed anew; a camera goes on where it stopped
             anew = {name for name, feed in self._feeds.items() if not feed.live}
-            self._outputs = Outputs(output_files(self.config), anew)
+            kept = {name: [RecordedResults(recorder)] for name, recorder in self._recorders.items()}
+            self._outputs = Outputs(output_files(self.config), anew, kept)
         if self.config.http.bind is not None:
             self._web = open_web(self.config, self.run, self._models, self.status, self._publisher)
             self.page = self._web.url
@@ -219,6 +225,8 @@ class Pipeline:
         try:
             if self._outputs is not None:
                 self._outputs.close()
+            for recorder in self._recorders.values():
+                recorder.close()
         finally:
             try:
                 if self._web is not None:
@@ -229,8 +237,9 @@ class Pipeline:
 
     @property
     def paths(self) -> list[Path]:
-        """Files that got a result."""
-        return [] if self._outputs is None else self._outputs.paths
+        """Files that got a result, and folders of recordings."""
+        files = [] if self._outputs is None else self._outputs.paths
+        return files + [recorder.folder for recorder in self._recorders.values()]
 
     def status(self, camera: str) -> Status:
         """How a camera is doing now; what the publisher itself had to drop counts for all cameras together."""

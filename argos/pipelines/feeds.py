@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from argos.errors import SourceError
 from argos.sources.options import SourceOptions, SourceState
 from argos.sources.read import read
+from argos.sources.tap import PacketTap
 from argos.types import Frame, Size, Status
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Feed:
         every_frame: keep every frame and make the decoder wait; otherwise keep the newest and count what it replaced.
         live: whether waiting for the next frame is waiting for a camera.
         fail_fast: give up instead of reconnecting.
+        tap: gets the packets of the source, to keep them.
         changed: notified at every arrival and end; shared by all feeds.
         on_state: called at every change of state, in the reading thread: a short one would be over before the
             next frame is analysed.
@@ -91,6 +93,7 @@ class Feed:
         every_frame: bool,
         live: bool,
         fail_fast: bool,
+        tap: PacketTap | None = None,
         changed: threading.Condition,
         on_state: Callable[[Feed], None],
         stop: threading.Event,
@@ -101,7 +104,7 @@ class Feed:
         self.dropped: Counter[str] = Counter()
         self.rate_in, self.rate_out = Rate(), Rate()
         self.age_ms: float | None = None
-        self._options, self._every, self._fail_fast = options, every_frame, fail_fast
+        self._options, self._every, self._fail_fast, self._tap = options, every_frame, fail_fast, tap
         self._changed, self._on_state, self._stop = changed, on_state, stop
         self._waiting: deque[Arrived] = deque()
         self._ended = False
@@ -176,6 +179,7 @@ class Feed:
             stop=self._stop,
             on_state=self._change,
             fail_fast=self._fail_fast,
+            tap=self._tap,
         )
         start, expected = time.perf_counter(), 0
         for frame in frames:

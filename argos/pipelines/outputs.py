@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -177,15 +178,21 @@ class Outputs:
     Args:
         files: camera -> its files.
         anew: cameras whose earlier JSON lines are replaced.
+        more: outputs of cameras that are open already; they are closed with the others.
 
     Raises:
         PublishError: a file cannot be written; none is left open.
     """
 
-    def __init__(self, files: Mapping[str, Sequence[OutputFile]], anew: Collection[str]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Sequence[OutputFile]],
+        anew: Collection[str],
+        more: Mapping[str, Sequence[Output]] = MappingProxyType({}),
+    ) -> None:
         self._files = files
         self._written: set[str] = set()
-        self._outputs: dict[str, list[Output]] = {camera: [] for camera in files}
+        self._outputs: dict[str, list[Output]] = {camera: list(more.get(camera, ())) for camera in files}
         self._queue: queue.Queue[Result | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
         self._closed = False

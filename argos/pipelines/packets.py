@@ -1,0 +1,71 @@
+"""Recording alone: every camera is read and its packets are kept; no network is loaded."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from argos.config import Config, source_options
+from argos.errors import ArgosError
+from argos.pipelines.build import recorders
+from argos.sources.read import read
+
+_RARELY_FPS = 0.01
+"""Pictures are decoded, so that a frozen camera is noticed, but hardly any is turned into a frame."""
+
+
+def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool) -> tuple[list[Path], list[ArgosError]]:
+    """Record until every source has ended, the time is over, or a signal comes.
+
+    Args:
+        config: with an output of type ``recording``.
+        duration_s: how long; None for ever.
+        fail_fast: a live camera that cannot be reached ends its recording.
+
+    Returns:
+        The folders, and what went wrong, camera by camera.
+
+    Raises:
+        PublishError: a folder cannot be written to.
+    """
+    stop, faults = threading.Event(), list[ArgosError]()
+    kept = recorders(config)
+
+    def work(name: str) -> None:
+        camera = config.cameras[name]
+        options = replace(source_options(camera), fps=_RARELY_FPS)
+        try:
+            for _ in read(camera.source.url, name, options, stop=stop, tap=kept[name], fail_fast=fail_fast):
+                pass
+        except ArgosError as fault:
+            faults.append(fault)
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = [threading.Thread(target=work, args=(name,), name=f"argos-record-{name}") for name in kept]
+    timer = threading.Timer(duration_s or 0.0, stop.set)
+    timer.daemon = True
+    try:
+        for thread in threads:
+            thread.start()
+        if duration_s is not None:
+            timer.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+        timer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for recorder in kept.values():
+        try:
+            recorder.close()
+        except ArgosError as fault:
+            if fault not in faults:
+                faults.append(fault)
+    return [recorder.folder for recorder in kept.values()], faults

@@ -1,0 +1,83 @@
+"""``argos record``, ``replay`` and ``diff`` in one go, on a real clip with the shipped networks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from reading import write_clip
+from video_files import write_video
+
+from argos.cli import main
+from argos.publishing.jsonl import read_jsonl
+from argos.sources.read import read
+from argos.sources.segments import files_of, segments_of
+
+
+def test_a_recording_replayed_with_the_same_settings_does_not_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = write_clip(tmp_path / "gate.mp4", (96, 160), 12)
+    small = ["--set", "engine.scale=1.0"]
+    assert main(["-q", "record", clip, "-o", "rec", "--segment", "0.4s", *small]) == 0
+    assert "wrote rec/gate" in capsys.readouterr().out
+    files = list(files_of(tmp_path / "rec" / "gate").values())
+    assert [[path.suffix for path in of_segment] for of_segment in files] == [[".mkv", ".jsonl"]] * 2
+    assert [result.index for _, lines in files for result in read_jsonl(lines)] == list(range(12))
+
+    assert main(["-q", "replay", "rec/gate", "--json", *small]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["frames"], report["paths"]) == (12, ["rec/gate.replay.jsonl"])
+    assert {result.camera for result in read_jsonl(Path("rec/gate.replay.jsonl"))} == {"gate"}
+    assert main(["diff", "rec/gate", "rec/gate.replay.jsonl", "--iou", "1"]) == 0
+    assert "12 frames compared, 0 changed" in capsys.readouterr().out
+
+
+def test_a_configuration_records_and_replays_its_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "a.mp4", (96, 160), 6)
+    text = "version: 1\ncameras:\n  door: {source: a.mp4}\n  gate: {source: webcam:7}\nengine: {scale: 1.0}\n"
+    (tmp_path / "two.yaml").write_text(text)
+    recording = "outputs: [{type: recording, path: rec/%camera%, segment_s: 5, quota_mb: 10}]\n"
+    (tmp_path / "one.yaml").write_text(f"version: 1\ncamera: {{name: door, source: a.mp4}}\n{recording}")
+    assert main(["-q", "run", "one.yaml", "--frames", "6"]) == 0
+    assert len(segments_of("rec/door")) == 1
+    capsys.readouterr()
+    assert main(["-q", "replay", "rec/door", "two.yaml", "-o", "again.jsonl"]) == 0
+    assert {(result.camera, result.clock) for result in read_jsonl(tmp_path / "again.jsonl")} == {("door", "file")}
+    assert main(["replay", "rec/door", "two.yaml", "--camera", "yard"]) == 2
+    assert "two.yaml: has no camera 'yard', only door, gate; choose with --camera" in capsys.readouterr().err
+    assert main(["replay", "gone"]) == 2
+    assert "gone: no such recording; argos record makes one" in capsys.readouterr().err
+
+
+def test_packets_alone_are_kept(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", 40)
+    command = [
+        sys.executable,
+        "-m",
+        "argos",
+        "record",
+        str(clip),
+        "--packets-only",
+        "-o",
+        str(tmp_path / "rec"),
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"paths": [str(tmp_path / "rec" / "clip")], "errors": []}
+    assert len(list(read(str(tmp_path / "rec" / "clip"), "door"))) == 40
+
+
+def test_two_recordings_of_a_camera_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [{"type": "recording", "path": str(tmp_path / name)} for name in ("a", "b")]
+    clip = write_video(tmp_path / "clip.mp4", 2)
+    assert main(["record", str(clip), "--packets-only", "--set", f"outputs={json.dumps(entries)}"]) == 2
+    assert "two of type recording" in capsys.readouterr().err
