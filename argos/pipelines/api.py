@@ -22,10 +22,11 @@ from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
 from argos.errors import SourceError
-from argos.pipelines.build import output_files, people_of_config, recorders, view_of
+from argos.pipelines.build import output_files, people_of_config, view_of
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.outputs import Outputs
+from argos.pipelines.packets import recorders
 from argos.pipelines.shield import Shield, Shown, refuse_uncovered
 from argos.pipelines.web import open_web
 from argos.publishing.curve import read_server_keys

@@ -9,7 +9,7 @@ import torch
 from argos.config import Camera, Config
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, for_inference
 from argos.engines.weights import Card, load_network
-from argos.errors import ConfigError, DeviceError, PublishError, WeightsError
+from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
 from argos.pipelines.follow import track_settings
@@ -18,8 +18,7 @@ from argos.pipelines.people import People
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
-from argos.recording.recorder import PacketRecorder
-from argos.sources.names import file_path, is_live
+from argos.sources.names import file_path
 
 
 def device_of(asked: str) -> str:
@@ -109,30 +108,6 @@ def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
         instances=instances,
         scale=None if config.engine.scale == "auto" else config.engine.scale,
     )
-
-
-def recorders(config: Config) -> dict[str, PacketRecorder]:
-    """What keeps the packets of each camera; empty where no recording is asked for.
-
-    Raises:
-        ConfigError: two recordings.
-        PublishError: a folder cannot be written to.
-    """
-    wanted = [output for output in config.outputs if output.type == "recording"]
-    if not wanted:
-        return {}
-    if len(wanted) > 1:
-        raise ConfigError(f"outputs: two of type recording ({wanted[0].path}, {wanted[1].path}); keep one of them")
-    return {
-        name: PacketRecorder(
-            wanted[0].path.replace("%camera%", name),
-            name,
-            segment_s=wanted[0].segment_s,
-            quota_mb=wanted[0].quota_mb,
-            waits=not is_live(camera.source.url),
-        )
-        for name, camera in config.cameras.items()
-    }
 
 
 def output_files(config: Config) -> dict[str, list[OutputFile]]:

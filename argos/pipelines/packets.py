@@ -1,4 +1,4 @@
-"""Recording alone: every camera is read and its packets are kept; no network is loaded."""
+"""What keeps the packets of the cameras; and recording alone, without a network."""
 
 from __future__ import annotations
 
@@ -9,12 +9,43 @@ from pathlib import Path
 from types import FrameType
 
 from argos.config import Config, source_options
-from argos.errors import ArgosError
-from argos.pipelines.build import recorders
+from argos.errors import ArgosError, ConfigError
+from argos.recording.recorder import PacketRecorder
+from argos.sources.names import is_live
 from argos.sources.read import read
 
 _RARELY_FPS = 0.01
 """Pictures are decoded, so that a frozen camera is noticed, but hardly any is turned into a frame."""
+
+
+def recorders(config: Config) -> dict[str, PacketRecorder]:
+    """What keeps the packets of each camera; empty where no recording is asked for.
+
+    Raises:
+        ConfigError: two recordings, or one of a camera whose pictures are covered: packets show what was there.
+        PublishError: a folder cannot be written to.
+    """
+    wanted = [output for output in config.outputs if output.type == "recording"]
+    if not wanted:
+        return {}
+    if len(wanted) > 1:
+        raise ConfigError(f"outputs: two of type recording ({wanted[0].path}, {wanted[1].path}); keep one of them")
+    covered = [name for name, camera in config.cameras.items() if camera.privacy.is_on or camera.mask_areas]
+    if covered:
+        raise ConfigError(
+            f"outputs: type recording keeps what the camera sends, and camera '{covered[0]}' is covered (privacy or "
+            "mask_areas); leave the recording out, or record an overlay, which is covered"
+        )
+    return {
+        name: PacketRecorder(
+            wanted[0].path.replace("%camera%", name),
+            name,
+            segment_s=wanted[0].segment_s,
+            quota_mb=wanted[0].quota_mb,
+            waits=not is_live(camera.source.url),
+        )
+        for name, camera in config.cameras.items()
+    }
 
 
 def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool) -> tuple[list[Path], list[ArgosError]]:

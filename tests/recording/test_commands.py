@@ -57,21 +57,20 @@ def test_a_configuration_records_and_replays_its_camera(
     assert "gone: no such recording; argos record makes one" in capsys.readouterr().err
 
 
-def test_packets_alone_are_kept(tmp_path: Path) -> None:
+ALONE = """
+import sys
+from argos.cli import main
+status = main(sys.argv[1:])
+print([name for name in ("torch", "numba") if name in sys.modules], file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def test_packets_alone_are_kept_without_loading_a_network(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", 40)
-    command = [
-        sys.executable,
-        "-m",
-        "argos",
-        "record",
-        str(clip),
-        "--packets-only",
-        "-o",
-        str(tmp_path / "rec"),
-        "--json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
-    assert (done.returncode, done.stderr) == (0, "")
+    arguments = ["record", str(clip), "--packets-only", "-o", str(tmp_path / "rec"), "--json"]
+    done = subprocess.run([sys.executable, "-c", ALONE, *arguments], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
     assert json.loads(done.stdout) == {"paths": [str(tmp_path / "rec" / "clip")], "errors": []}
     assert len(list(read(str(tmp_path / "rec" / "clip"), "door"))) == 40
 
@@ -81,3 +80,12 @@ def test_two_recordings_of_a_camera_are_refused(tmp_path: Path, capsys: pytest.C
     clip = write_video(tmp_path / "clip.mp4", 2)
     assert main(["record", str(clip), "--packets-only", "--set", f"outputs={json.dumps(entries)}"]) == 2
     assert "two of type recording" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["privacy.people=blur", "mask_areas=[[[0,0],[1,0],[1,1]]]"])
+def test_a_covered_camera_is_not_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
+    clip = write_video(tmp_path / "clip.mp4", 2)
+    out = str(tmp_path / "rec")
+    assert main(["record", str(clip), "--packets-only", "-o", out, "--set", f"camera.{key}"]) == 2
+    assert "camera 'clip' is covered (privacy or mask_areas); leave the recording out" in capsys.readouterr().err
+    assert not Path(out).exists()
