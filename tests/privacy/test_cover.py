@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argos.config_privacy import Covering
@@ -46,6 +46,7 @@ def test_the_configuration_knows_every_effect() -> None:
     assert get_args(Covering) == ("none", *get_args(Effect))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 0.4), st.floats(0, 0.4), st.floats(0.5, 1), st.floats(0.5, 1))
 def test_an_area_is_filled_up_to_its_edges(left: float, top: float, right: float, bottom: float) -> None:
     filled = areas_filled(NOISE, [((left, top), (right, top), (right, bottom), (left, bottom))])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argos.privacy.background import SIGHTINGS, UNSEEN
@@ -127,6 +127,7 @@ def test_a_fallback_is_logged_once_with_its_cause(caplog: pytest.LogCaptureFixtu
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(20, 90), st.integers(20, 120), st.integers(3, 60), st.integers(3, 80), st.integers(0, 99))
 def test_cells_that_touch_a_pixel_are_found_one_by_one(
     height: int, width: int, rows: int, columns: int, seed: int
