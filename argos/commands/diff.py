@@ -18,7 +18,7 @@ and time (to 2 ms) are; frames that only one of them has are counted, as a live 
 matter. In a frame, people are paired by overlap. A person changed when the IoU of the two masks is below --iou;
 who has no partner appeared or vanished; the mask of the task semantic is compared as a whole.
 
-exit status: 0 no frame changed; 7 some did, or there is no frame that both have; 2 A or B is no file of results
+exit status: 0 no frame changed; 7 some did, or there is no frame that both have; 2 A or B is not there
 
 examples:
   argos diff before.jsonl after.jsonl

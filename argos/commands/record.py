@@ -18,7 +18,7 @@ EPILOG = """what is written, for each camera, to DIR/CAMERA/:
   20261121T115500-123Z.jsonl   the results of these frames, one line each
 
 A segment begins with a key picture: after --segment, at each reconnect, and where the camera's clock jumps. A segment
-that was cut off (kill -9, power, a full disk) plays up to its last half second. With --quota-mb the oldest segments
+that was cut off (kill -9, a full disk) plays up to its last half second. With --quota-mb the oldest segments
 go, each with its results. When the disk is full the run ends with status 6; what was written stays.
 In a configuration the same is  outputs: [{type: recording, path: rec/%camera%, segment_s: 60, quota_mb: 5000}]
 
@@ -26,8 +26,8 @@ examples:
   argos record rtsp://10.0.0.7/stream1 -o rec --segment 5m --quota-mb 20000
   argos record camera.yaml --duration 1h           its settings and outputs, and a recording
   argos record webcam:0 --packets-only             no networks: little work for this machine
-  argos replay rec/stream1 new.yaml                then: find people in it again, with other settings
-  argos diff rec/stream1 rec/stream1.replay.jsonl  and name the frames whose masks changed
+  argos replay rec/10-0-0-7-stream1 new.yaml       then: find people in it again, with other settings
+  argos diff rec/10-0-0-7-stream1 new.jsonl        and name the frames whose masks changed
 """
 
 

@@ -39,7 +39,7 @@ def read_recording(
     """Read what ``argos record`` kept, as it came.
 
     ``pts`` and ``pts_s`` are those of the camera, to the millisecond; ``epoch`` grows where it was reconnected.
-    Damaged pictures are skipped, as from a live camera. A segment that was cut off (power, a full disk) is read up to
+    Damaged pictures are skipped, as from a live camera. A segment that was cut off (kill -9, a full disk) is read up to
     there; one that nothing can be read from is named in a warning and left out.
 
     Args:
