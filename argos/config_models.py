@@ -108,7 +108,7 @@ class RegionsSection(Section):
         default=None, description="probability from which a cell is proposed, 0..1; null: the value in the model's card"
     )
     dilation: Annotated[int, Field(ge=0)] | Literal["dynamic"] = Field(
-        default="dynamic",
+        default=4,
         description="growth of the proposed cells, in cells; dynamic: in proportion to each",
     )
     min_area: Share = Field(default=0.0002, description="smaller components are dropped; share of the frame, 0..1")
@@ -203,8 +203,9 @@ class Packing(Section):
     """The canvases that regions are packed into."""
 
     canvas: Annotated[tuple[CanvasSide, CanvasSide], Field(strict=False)] = Field(
-        default=(320, 480), description="[height, width] of a full canvas in network pixels, multiples of 32; "
-        "where less is enough a part of it is computed"
+        default=(320, 480),
+        description="[height, width] of a full canvas in network pixels, multiples of 32; "
+        "where less is enough a part of it is computed",
     )
     max_canvases: int = Field(default=2, ge=1, le=64, description="most canvases per step; what does not fit is shrunk")
     gutter: int = Field(
