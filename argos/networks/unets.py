@@ -12,20 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from argos.networks.backbones.efficientnet_lite import NARROW, EfficientNetLite0, Pyramid
+from argos.networks.layers.conv_norm import conv_norm
 
 DECODER = (16, 32, 48, 64)
 """Filters of the decoder at 1/2, 1/4, 1/8 and 1/16."""
 
 STRIDE = 32
-
-
-def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution without bias, batch normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 class Decoder(nn.Module):
@@ -36,7 +28,7 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList()
         channels = NARROW[-1]
         for filters, skip in zip(reversed(DECODER), reversed(NARROW[:-1]), strict=True):
-            self.levels.append(nn.Sequential(conv_bn_relu(channels + skip, filters), conv_bn_relu(filters, filters)))
+            self.levels.append(nn.Sequential(conv_norm(channels + skip, filters, 3), conv_norm(filters, filters, 3)))
             channels = filters
         self.score = nn.Conv2d(channels, 1, 1)
 
