@@ -27,7 +27,7 @@ from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.outputs import Outputs
 from argos.pipelines.packets import recorders
-from argos.pipelines.shield import Shield, Shown, refuse_uncovered
+from argos.pipelines.shield import Shield, Shown
 from argos.pipelines.web import open_web
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
@@ -108,7 +108,6 @@ class Pipeline:
         """
         if self._feeds:
             raise ValueError("this pipeline has run; make a new one")
-        refuse_uncovered(self.config.cameras, [output.type for output in self.config.outputs])
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
             torch.set_num_threads(self.config.engine.threads)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Camera
-from argos.errors import ConfigError
 from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, View
 from argos.privacy.cover import Polygon, areas_filled
@@ -50,25 +49,6 @@ def privacy_of(camera: Camera) -> Privacy | None:
         hold_s=chosen.hold_s,
         late_s=chosen.late_s,
     )
-
-
-def refuse_uncovered(cameras: Mapping[str, Camera], outputs: Collection[str]) -> None:
-    """Refuse outputs that keep what a camera sends when a part of it must not be seen.
-
-    Args:
-        cameras: by name.
-        outputs: their kinds.
-
-    Raises:
-        ConfigError: with the camera and the remedy.
-    """
-    for name, camera in cameras.items():
-        key = "mask_areas" if camera.mask_areas else "privacy" if camera.privacy.is_on else ""
-        if key and "recording" in outputs:
-            raise ConfigError(
-                f"cameras.{name}.{key}: a recording keeps what the camera sends, uncovered; "
-                "write an overlay instead, or remove one of the two"
-            )
 
 
 class Shield:

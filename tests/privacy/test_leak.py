@@ -22,9 +22,8 @@ import argos
 from argos.config import config_from_sources
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
-from argos.errors import ConfigError, WeightsError
+from argos.errors import WeightsError
 from argos.pipelines.api import Pipeline
-from argos.pipelines.shield import refuse_uncovered
 from argos.privacy.background import UNSEEN
 from argos.privacy.judge import grown
 from argos.sources.read import read
@@ -220,13 +219,3 @@ def test_areas_are_filled_before_anything_looks(truth: list[Rendered]) -> None:
             assert result.image is not None
             assert (result.image[:, :240] == UNSEEN).all()
             np.testing.assert_array_equal(result.image[:, 242:], truth[result.index].pixels[:, 242:])
-
-
-def test_a_recording_of_what_must_be_covered_is_refused() -> None:
-    cameras = config_from_sources([SCENE], ["camera.name=gate", "camera.privacy.rest=blur"]).cameras
-    with pytest.raises(
-        ConfigError, match=r"cameras\.gate\.privacy: a recording keeps what the camera sends, uncovered"
-    ):
-        refuse_uncovered(cameras, ["jsonl", "recording"])
-    refuse_uncovered(cameras, ["jsonl", "overlay"])
-    refuse_uncovered(config_from_sources([SCENE]).cameras, ["recording"])
