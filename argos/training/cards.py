@@ -43,7 +43,7 @@ RECIPE = (
     "of photos, and people (1,265 cut-outs, 200 rendered) pasted on empty backgrounds; colour, noise, blur and JPEG "
     "drawn at random. "
     "AdamW, 3 % warm-up, cosine to 1 % of the peak rate, moving average of the weights. {own} "
-    "`argos train {name} --minutes {minutes:.0f}` (argos/training/recipes.py)."
+    "`argos train {name} {options}--minutes {minutes:.0f}` (argos/training/recipes.py)."
 )
 
 
@@ -55,6 +55,7 @@ class CardText:
         run: name of the recipe and of its folder in ``runs/``.
         parts: prefixes of the weights in the training, and what they are called in the model.
         own: what is particular about the recipe.
+        options: of ``argos train``, besides the length.
     """
 
     run: str
@@ -69,6 +70,7 @@ class CardText:
     seed: int
     measured: str
     limits: str
+    options: str = ""
 
 
 CARDS = {
@@ -84,6 +86,7 @@ CARDS = {
         own="From the weights of an earlier training of 27,000 scenes; photos with boxes only were labelled by unet_lite. Views "
         "of 144, then (from 50 % on) 240 px; weighted cross-entropy (people x2) + 0.25 dice; latent float weights, "
         "straight-through gradients.",
+        options="--start qunet16 --teacher unet_lite ",
         seed=2,
         measured="validation photos of persons/ and persons_more/, long side 320, grown by 4 cells, as the line "
         "proposes by default; people_covered counts people at least 99 % inside; area: proposed, area_true: person; "
@@ -119,6 +122,7 @@ CARDS = {
         thresholds={"threshold": 0.5},
         sources=(*PEOPLE_SOURCES, "camvid", "imagenet"),
         own=PEOPLE_RECIPE,
+        options="--backbone efficientnet-lite0.pth ",
         seed=4,
         measured="IoU of all person pixels by source, validation photos of persons/ and persons_more/, long side 640, "
         "threshold of this card; empty_ok: share of empty photos with less than 0.1 % person",
@@ -138,6 +142,7 @@ CARDS = {
         own=PEOPLE_RECIPE
         + " Focal loss, gradients flow from the masks into the encoder; upright anchors, crops aligned to "
         "8 px where the thesis aligns to 32.",
+        options="--backbone efficientnet-lite0.pth ",
         seed=4,
         measured="AP at IoU 0.5 by pycocotools, long side 640: boxes on persons_boxes/ val, masks (area > 32^2) on "
         "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5",

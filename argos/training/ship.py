@@ -50,7 +50,7 @@ def ship(name: str, run: Path, folder: Path) -> Card:
         thresholds=text.thresholds,
         data=[SOURCES[source] for source in text.sources],
         terms=TERMS,
-        recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run),
+        recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run, options=text.options),
         seed=text.seed,
         metrics={},
         measured=text.measured,
