@@ -299,6 +299,7 @@ def write_clip(path: Path, width: int, height: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the matrix, print its table; 7 where something went wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few faults over TCP, few reconnects and connections")
     parser.add_argument("--limit-s", type=float, default=2.0, help="longest time until pictures are back (default: 2)")

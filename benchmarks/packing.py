@@ -42,6 +42,7 @@ SIDES = {5: (100, 200), 20: (40, 110), 100: (10, 30)}
 
 
 def main() -> None:
+    """Measure both sides in turns and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regions", default="5,20,100", help="numbers of regions, with commas (default: 5,20,100)")
     parser.add_argument("--scale", type=float, default=1.0, help="canvas pixels per frame pixel (default: 1)")

@@ -31,6 +31,7 @@ from argos.networks.qunet import FULL_PRECISION, qunet  # noqa: E402
 
 
 def main() -> None:
+    """Measure both sides in turns and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", default="16", help="channels of the first stage, with commas (default: 16)")
     parser.add_argument("--size", default="176x320", help="of the picture, HEIGHTxWIDTH (default: 176x320)")
