@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
                         "instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
-    parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes only, "
-                        "for asbunet and qunet16")  # fmt: skip
+    parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes, for "
+                        "qunet16 (default: none) and asbunet (default: unet_lite; it learns its maps too)")  # fmt: skip
     parser.add_argument("--from", dest="source", metavar="SOURCE", help="learn one camera or clip: its frames are "
                         "labelled by the teacher (default: unet_lite), no other data is needed")  # fmt: skip
     parser.add_argument("--every", type=float, default=0.5, metavar="S", help="with --from: seconds between the frames "
@@ -55,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
         return _adapt(args, args.out or Path("runs") / f"{args.name}-camera")
     if args.name == "people":
         recipes.train_people(folder, args.minutes, args.start, args.backbone)
+    elif args.name == "asbunet":
+        recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite")
     else:
-        train = {"asbunet": recipes.train_asbunet, "qunet16": recipes.train_qunet}[args.name]
-        train(folder, args.minutes, args.start, args.teacher)
+        recipes.train_qunet(folder, args.minutes, args.start, args.teacher)
     return 0
 
 

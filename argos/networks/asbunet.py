@@ -143,20 +143,26 @@ class ASBUNet(nn.Module):
         Returns:
             Logits ``(N, num_classes, H, W)``; the sigmoid of the paper is left to the loss and the caller.
         """
-        height, width = image.shape[-2:]
+        return self.decode(self.encode(image), image.shape[-2:])
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """The last map of each scale: 1/2, 1/4, 1/8 and, with output stride 16, 1/16 of the padded image."""
         x = self.conv1(pad_to_multiple(image, self.output_stride))  # (N, 64, H/2, W/2)
-        skips = {2: x}
+        maps = [x]
         pools = POOL_BEFORE if self.output_stride == 16 else POOL_BEFORE[:2]
         for index, layer in enumerate(self.encoder):
-            if index in pools:
-                x = F.max_pool2d(x, 2)  # H/4 before ASBL1, H/8 before ASBL4, H/16 before ASBL6
-            x = layer(x)
-            if index == 2:
-                skips[4] = x
-            elif index == 4:
-                skips[8] = x
-        for scale, connect in self.decoder.items():  # from the deepest
-            x = connect(x, skips[int(scale)])
+            if index in pools:  # H/4 before ASBL1, H/8 before ASBL4, H/16 before ASBL6
+                maps.append(F.max_pool2d(x, 2))
+                x = maps[-1]
+            maps[-1] = x = layer(x)
+        return maps
+
+    def decode(self, maps: list[Tensor], size: tuple[int, ...]) -> Tensor:
+        """Logits ``(N, num_classes, *size)`` from the maps of ``encode``; ``size`` is that of the image."""
+        height, width = size
+        x = maps[-1]
+        for connect, skip in zip(self.decoder.values(), reversed(maps[:-1]), strict=True):  # from the deepest
+            x = connect(x, skip)
         x = self.classes(self.last(x))  # (N, num_classes, H/2, W/2)
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return x[:, :, :height, :width]

@@ -97,7 +97,7 @@ CARDS = {
     ),
     "asbunet": CardText(
         run="asbunet",
-        parts={"": ""},
+        parts={"student.": ""},
         task="semantic",
         network="asbunet",
         arguments={},

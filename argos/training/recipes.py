@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from argos.engines.weights import load_network
+from argos.errors import WeightsError
+from argos.networks.unets import UNetLite
 from argos.training import datasets
 from argos.training.fit import Phase, Recipe, fit
+from argos.training.hints import HintedASBUNet, hinted_loss
 from argos.training.measure import coverage, iou_by_source
-from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
+from argos.training.segmentation import qunet_loss, region_proposer, semantic_scorer
 from argos.training.teacher import label_boxes
 
+N = TypeVar("N", bound=nn.Module)
 
-def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str | None = None) -> nn.Module:
-    """ASBU-Net, specification C, 160 then 256 px views, weighted BCE + dice."""
+
+def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite") -> nn.Module:
+    """ASBU-Net, specification C, 160 then 256 px views; ``teacher`` labels photos with boxes only and gives hints."""
     from argos.networks.asbunet import asbunet
 
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.55, 160, 8), Phase(1.0, 256, 5)), peak_rate=2.5e-3)
-    mix = datasets.semantic_mix(data, min_height=20)
-    return fit(
-        started(asbunet(), start),
-        mix,
-        asbunet_loss,
-        recipe,
-        folder,
-        lambda n: iou_by_source(semantic_scorer(n, 384), held),
-    )
+    recipe = Recipe(minutes, (Phase(0.6, 160, 8), Phase(1.0, 256, 5)), peak_rate=2e-3)
+    tutor = load_network(teacher, task="semantic")[0]
+    if not isinstance(tutor, UNetLite):
+        raise WeightsError(f"--teacher {teacher}: only a unet_lite gives hints to ASBU-Net")
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, HintedASBUNet)
+        return iou_by_source(semantic_scorer(network.student, 384), held)
+
+    network = HintedASBUNet(started(asbunet(), start))
+    return fit(network, datasets.semantic_mix(data, min_height=20), hinted_loss(tutor), recipe, folder, evaluate)
 
 
 def train_qunet(
@@ -87,7 +94,7 @@ def labelled_photos(teacher: str | None) -> datasets.TrainingPhotos:
     return dataclasses.replace(data, boxes=label_boxes(data.boxes, semantic_scorer(network, 416)))
 
 
-def started(network: nn.Module, start: str | None) -> nn.Module:
+def started(network: N, start: str | None) -> N:
     """The network with the weights of a model (a shipped name or a path), or as it is for None."""
     if start is not None:
         network.load_state_dict(load_network(start)[0].state_dict())
