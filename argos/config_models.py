@@ -15,7 +15,7 @@ from pydantic import (
 
 from argos.config_http import Http
 from argos.config_privacy import MaskArea, PrivacySection
-from argos.config_scene import LineSection, TrackSection, ZoneSection
+from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
 from argos.config_values import (
     CanvasSide,
     Name,
@@ -280,10 +280,10 @@ class Publish(Section):
         description="tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555; null: off",
     )
     kinds: Annotated[
-        tuple[Literal["result", "event", "status", "overlay"], ...],
+        tuple[Literal["result", "event", "status", "overlay", "notice"], ...],
         Field(strict=False, min_length=1),
         AfterValidator(check_unique),
-    ] = Field(default=("result", "event", "status", "overlay"), description="kinds of messages")
+    ] = Field(default=("result", "event", "status", "overlay", "notice"), description="kinds of messages")
     masks: MaskEncodings = Field(default=MaskEncodings(), description="how masks travel")
     overlay: OverlayPictures = Field(default=OverlayPictures(), description="drawn pictures for viewers")
 

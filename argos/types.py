@@ -245,7 +245,7 @@ class SemanticMask:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that somebody did.
+    """Something that somebody did, or that the number of people in a zone became.
 
     Attributes:
         camera, run, index, pts_s, captured_ns: as in ``Result``, of the result that confirmed it.
@@ -389,6 +389,8 @@ class Status:
         last_pts_s: presentation time of the last decoded frame; None before the first.
         dropped: frames dropped since the start, by reason.
         size: size of the last frame; None before the first.
+        step: of the ladder under overload (``argos.pipelines.ladder``); 0 when nothing is held back.
+        config: digest of the configuration in force, ``sha256:...``.
     """
 
     camera: str
@@ -405,6 +407,31 @@ class Status:
     last_pts_s: float | None
     dropped: Mapping[str, int]
     size: Size | None
+    step: int = 0
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened to ARGOS itself: a configuration was loaded or refused, a step taken under overload.
+
+    Attributes:
+        camera: whom it concerns; ``-`` for all of them.
+        run: id of the process run.
+        seq: 0, 1, 2, ... without a gap per run and camera.
+        type: stable name, the ``event`` of the log line that says the same.
+        text: for people, credentials removed.
+        values: for programs.
+        sent_ns: wall clock.
+    """
+
+    camera: str
+    run: str
+    seq: int
+    type: str
+    text: str
+    values: Mapping[str, str | int | float]
+    sent_ns: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

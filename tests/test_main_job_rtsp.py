@@ -24,7 +24,7 @@ from argos.types import Hello, Overlay, Result, Status
 pytestmark = [pytest.mark.rtsp, pytest.mark.timeout(170)]
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "subscribe.py"
-KINDS = ("hello", "status", "result", "event", "overlay")
+KINDS = ("hello", "status", "result", "event", "overlay", "notice")
 
 
 def collect(

@@ -14,7 +14,7 @@ from argos.errors import PublishError, SourceError, UsageError
 from argos.publishing.jsonl import JsonlWriter, result_line
 from argos.publishing.message import KINDS, Message
 from argos.publishing.subscriber import Subscriber
-from argos.types import Event, Hello, Overlay, Result, Status
+from argos.types import Event, Hello, Notice, Overlay, Result, Status
 
 logger = logging.getLogger(__name__)
 
@@ -187,6 +187,8 @@ def text_of(message: Message) -> str:
                 f"event   {message.camera} {message.seq} at {message.pts_s:.3f} s: {message.type} {message.name}, "
                 f"person {message.id}{more}, {message.count} so far"
             )
+        case Notice():
+            return f"notice  {message.camera} {message.seq}: {message.type}, {message.text}"
         case Overlay():
             height, width = message.size
             return (

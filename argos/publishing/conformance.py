@@ -12,7 +12,7 @@ from typing import get_args
 
 from argos.errors import SchemaError
 from argos.publishing.decode import decode, read_header
-from argos.publishing.wire import KINDS, ResultHeader, parse_topic
+from argos.publishing.wire import KINDS, NO_CAMERA, ResultHeader, parse_topic
 from argos.types import Hello, Result, State, Status
 
 RULES = {
@@ -113,10 +113,10 @@ class Conformance:
             self._say("hello", now_s - self._began_s < PATIENCE_S, "none came")
         else:
             for kind, camera in sorted(self._seen):
-                self._say("hello", camera in self._hello.cameras, f"camera '{camera}' is not named")
+                self._say("hello", camera in (*self._hello.cameras, NO_CAMERA), f"camera '{camera}' is not named")
                 self._say("hello", kind in self._hello.kinds, f"kind '{kind}' is not named")
         cameras = self._hello.cameras if self._hello else ()
-        for camera in sorted({*cameras, *(camera for _, camera in self._seen)}):
+        for camera in sorted({*cameras, *(camera for _, camera in self._seen)} - {NO_CAMERA}):
             silent_s = now_s - self._status_s.get(camera, self._began_s)
             self._say("heartbeat", silent_s <= PATIENCE_S, f"camera '{camera}': no status for {silent_s:.1f} s")
 

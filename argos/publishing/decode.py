@@ -26,6 +26,7 @@ from argos.publishing.wire import (
     HelloHeader,
     InstanceHeader,
     MaskHeader,
+    NoticeHeader,
     OverlayHeader,
     ResultHeader,
     SemanticHeader,
@@ -43,6 +44,7 @@ from argos.types import (
     Hello,
     Instances,
     Mode,
+    Notice,
     Overlay,
     Regions,
     Result,
@@ -54,7 +56,7 @@ from argos.types import (
 
 logger = logging.getLogger(__name__)
 
-Message = Result | Event | Status | Hello | Overlay
+Message = Result | Event | Status | Hello | Overlay | Notice
 
 MAX_PIXELS = 1 << 28  # of a frame in a message; keeps a forged header from asking for all of the memory
 MAX_MASK_PIXELS = 1 << 30  # of the masks of all people in a message
@@ -105,6 +107,8 @@ def decode(parts: Sequence[bytes]) -> Message:
                 return _hello_of(header)
             case OverlayHeader():
                 return _overlay_of(header, parts[1:])
+            case NoticeHeader():
+                return _notice_of(header)
     except (ValueError, OverflowError, IndexError) as error:
         raise SchemaError(f"{header.schema}: {error}") from error
 
@@ -247,6 +251,8 @@ def _status_of(header: StatusHeader) -> Status:
         last_pts_s=header.last_pts_s,
         dropped=header.dropped,
         size=None if header.size is None else (header.size[1], header.size[0]),
+        step=header.step,
+        config=header.config,
     )
 
 
@@ -257,6 +263,18 @@ def _hello_of(header: HelloHeader) -> Hello:
         kinds=tuple(header.kinds),
         models=header.models,
         version=header.version,
+        sent_ns=header.t_sent_ns,
+    )
+
+
+def _notice_of(header: NoticeHeader) -> Notice:
+    return Notice(
+        camera=header.camera,
+        run=header.run,
+        seq=header.seq,
+        type=header.type,
+        text=header.text,
+        values=header.values,
         sent_ns=header.t_sent_ns,
     )
 

@@ -15,6 +15,7 @@ from argos.publishing.wire import (
     EVENT,
     HELLO,
     NO_CAMERA,
+    NOTICE,
     OVERLAY,
     RESULT,
     STATUS,
@@ -22,6 +23,7 @@ from argos.publishing.wire import (
     HelloHeader,
     InstanceHeader,
     MaskHeader,
+    NoticeHeader,
     OverlayHeader,
     ResultHeader,
     SemanticHeader,
@@ -31,7 +33,7 @@ from argos.publishing.wire import (
     label_name,
     topic,
 )
-from argos.types import Event, Hello, Instances, Overlay, Result, Status
+from argos.types import Event, Hello, Instances, Notice, Overlay, Result, Status
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -116,8 +118,25 @@ def encode_status(status: Status) -> list[bytes]:
         last_pts_s=None if status.last_pts_s is None else float(status.last_pts_s),
         dropped=_counts(status.dropped),
         size=None if status.size is None else wire_size(status.size),
+        step=status.step,
+        config=status.config,
     )
     return [topic("status", status.camera), _encode_json(header)]
+
+
+def encode_notice(notice: Notice) -> list[bytes]:
+    """The message of a notice."""
+    header = NoticeHeader(
+        schema=NOTICE,
+        run=notice.run,
+        camera=notice.camera,
+        seq=notice.seq,
+        type=notice.type,
+        text=notice.text,
+        values=dict(notice.values),
+        t_sent_ns=notice.sent_ns,
+    )
+    return [topic("notice", notice.camera), _encode_json(header)]
 
 
 def encode_hello(hello: Hello) -> list[bytes]:

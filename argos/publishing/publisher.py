@@ -19,6 +19,7 @@ from argos.publishing.encode import (
     MaskEncodings,
     encode_event,
     encode_hello,
+    encode_notice,
     encode_overlay,
     encode_result,
     encode_status,
@@ -28,7 +29,7 @@ from argos.publishing.overlays import Draw, OverlayEncoder
 from argos.publishing.socket_options import set_publishing_options
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, topic
-from argos.types import Event, Hello, Overlay, Result, Status
+from argos.types import Event, Hello, Notice, Overlay, Result, Status
 from argos.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 _HEARTBEAT_S = 1.0
 _DRAIN_S = 1.0
 
-_Item = Result | Event | Status | Overlay
+_Item = Result | Event | Status | Overlay | Notice
 
 
 class Publisher:
@@ -105,6 +106,7 @@ class Publisher:
         self._status = status
         self._last_status: dict[str, Status] = {}
         self._prefixes: frozenset[bytes] = frozenset()
+        self._greets = False
         self._queue: deque[_Item] = deque()
         self._longest_queue = queue
         self._lock = threading.Lock()
@@ -157,6 +159,18 @@ class Publisher:
         topic("status", status.camera)
         self._last_status[status.camera] = status
         self._hand_over(status)
+
+    def notice(self, notice: Notice) -> None:
+        """Publish a notice; raises like ``send``."""
+        topic("notice", notice.camera)
+        self._hand_over(notice)
+
+    def set_cameras(self, cameras: Sequence[str]) -> None:
+        """Publish for other cameras from now on; subscribers are greeted again."""
+        self._cameras = {camera: topic("status", camera) for camera in cameras}
+        self._last_status = {name: status for name, status in self._last_status.items() if name in self._cameras}
+        self._greets = True
+        self._wake.set()
 
     def offer_overlay(self, result: Result, draw: Draw | None = None) -> bool:
         """Publish a picture of ``result``, if somebody subscribed and the last one is long enough ago.
@@ -257,7 +271,8 @@ class Publisher:
                 prefixes.discard(request[1:])
         self._prefixes = frozenset(prefixes)
         greeting = topic("hello", NO_CAMERA)
-        if any(greeting.startswith(prefix) for prefix in joined):
+        again, self._greets = self._greets, False
+        if any(greeting.startswith(prefix) for prefix in (self._prefixes if again else joined)):
             self._put("hello", encode_hello(self._hello()))
         for camera, name in self._cameras.items():
             if any(name.startswith(prefix) for prefix in joined):
@@ -298,6 +313,8 @@ class Publisher:
                 return encode_status(item)
             case Overlay():
                 return encode_overlay(item)
+            case Notice():
+                return encode_notice(item)
 
     def _put(self, kind: str, parts: list[bytes]) -> None:
         self._socket.send_multipart(parts, copy=False)

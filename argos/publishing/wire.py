@@ -21,8 +21,8 @@ WireBox = tuple[int, int, Count, Count]
 WireSize = tuple[Count, Count]
 WireRegion = tuple[int, int, Count, Count, float]
 
-HELLO, RESULT, STATUS, OVERLAY = "argos.hello/1.0", "argos.result/1.0", "argos.status/1.0", "argos.overlay/1.0"
-EVENT = "argos.event/1.0"
+HELLO, RESULT, STATUS, OVERLAY = "argos.hello/1.0", "argos.result/1.0", "argos.status/1.1", "argos.overlay/1.0"
+EVENT, NOTICE = "argos.event/1.0", "argos.notice/1.0"
 
 
 class Rle(msgspec.Struct, frozen=True):
@@ -103,7 +103,11 @@ class ResultHeader(msgspec.Struct, frozen=True):
 
 
 class StatusHeader(msgspec.Struct, frozen=True):
-    """How a camera is doing; sent every second, on change, and to each new subscription."""
+    """How a camera is doing; sent every second, on change, and to each new subscription.
+
+    ``step`` is that of the ladder under overload, 0 when nothing is held back; ``config`` is the digest of the
+    configuration in force (both since 1.1).
+    """
 
     schema: Annotated[str, Meta(pattern=r"^argos\.status/1\.\d+$")]
     run: str
@@ -120,6 +124,8 @@ class StatusHeader(msgspec.Struct, frozen=True):
     last_pts_s: float | None
     dropped: dict[str, int]
     size: WireSize | None
+    step: Count = 0
+    config: str = ""
 
 
 class EventHeader(msgspec.Struct, frozen=True):
@@ -180,13 +186,14 @@ class OverlayHeader(msgspec.Struct, frozen=True):
     t_sent_ns: int
 
 
-Header = ResultHeader | EventHeader | StatusHeader | HelloHeader | OverlayHeader
+Header = ResultHeader | EventHeader | StatusHeader | HelloHeader | OverlayHeader | NoticeHeader
 HEADERS: dict[str, type[Header]] = {
     "hello": HelloHeader,
     "result": ResultHeader,
     "event": EventHeader,
     "status": StatusHeader,
     "overlay": OverlayHeader,
+    "notice": NoticeHeader,
 }
 
 

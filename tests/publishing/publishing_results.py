@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from argos.types import Event, Hello, Instances, Overlay, Regions, Result, SemanticMask, Size, Status
+from argos.types import Event, Hello, Instances, Notice, Overlay, Regions, Result, SemanticMask, Size, Status
 
 T0 = 1_760_000_000_000_000_000
 
@@ -102,6 +102,11 @@ def made_event() -> Event:
         pts_s=1.5, captured_ns=T0, box=(10, 20, 40, 80), anchor=(25.0, 79.5), count=3, occupancy=1, dwell_s=2.25,
         cause="left", sent_ns=T0,
     )  # fmt: skip
+
+
+def made_notice() -> Notice:
+    values = {"step": 2, "from": 1, "name": "regions", "age_ms": 712.5}
+    return Notice("desk", "01jtest", 4, "overload.step", "results are 712 ms old: step 2 (regions)", values, T0)
 
 
 def made_overlay() -> Overlay:

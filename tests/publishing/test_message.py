@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
@@ -16,6 +17,7 @@ from publishing_results import (
     made_event,
     made_hello,
     made_instances,
+    made_notice,
     made_overlay,
     made_result,
     made_status,
@@ -28,6 +30,7 @@ from argos.publishing.message import (
     decode,
     encode_event,
     encode_hello,
+    encode_notice,
     encode_overlay,
     encode_result,
     encode_status,
@@ -42,14 +45,20 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "messages"
 
 
 def golden_values() -> dict[str, tuple[object, list[bytes]]]:
-    hello, status, result, overlay = made_hello(), made_status(), made_result(17), made_overlay()
+    hello, result, overlay = made_hello(), made_result(17), made_overlay()
+    status = made_status(step=2, config="sha256:cc")
     return {
         "hello-1.0": (hello, encode_hello(hello)),
         "event-1.0": (made_event(), encode_event(made_event())),
-        "status-1.0": (status, encode_status(status)),
+        "status-1.1": (status, encode_status(status)),
         "result-1.0": (result, encode_result(result)),
         "overlay-1.0": (overlay, encode_overlay(overlay)),
+        "notice-1.0": (made_notice(), encode_notice(made_notice())),
     }
+
+
+OLDER = {"status-1.0": replace(made_status(), step=0, config="")}
+"""Messages of earlier minors, and what they are read as."""
 
 
 def read_golden(name: str) -> list[bytes]:
@@ -63,6 +72,11 @@ def read_golden(name: str) -> list[bytes]:
 def test_golden_messages_are_read(name: str) -> None:
     value, _ = golden_values()[name]
     assert_same(decode(read_golden(name)), value)
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_golden_messages_of_earlier_minors_are_read(name: str) -> None:
+    assert_same(decode(read_golden(name)), OLDER[name])
 
 
 @pytest.mark.parametrize("name", golden_values())
@@ -285,7 +299,7 @@ def test_a_topic_names_kind_and_camera_and_ends_with_a_slash() -> None:
 def test_the_schema_describes_every_kind() -> None:
     schema = message_schema()
     assert [entry["$ref"] for entry in schema["oneOf"]] == [
-        f"#/$defs/{kind}Header" for kind in ("Hello", "Result", "Event", "Status", "Overlay")
+        f"#/$defs/{kind}Header" for kind in ("Hello", "Result", "Event", "Status", "Overlay", "Notice")
     ]
     written = json.loads(encode_result(made_result())[1])
     assert set(schema["$defs"]["ResultHeader"]["required"]) == set(written)

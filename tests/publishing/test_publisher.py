@@ -47,7 +47,7 @@ def test_a_late_subscriber_is_told_hello_and_the_last_status_at_once() -> None:
         waited = time.monotonic() - begin
     assert isinstance(hello, Hello)
     assert (hello.run, hello.cameras, hello.kinds) == (
-        "01jtest", ("desk", "door"), ("hello", "result", "event", "status", "overlay"),
+        "01jtest", ("desk", "door"), ("hello", "result", "event", "status", "overlay", "notice"),
     )  # fmt: skip
     assert hello.models == {"regions": "qunet@sha256:dd"}
     assert isinstance(status, Status)

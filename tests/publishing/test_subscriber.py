@@ -193,7 +193,10 @@ def test_several_publishers_are_read_by_one_subscriber(raw: Raw) -> None:
     ("arguments", "message"),
     [
         ({"endpoints": "nonsense"}, "nonsense: not an address; expected one like tcp://127.0.0.1:5555"),
-        ({"kinds": ["results"]}, r"kinds \['results'\]: expected some of hello, result, event, status, overlay"),
+        (
+            {"kinds": ["results"]},
+            r"kinds \['results'\]: expected some of hello, result, event, status, overlay, notice",
+        ),
         ({"kinds": []}, "expected some of"),
         ({"cameras": ["Desk"]}, "camera 'Desk': expected a name like desk-2"),
         ({"cameras": "desk"}, "cameras 'desk': expected a list of names"),

@@ -85,7 +85,7 @@ def test_status_holds_the_argos_status_and_figures_of_every_camera() -> None:
         told = json.loads(body)
         assert list(told["cameras"]) == ["door", "yard"]
         door, yard = told["cameras"]["door"], told["cameras"]["yard"]
-        assert door["status"]["schema"] == "argos.status/1.0"
+        assert door["status"]["schema"] == "argos.status/1.1"
         assert (door["status"]["state"], door["status"]["size"]) == ("up", [320, 180])
         assert result.instances is not None
         assert door["figures"] == {
