@@ -15,7 +15,7 @@ from pydantic import (
 
 from argos.config_http import Http
 from argos.config_privacy import MaskArea, PrivacySection
-from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
+from argos.config_scene import LineSection, TrackSection, ZoneSection
 from argos.config_values import (
     CanvasSide,
     Name,

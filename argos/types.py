@@ -245,7 +245,7 @@ class SemanticMask:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that somebody did, or that the number of people in a zone became.
+    """Something that somebody did.
 
     Attributes:
         camera, run, index, pts_s, captured_ns: as in ``Result``, of the result that confirmed it.

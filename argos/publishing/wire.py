@@ -159,6 +159,22 @@ class EventHeader(msgspec.Struct, frozen=True):
     cause: Annotated[str, Meta(examples=["left", "lost", "reconnected"])] | None
 
 
+class NoticeHeader(msgspec.Struct, frozen=True):
+    """Something that happened to ARGOS itself; ``camera`` is ``-`` where it concerns all of them.
+
+    ``seq`` counts 0, 1, 2, ... per run and camera. ``type`` is a stable name, ``text`` is for people.
+    """
+
+    schema: Annotated[str, Meta(pattern=r"^argos\.notice/1\.\d+$")]
+    run: str
+    camera: str
+    seq: Count
+    type: Annotated[str, Meta(examples=["config.applied", "config.refused", "overload.step"])]
+    text: str
+    values: dict[str, str | int | float]
+    t_sent_ns: int
+
+
 class HelloHeader(msgspec.Struct, frozen=True):
     """What a publisher offers; sent to each new subscription, on the topic of the camera ``-``."""
 
