@@ -25,12 +25,19 @@ class ConfigError(ArgosError):
     exit_code = 2
 
 
+class DataError(ArgosError):
+    """Annotated photos for training or measuring are missing, unreadable or wrongly annotated."""
+
+    exit_code = 2
+
+
 class SourceError(ArgosError):
     """A file or camera cannot be opened or read.
 
     Attributes:
         code: stable word for programs: ``not_found``, ``not_a_video``, ``no_video``, ``no_images``, ``refused``,
-            ``unauthorized``, ``timeout``, ``ended``, ``ended_early``, ``unsupported``, ``failed``.
+            ``unauthorized``, ``timeout``, ``ended``, ``ended_early``, ``unsupported``, ``crashed``, ``memory``,
+            ``failed``.
     """
 
     exit_code = 3

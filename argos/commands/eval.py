@@ -1,10 +1,15 @@
-"""``argos eval MODEL``: measure a model on the validation photos and compare with its card."""
+"""``argos eval MODEL``: measure a model on the validation photos and compare with its card, or on photos of yours."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argos.training.photos import Photo
 
 MISSED = 7
 """Exit status when a figure differs from the card's."""
@@ -13,6 +18,12 @@ MISSED = 7
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos eval``."""
     parser.add_argument("model", help="a shipped name, or the path of a .safetensors file with its card beside it")
+    parser.add_argument("--data", metavar="SPEC", action="append", help="measure on these photos, without the card: "
+                        "coco:annotations.json?images=DIR, cityscapes:ROOT?split=val, camvid:FOLDER, "
+                        "voc:VOC2012?split=val, folder:IMAGES?masks=DIR or ?ids=DIR, folder:IMAGES (nobody is in "
+                        "them); several add up")  # fmt: skip
+    parser.add_argument("--all", action="store_true", help="more figures: all twelve of COCO for instances, the "
+                        "boundary's F measure for semantic")  # fmt: skip
     parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with "
                         "the worst masks, and MODEL_best.png, the 12 best")  # fmt: skip
     parser.add_argument("--tolerance", type=float, default=0.01, help="greatest difference from a figure of the card; "
@@ -34,38 +45,45 @@ def run(args: argparse.Namespace) -> int:
 
     from argos.engines.weights import load_card, weights_path
     from argos.machine import cores
-    from argos.training.ship import measure
+    from argos.training import datasets
+    from argos.training.formats.read import read_photos
+    from argos.training.ship import measure, more_measures
 
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
     card = load_card(args.model)
-    found = measure(str(weights_path(args.model)), card)
-    far = [key for key, value in card.metrics.items() if abs(found.get(key, -1.0) - value) > args.tolerance]
+    own = None if args.data is None else [photo for spec in args.data for photo in read_photos(spec)]
+    said = {} if own is not None else card.metrics
+    path = str(weights_path(args.model))
+    found = measure(path, card, own)
+    far = [key for key, value in said.items() if abs(found.get(key, -1.0) - value) > args.tolerance]
+    photos: Sequence[Photo] = own or []
+    if own is None and (args.all or args.sheet):
+        photos = datasets.validation_photos(datasets.data_folder())
+    if args.all:
+        found |= more_measures(path, card, photos)
     if args.json:
-        print(json.dumps({"model": card.identity, "card": card.metrics, "measured": found, "differ": far}))
+        print(json.dumps({"model": card.identity, "card": said, "measured": found, "differ": far}))
     else:
         print(f"{card.identity}\n{'figure':<18} {'measured':>9} {'card':>9}")
         for key, value in found.items():
-            said = f"{card.metrics[key]:>9.4f}" if key in card.metrics else f"{'-':>9}"
-            print(f"{key:<18} {value:>9.4f} {said}{'  differs' if key in far else ''}")
+            column = f"{said[key]:>9.4f}" if key in said else f"{'-':>9}"
+            print(f"{key:<18} {value:>9.4f} {column}{'  differs' if key in far else ''}")
     if args.sheet is not None:
-        for path in _sheets(args.model, args.sheet):
-            print(path)
+        for sheet in _sheets(args.model, args.sheet, photos):
+            print(sheet)
     return MISSED if far else 0
 
 
-def _sheets(model: str, folder: Path) -> list[Path]:
+def _sheets(model: str, folder: Path, photos: Sequence[Photo]) -> list[Path]:
     import cv2
 
     from argos.engines.weights import load_network
     from argos.errors import PublishError
-    from argos.training import datasets
     from argos.training.sheets import finder_of, judge, sheet_of
 
     network, card = load_network(model)
-    judged = judge(
-        finder_of(network, card), datasets.validation_photos(datasets.data_folder()), card.task == "proposal"
-    )
+    judged = judge(finder_of(network, card), photos, card.task == "proposal")
     paths = []
     for name, part in (("worst", judged[:24]), ("best", judged[:-13:-1])):
         path = folder / f"{card.name}_{name}.png"

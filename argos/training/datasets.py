@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from argos.errors import ArgosError
+from argos.errors import DataError
 from argos.sources.figures import draw_person, random_person
 from argos.training import photos
+from argos.training.formats.coco import coco_photos
+from argos.training.formats.labels import camvid_photos, folder_photos
 from argos.training.photos import Photo
 from argos.training.scenes import Mix
 
@@ -23,11 +25,11 @@ def data_folder() -> Path:
     """Folder of training data: ``$ARGOS_DATA`` or ``../shared/data`` beside the checkout.
 
     Raises:
-        ArgosError: there is none.
+        DataError: there is none.
     """
     folder = Path(os.environ.get("ARGOS_DATA", Path(__file__).parents[3] / "shared" / "data"))
     if not (folder / "persons").is_dir():
-        raise ArgosError(f"{folder}: no training data here (persons/ is missing); set ARGOS_DATA to the folder")
+        raise DataError(f"{folder}: no training data here (persons/ is missing); set ARGOS_DATA to the folder")
     return folder
 
 
@@ -64,14 +66,16 @@ class TrainingPhotos:
 
 def training_photos(folder: Path) -> TrainingPhotos:
     """Load the whole training split into memory (about 2 GB)."""
-    masks = photos.load_instances(folder / "persons", "instances_train.json")
-    masks += photos.load_instances(folder / "persons_more", "instances_train.json")
-    incomplete = photos.load_instances(folder / "persons", "instances_incomplete.json", complete_only=False)
-    backgrounds = photos.load_backgrounds(folder / "backgrounds")
+    masks = [
+        *coco_photos(folder / "persons" / "instances_train.json"),
+        *coco_photos(folder / "persons_more" / "instances_train.json"),
+    ]
+    incomplete = coco_photos(folder / "persons" / "instances_incomplete.json", complete_only=False)
+    backgrounds = list(folder_photos(folder / "backgrounds"))
     return TrainingPhotos(
         masks=masks,
-        boxes=photos.load_boxes(folder / "persons_boxes", "boxes_train.json"),
-        streets=photos.load_camvid(folder / "camvid" / "train"),
+        boxes=list(coco_photos(folder / "persons_boxes" / "boxes_train.json", max_side=416)),
+        streets=list(camvid_photos(folder / "camvid" / "train")),
         backgrounds=[p for n, p in enumerate(backgrounds) if n % EVERY_TENTH],
         people=[
             *photos.load_cutouts(folder / "cutouts"),
@@ -83,10 +87,10 @@ def training_photos(folder: Path) -> TrainingPhotos:
 
 def validation_photos(folder: Path) -> list[Photo]:
     """Photos with masks of the validation split, and the kept backgrounds."""
-    backgrounds = photos.load_backgrounds(folder / "backgrounds")
+    backgrounds = list(folder_photos(folder / "backgrounds"))
     return [
-        *photos.load_instances(folder / "persons", "instances_val.json"),
-        *photos.load_instances(folder / "persons_more", "instances_val.json"),
+        *coco_photos(folder / "persons" / "instances_val.json"),
+        *coco_photos(folder / "persons_more" / "instances_val.json"),
         *backgrounds[::EVERY_TENTH],
     ]
 

@@ -14,13 +14,21 @@ from torch import nn
 
 from argos.networks.ssd_decode import detect
 from argos.networks.ssd_isb import SSDISB
-from argos.training import datasets, photos
+from argos.training import datasets
 from argos.training.fit import Batch
+from argos.training.formats.coco import coco_photos
 from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
 
 LEAST_HEIGHT, LEAST_WIDTH = 18, 5
 """Pixels. The smallest anchor is 26 high; who is much smaller cannot be found and would only blur what is learnt."""
+
+
+COCO_FIGURES = (
+    "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
+    "ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large",
+)  # fmt: skip
+"""Average precision at IoU 0.5 to 0.95, at 0.5, at 0.75, by size (up to 32^2, 96^2, above); average recall likewise."""
 
 
 def truths_of(batch: Batch) -> list[Truth]:
@@ -36,25 +44,37 @@ def truths_of(batch: Batch) -> list[Truth]:
     return truths
 
 
-def evaluate_ssdisb(detector: nn.Module, long_side: int = 512) -> dict[str, float]:
-    """Box AP50 on the photos with boxes and mask AP50 on the photos with masks, validation split.
+def evaluate_ssdisb(detector: nn.Module, long_side: int = 512, held: Sequence[Photo] | None = None) -> dict[str, float]:
+    """Box AP50 on the photos with boxes and mask AP50 on the photos with masks.
+
+    Args:
+        detector: an ``SSDISB`` in evaluation mode.
+        long_side: network pixels of the longer side of a photo.
+        held: photos; the validation split of the project's data for ``None``.
 
     Returns:
         ``box_ap50``, ``mask_ap50`` (area above 32^2), ``empty_ok`` (share of empty photos without a detection of
-        0.5 or more).
+        0.5 or more); those for which there are photos.
     """
     assert isinstance(detector, SSDISB)
-    folder = datasets.data_folder()
-    boxed = photos.load_boxes(folder / "persons_boxes", "boxes_val.json")
-    masked = [p for p in datasets.validation_photos(folder) if p.boxes_known]
-    empty = [p for p in masked if p.source == "background"]
-    masked = [p for p in masked if p.source != "background"]
+    if held is None:
+        folder = datasets.data_folder()
+        boxed = list(coco_photos(folder / "persons_boxes" / "boxes_val.json", max_side=416))
+        known = [p for p in datasets.validation_photos(folder) if p.boxes_known]
+    else:
+        known = [p for p in held if p.boxes_known]
+        boxed = [p for p in known if len(p.boxes)]
+    masked = [p for p in known if p.box_ids.any()]
+    empty = [p for p in known if not len(p.boxes) and not len(p.ignore)]
     seen = [float(_found(detector, p, long_side).scores.max(initial=0)) for p in empty]
-    return {
-        "box_ap50": average_precision(detector, boxed, "bbox", long_side),
-        "mask_ap50": average_precision(detector, masked, "segm", long_side, min_area=32**2),
-        "empty_ok": float(np.mean([score < 0.5 for score in seen])),
-    }
+    figures = {}
+    if boxed:
+        figures["box_ap50"] = average_precision(detector, boxed, "bbox", long_side)["ap50"]
+    if masked:
+        figures["mask_ap50"] = average_precision(detector, masked, "segm", long_side, min_area=32**2)["ap50"]
+    if empty:
+        figures["empty_ok"] = float(np.mean([score < 0.5 for score in seen]))
+    return figures
 
 
 def _found(detector: SSDISB, photo: Photo, long_side: int) -> Any:
@@ -66,8 +86,8 @@ def _found(detector: SSDISB, photo: Photo, long_side: int) -> Any:
 
 def average_precision(
     detector: SSDISB, held: Sequence[Photo], kind: str, long_side: int, min_area: float = 0.0
-) -> float:
-    """AP at IoU 0.5 by pycocotools.
+) -> dict[str, float]:
+    """The twelve figures of COCO by pycocotools, by the names of ``COCO_FIGURES``; -1 where nobody is of that size.
 
     Args:
         detector: in evaluation mode.
@@ -107,7 +127,7 @@ def average_precision(
                 entry["segmentation"] = rle.encode(np.asfortranarray(full))
             found.append(entry)
     if not found:
-        return 0.0
+        return dict.fromkeys(COCO_FIGURES, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = {
@@ -121,4 +141,4 @@ def average_precision(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return float(evaluation.stats[1])
+    return dict(zip(COCO_FIGURES, evaluation.stats.tolist(), strict=True))

@@ -75,3 +75,40 @@ def coverage(propose: Proposer, photos: Sequence[Photo]) -> dict[str, float]:
         "area": float(np.mean(areas)),
         "area_true": float(np.mean(true_areas)),
     }
+
+
+BOUNDARY_TOLERANCE = 0.0075
+"""Of the diagonal: how far a found boundary may lie from the true one."""
+
+
+def boundary_f(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5) -> float:
+    """F measure of the outlines, the mean over the photos that show a person.
+
+    Reference:
+        Csurka et al., What is a good evaluation measure for semantic segmentation?, BMVC 2013, section 3.
+    """
+    measures = []
+    for photo in photos:
+        valid = photo.ids != IGNORE
+        true = (photo.ids > 0) & valid
+        if not true.any():
+            continue
+        found = (score(photo.image) >= threshold) & valid
+        reach = max(1, round(BOUNDARY_TOLERANCE * float(np.hypot(*photo.ids.shape))))
+        outlines = [_outline(mask) for mask in (found, true)]
+        near = [_grown(outline, reach) for outline in outlines]
+        precision = (outlines[0] & near[1]).sum() / max(1, outlines[0].sum())
+        recall = (outlines[1] & near[0]).sum() / max(1, outlines[1].sum())
+        measures.append(float(2 * precision * recall / max(precision + recall, 1e-9)))
+    return float(np.mean(measures)) if measures else 0.0
+
+
+def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of the mask that touch a pixel outside of it; the border of the picture is no outline."""
+    eroded = cv2.erode(mask.view(np.uint8), np.ones((3, 3), np.uint8))  # beyond the border counts as inside
+    return np.asarray(mask & (eroded == 0), np.bool_)
+
+
+def _grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.dilate(mask.view(np.uint8), disk), np.bool_)

@@ -1,29 +1,22 @@
-"""Annotated photos as one plain type, from COCO JSON with id masks, from boxes only, from CamVid and from bare folders.
+"""Annotated photos as one plain type; ``formats`` reads them.
 
 An id mask says for every pixel: 0 background, 1..253 one person each, 254 people not told apart, 255 ignore.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from argos.errors import ArgosError
-
-log = logging.getLogger(__name__)
+from argos.errors import DataError
 
 CROWD, IGNORE = 254, 255
 Box = tuple[float, float, float, float]
-CAMVID_PEDESTRIAN, CAMVID_BICYCLIST, CAMVID_UNLABELLED = 9, 10, 11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,89 +48,12 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read a picture as ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        ArgosError: the file is missing or no picture.
+        DataError: the file is missing or no picture.
     """
     pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if pixels is None:
-        raise ArgosError(f"{path}: not a readable picture")
+        raise DataError(f"{path}: not a readable picture")
     return np.ascontiguousarray(pixels[:, :, ::-1])
-
-
-def load_instances(folder: Path, annotations: str, max_side: int = 512, complete_only: bool = True) -> list[Photo]:
-    """Photos with person masks, from a COCO JSON (RLE or polygons) beside ``images/``.
-
-    A photo with ``complete: false`` is left out unless ``complete_only`` is off: unmarked people would be learnt as
-    background, but the marked ones can be cut out.
-    """
-    document = _read_json(folder / annotations)
-    by_image = _annotations_by_image(document)
-    photos = []
-    for entry in document["images"]:
-        if complete_only and not entry.get("complete", True):
-            continue
-        image = read_rgb(folder / "images" / entry["file_name"])
-        rows, columns = image.shape[:2]
-        ids = np.zeros((rows, columns), np.uint8)
-        boxes: list[Box] = []
-        ignore: list[Box] = []
-        box_ids: list[int] = []
-        for annotation in sorted(by_image[entry["id"]], key=lambda a: -float(a["area"])):
-            x, y, w, h = annotation["bbox"]
-            mask = _decode(annotation["segmentation"], (rows, columns))
-            if annotation["iscrowd"]:
-                ids[mask & (ids == 0)] = CROWD if entry.get("kind") == "semantic" else IGNORE
-                ignore.append((x, y, x + w, y + h))
-            else:
-                ids[mask] = len(boxes) + 1
-                box_ids.append(len(boxes) + 1)
-                boxes.append((x, y, x + w, y + h))
-        source = entry.get("source") or entry["file_name"].split("_")[0]
-        photos.append(_photo(image, ids, boxes, box_ids, ignore, source, entry["file_name"], max_side))
-    return photos
-
-
-def load_boxes(folder: Path, annotations: str, max_side: int = 416) -> list[Photo]:
-    """Photos with person boxes only, from a COCO JSON beside ``images/``."""
-    document = _read_json(folder / annotations)
-    by_image = _annotations_by_image(document)
-    photos = []
-    for entry in document["images"]:
-        image = read_rgb(folder / "images" / entry["file_name"])
-        ids = np.zeros(image.shape[:2], np.uint8)
-        boxes: list[Box] = []
-        ignore: list[Box] = []
-        for annotation in by_image[entry["id"]]:
-            x, y, w, h = annotation["bbox"]
-            (ignore if annotation["iscrowd"] else boxes).append((x, y, x + w, y + h))
-            ids[max(0, int(y)) : int(np.ceil(y + h)), max(0, int(x)) : int(np.ceil(x + w))] = IGNORE
-        photos.append(
-            _photo(image, ids, boxes, [0] * len(boxes), ignore, entry["source"], entry["file_name"], max_side)
-        )
-    return photos
-
-
-def load_camvid(folder: Path) -> list[Photo]:
-    """CamVid frames: pedestrians as people not told apart, bicyclists and unlabelled pixels ignored."""
-    photos = []
-    for path in sorted((folder / "images").iterdir()):
-        label_path = folder / "labels" / f"{path.stem}.png"
-        labels = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-        if labels is None:
-            raise ArgosError(f"{label_path}: not a readable label picture")
-        ids = np.zeros(labels.shape[:2], np.uint8)
-        ids[labels == CAMVID_PEDESTRIAN] = CROWD
-        ids[(labels == CAMVID_BICYCLIST) | (labels == CAMVID_UNLABELLED)] = IGNORE
-        photos.append(_photo(read_rgb(path), ids, [], [], [], "camvid", path.name, 512, boxes_known=False))
-    return photos
-
-
-def load_backgrounds(folder: Path, max_side: int = 512) -> list[Photo]:
-    """Photos without people."""
-    photos = []
-    for path in sorted(folder.glob("*.jpg")):
-        image = read_rgb(path)
-        photos.append(_photo(image, np.zeros(image.shape[:2], np.uint8), [], [], [], "background", path.name, max_side))
-    return photos
 
 
 def load_cutouts(folder: Path) -> list[NDArray[np.uint8]]:
@@ -146,7 +62,7 @@ def load_cutouts(folder: Path) -> list[NDArray[np.uint8]]:
     for path in sorted(folder.glob("*.png")):
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
-            raise ArgosError(f"{path}: expected a PNG with transparency")
+            raise DataError(f"{path}: expected a PNG with transparency")
         cutouts.append(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
     return cutouts
 
@@ -166,37 +82,7 @@ def cut_people(photos: Iterable[Photo], min_height: int = 96) -> list[NDArray[np
     return people
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise ArgosError(f"{path}: cannot read the annotations ({error})") from error
-    missing = {"images", "annotations"} - set(document)
-    if missing:
-        raise ArgosError(f"{path}: not a COCO file, no {' and '.join(sorted(missing))}")
-    return dict(document)
-
-
-def _annotations_by_image(document: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
-    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in document["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    return by_image
-
-
-def _decode(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    from pycocotools import mask as rle
-
-    if isinstance(segmentation, list):
-        encoded = rle.merge(rle.frPyObjects(segmentation, *shape))
-    elif isinstance(segmentation["counts"], list):
-        encoded = rle.frPyObjects(segmentation, *shape)
-    else:
-        encoded = segmentation
-    return np.asarray(rle.decode(encoded), np.bool_)
-
-
-def _photo(
+def shrunk_photo(
     image: NDArray[np.uint8],
     ids: NDArray[np.uint8],
     boxes: list[Box],
@@ -207,7 +93,7 @@ def _photo(
     max_side: int,
     boxes_known: bool = True,
 ) -> Photo:
-    """Shrink to ``max_side`` and pack as arrays."""
+    """A photo of lists, its longer side shrunk to ``max_side``; people not told apart make its boxes unknown."""
     scale = min(1.0, max_side / max(image.shape[:2]))
     if scale < 1.0:
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))

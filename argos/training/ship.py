@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,10 +14,12 @@ from torch import Tensor
 
 from argos.engines.dense import AUTO_SIDE
 from argos.engines.weights import Card, digest, load_network
+from argos.networks.ssd_isb import SSDISB
 from argos.training import datasets
 from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
-from argos.training.detection import evaluate_ssdisb
-from argos.training.measure import coverage, iou_by_source
+from argos.training.detection import average_precision, evaluate_ssdisb
+from argos.training.measure import boundary_f, coverage, iou_by_source
+from argos.training.photos import Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
 
 
@@ -93,20 +95,43 @@ def write_model(
     return card
 
 
-def measure(path: str, card: Card) -> dict[str, float]:
-    """The metrics of a card, on the validation split, as the line computes them; rounded to four digits."""
+def measure(path: str, card: Card, held: Sequence[Photo] | None = None) -> dict[str, float]:
+    """The metrics of a card, as the line computes them; rounded to four digits.
+
+    Args:
+        path: of the weights.
+        card: of the model.
+        held: photos to measure on; the validation split of the project's data for ``None``.
+    """
     network, _ = load_network(path)
-    held = datasets.validation_photos(datasets.data_folder())
-    people = [photo for photo in held if photo.source != "background"]
+    photos = datasets.validation_photos(datasets.data_folder()) if held is None else held
     if card.task == "instances":
-        metrics = evaluate_ssdisb(network, AUTO_SIDE)
+        metrics = evaluate_ssdisb(network, AUTO_SIDE, held)
     elif card.task == "semantic":
-        metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), held, card.thresholds["threshold"])
+        metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), photos, card.thresholds["threshold"])
     else:
         propose = region_proposer(network, card.thresholds["threshold"])
-        empty = [float(propose(photo.image).mean()) for photo in held if photo.source == "background"]
+        empty = [float(propose(photo.image).mean()) for photo in photos if photo.source == "background"]
+        people = [photo for photo in photos if photo.source != "background"]
         metrics = {**coverage(propose, people), "empty_area": sum(empty) / max(1, len(empty))}
     return {key: round(float(value), 4) for key, value in metrics.items()}
+
+
+def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, float]:
+    """What a card does not say: COCO's figures of boxes and masks, or the F measure of the outlines.
+
+    A proposer has no other measures.
+    """
+    network, _ = load_network(path)
+    figures: dict[str, float] = {}
+    if isinstance(network, SSDISB):
+        marked = [photo for photo in photos if photo.boxes_known and photo.box_ids.all()]
+        for kind in ("bbox", "segm"):
+            found = average_precision(network, marked, kind, AUTO_SIDE)
+            figures |= {f"{kind}_{name}": value for name, value in found.items()}
+    elif card.task == "semantic":
+        figures["boundary_f"] = boundary_f(semantic_scorer(network, AUTO_SIDE), photos, card.thresholds["threshold"])
+    return {key: round(float(value), 4) for key, value in figures.items()}
 
 
 def _stored(value: torch.Tensor) -> torch.Tensor:

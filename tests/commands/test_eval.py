@@ -80,3 +80,16 @@ def test_photos_are_judged_and_painted_by_pixel() -> None:
     for place, colour in (((7, 3), FOUND), ((12, 3), FALSE), ((2, 3), MISSED)):
         assert picture[place].tolist() == [int(0.55 * c) for c in colour]
     assert picture[18, 3].tolist() == [0, 0, 0]
+
+
+def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = f"coco:{data / 'persons' / 'instances_val.json'}"
+    assert main(["eval", "ssdisb", "--data", spec, "--all", "--json", "--threads", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["card"], found["differ"]) == ({}, [])
+    assert {"box_ap50", "mask_ap50", "bbox_ap75", "segm_ar_100"} <= found["measured"].keys()
+    assert found["measured"]["bbox_ap_small"] == -1, "nobody is that small"
+    assert main(["eval", "unet_lite", "--data", spec, "--all", "--json", "--threads", "1"]) == 0
+    assert {"iou_persons", "boundary_f"} == json.loads(capsys.readouterr().out)["measured"].keys()
+    assert main(["eval", "unet_lite", "--data", "coco:nothing.json"]) == 2
+    assert "nothing.json: cannot read the annotations" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""One line of text for a set of photos: ``KIND:PATH?key=value&key=value``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from argos.errors import DataError
+from argos.training.formats.coco import coco_photos
+from argos.training.formats.files import PhotoFiles
+from argos.training.formats.labels import camvid_photos, cityscapes_photos, folder_photos
+from argos.training.formats.voc import voc_photos
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "coco": ("images", "class"),
+    "cityscapes": ("split",),
+    "camvid": (),
+    "voc": ("split", "class"),
+    "folder": ("masks", "ids"),
+}
+"""What can be read, and with which keys."""
+
+
+def read_photos(spec: str) -> PhotoFiles:
+    """Open a set of photos; its annotations are checked now, its pictures are decoded when they are drawn.
+
+    Args:
+        spec: one of
+            ``coco:annotations.json?images=DIR&class=person``,
+            ``cityscapes:ROOT?split=train``,
+            ``camvid:FOLDER``,
+            ``voc:VOC2012?split=train&class=person``,
+            ``folder:IMAGES?masks=DIR`` (black and white), ``folder:IMAGES?ids=DIR`` (id masks), or
+            ``folder:IMAGES`` (nobody is in them).
+
+    Raises:
+        DataError: the text, a path in it, or an annotation is wrong.
+    """
+    kind, colon, rest = spec.partition(":")
+    if not colon or kind not in KINDS:
+        near = get_close_matches(kind, KINDS, 1)
+        hint = f"; did you mean {near[0]}:?" if near else ""
+        raise DataError(f"{spec}: photos are named KIND:PATH, KIND one of {', '.join(KINDS)}{hint}")
+    path, _, query = rest.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    for key in given:
+        if key not in KINDS[kind]:
+            allowed = ", ".join(KINDS[kind]) or "none"
+            raise DataError(f"{spec}: no key {key!r} for {kind}; there are: {allowed}")
+    options = {
+        "category" if key == "class" else key: value if key in ("split", "class") else Path(value).expanduser()
+        for key, value in given.items()
+    }
+    readers: dict[str, Callable[..., PhotoFiles]] = {
+        "coco": coco_photos,
+        "cityscapes": cityscapes_photos,
+        "camvid": camvid_photos,
+        "voc": voc_photos,
+        "folder": folder_photos,
+    }
+    return readers[kind](Path(path).expanduser(), **options)

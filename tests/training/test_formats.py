@@ -1,0 +1,226 @@
+"""Photos in the formats of others, written to disk as those write them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pycocotools import mask as rle
+
+from argos.errors import DataError
+from argos.training.formats.files import PhotoFiles
+from argos.training.formats.read import read_photos
+from argos.training.photos import CROWD, IGNORE, Photo
+
+ROWS, COLUMNS = 60, 80
+
+
+def write(path: Path, pixels: NDArray[Any] | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if pixels is None:
+        pixels = np.random.default_rng(0).integers(0, 255, (ROWS, COLUMNS, 3), np.uint8)
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+def block(x0: int, y0: int, x1: int, y1: int) -> NDArray[np.bool_]:
+    mask = np.zeros((ROWS, COLUMNS), np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def coco(folder: Path, annotations: list[dict[str, Any]], **image: Any) -> Path:
+    """A COCO file of one picture."""
+    write(folder / "images" / "one.png")
+    document = {
+        "images": [{"id": 7, "file_name": "one.png", **image}],
+        "annotations": [
+            {"id": n, "image_id": 7, "category_id": 1, "iscrowd": 0, **a} for n, a in enumerate(annotations)
+        ],
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}],
+    }
+    path = folder / "people.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def compressed(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    encoded = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": encoded["size"], "counts": encoded["counts"].decode()}
+
+
+FAR, NEAR, GROUP = block(10, 10, 30, 50), block(20, 20, 34, 44), block(50, 5, 70, 25)
+
+
+def test_coco_polygons_rle_boxes_and_crowds(tmp_path: Path) -> None:
+    path = coco(tmp_path, [
+        {"bbox": [20, 20, 14, 24], "segmentation": compressed(NEAR), "area": 336},
+        {"bbox": [10, 10, 20, 40], "segmentation": [[10, 10, 30, 10, 30, 50, 10, 50]], "area": 800},
+        {"bbox": [50, 5, 20, 20], "segmentation": compressed(GROUP), "area": 400, "iscrowd": 1},
+        {"bbox": [60, 40, 10, 10]},
+        {"bbox": [0, 0, 5, 5], "category_id": 2},
+    ])  # fmt: skip
+    (photo,) = read_photos(f"coco:{path}")
+    assert photo.boxes.tolist() == [[10, 10, 30, 50], [20, 20, 34, 44], [60, 40, 70, 50]], "the smaller lie in front"
+    assert photo.box_ids.tolist() == [1, 2, 0]
+    assert photo.ignore.tolist() == [[50, 5, 70, 25]]
+    assert (photo.ids == 2).tolist() == NEAR.tolist()
+    assert (photo.ids == 1).tolist() == (FAR & ~NEAR).tolist()
+    assert (photo.ids == IGNORE).tolist() == (GROUP | block(60, 40, 70, 50)).tolist()
+    assert photo.boxes_known
+    (dogs,) = read_photos(f"coco:{path}?class=dog&images={tmp_path / 'images'}")
+    assert dogs.boxes.tolist() == [[0, 0, 5, 5]]
+
+
+def test_people_that_are_not_told_apart_are_people_for_segmentation(tmp_path: Path) -> None:
+    crowd = {"bbox": [50, 5, 20, 20], "segmentation": compressed(GROUP), "area": 400, "iscrowd": 1}
+    (photo,) = read_photos(f"coco:{coco(tmp_path, [crowd], kind='semantic')}")
+    assert (photo.ids == CROWD).tolist() == GROUP.tolist()
+    assert not photo.boxes_known
+    assert len(read_photos(f"coco:{coco(tmp_path, [crowd], complete=False)}")) == 0
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        ({"bbox": [1, 2, 3]}, r"annotation 0: bbox should be \[x, y, width, height\], got \[1, 2, 3\]"),
+        ({"bbox": [1, 2, 3, -1]}, "annotation 0: bbox .* has a negative size"),
+        ({"bbox": [1, 2, 3, 4], "image_id": 8}, "annotation 0: image_id 8 is not among the images"),
+        ({"bbox": [1, 2, 3, 4], "category_id": "person"}, "annotation 0: category_id should be a number"),
+    ],
+)
+def test_a_wrong_annotation_is_said_before_any_picture_is_read(
+    tmp_path: Path, annotation: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        read_photos(f"coco:{coco(tmp_path, [annotation])}")
+
+
+def test_a_file_that_is_no_coco_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "people.json"
+    for text, says in (("[1]", "holds a list"), ('{"images": []}', "no list of annotations"), ("{", "cannot read")):
+        path.write_text(text)
+        with pytest.raises(DataError, match=says):
+            read_photos(f"coco:{path}")
+    path = coco(tmp_path, [])
+    (tmp_path / "images" / "one.png").unlink()
+    with pytest.raises(DataError, match=r"1 of 1 pictures are not in .*the first is one\.png"):
+        read_photos(f"coco:{path}")
+    with pytest.raises(DataError, match="no category 'cat'; there are: person, dog"):
+        read_photos(f"coco:{path}?class=cat")
+
+
+def test_cityscapes(tmp_path: Path) -> None:
+    labels = np.full((ROWS, COLUMNS), 7, np.uint16)
+    labels[FAR], labels[NEAR], labels[GROUP] = 24000, 25003, 24
+    labels[:, :5] = 1
+    write(tmp_path / "leftImg8bit/val/ulm/ulm_1_leftImg8bit.png")
+    label = write(tmp_path / "gtFine/val/ulm/ulm_1_gtFine_instanceIds.png", labels)
+    (photo,) = read_photos(f"cityscapes:{tmp_path}?split=val")
+    assert photo.boxes.tolist() == [[10, 10, 30, 50], [20, 20, 34, 44]]
+    assert (photo.ids == IGNORE).tolist() == (GROUP | block(0, 0, 5, ROWS)).tolist()
+    assert photo.source == "cityscapes"
+    label.unlink()
+    with pytest.raises(DataError, match=r"1 of 1 label pictures are missing, the first is .*instanceIds"):
+        read_photos(f"cityscapes:{tmp_path}?split=val")
+    with pytest.raises(DataError, match="no pictures"):
+        read_photos(f"cityscapes:{tmp_path}")
+
+
+def voc(root: Path) -> Path:
+    (root / "ImageSets/Main").mkdir(parents=True)
+    (root / "ImageSets/Main/train.txt").write_text("a\nb\n")
+    (root / "Annotations").mkdir()
+    thing = (
+        "<object><name>{}</name><difficult>{}</difficult><bndbox><xmin>{}</xmin><ymin>11</ymin><xmax>30</xmax>"
+        "<ymax>50</ymax></bndbox></object>"
+    )
+    for name in "ab":
+        write(root / "JPEGImages" / f"{name}.jpg")
+        things = thing.format("person", 0, 11) + thing.format("person", 1, 15) + thing.format("dog", 0, 1)
+        (root / "Annotations" / f"{name}.xml").write_text(f"<annotation>{things}</annotation>")
+    classes, objects = (np.zeros((ROWS, COLUMNS, 3), np.uint8) for _ in range(2))
+    classes[FAR | NEAR], classes[GROUP], classes[:2] = (128, 128, 192), (128, 0, 64), (192, 224, 224)  # BGR
+    objects[FAR], objects[NEAR], objects[GROUP] = (0, 0, 128), (0, 128, 0), (0, 128, 128)
+    write(root / "SegmentationClass/b.png", classes)
+    write(root / "SegmentationObject/b.png", objects)
+    return root
+
+
+def test_voc_boxes_and_outlines(tmp_path: Path) -> None:
+    boxed, outlined = read_photos(f"voc:{voc(tmp_path)}")
+    assert boxed.boxes.tolist() == [[10, 10, 30, 50]]
+    assert boxed.ignore.tolist() == [[14, 10, 30, 50]], "difficult"
+    assert (boxed.ids == IGNORE).tolist() == FAR.tolist()
+    assert sorted(outlined.boxes.tolist()) == [[10, 10, 30, 50], [20, 20, 34, 44]]
+    assert ((outlined.ids > 0) & (outlined.ids < IGNORE)).tolist() == (FAR | NEAR).tolist()
+    assert (outlined.ids[:2] == IGNORE).all()
+    with pytest.raises(DataError, match=r"val\.txt: no such list of photos \(lists here: train\)"):
+        read_photos(f"voc:{tmp_path}?split=val")
+    (tmp_path / "Annotations/a.xml").write_text("<annotation><object><name>person</name></object></annotation>")
+    with pytest.raises(DataError, match=r"a\.xml: cannot read the boxes"):
+        read_photos(f"voc:{tmp_path}")
+
+
+def test_folders_of_masks_of_ids_and_of_nobody(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "one.png")
+    write(tmp_path / "masks" / "one.png", NEAR.astype(np.uint8))  # 0 and 1
+    write(tmp_path / "ids" / "one.png", np.where(GROUP, IGNORE, np.where(NEAR, 3, 0)).astype(np.uint8))
+    (marked,) = read_photos(f"folder:{tmp_path}/in?masks={tmp_path}/masks")
+    assert (marked.ids == CROWD).tolist() == NEAR.tolist()
+    assert not marked.boxes_known
+    (told,) = read_photos(f"folder:{tmp_path}/in?ids={tmp_path}/ids")
+    assert (told.boxes.tolist(), told.box_ids.tolist()) == ([[20, 20, 34, 44]], [3])
+    (nobody,) = read_photos(f"folder:{tmp_path}/in")
+    assert (nobody.ids.max(), nobody.source) == (0, "background")
+    write(tmp_path / "ids" / "one.png", np.zeros((ROWS, 2 * COLUMNS), np.uint8))
+    with pytest.raises(DataError, match="none of the 1 photos can be read"):
+        read_photos(f"folder:{tmp_path}/in?ids={tmp_path}/ids")[0]
+
+
+def test_a_corrupt_picture_is_named_counted_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"{name}.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    photos = read_photos(f"folder:{tmp_path}")
+    with caplog.at_level(logging.WARNING):
+        assert [photo.name for photo in photos] == ["a.png", "c.png"]
+        assert photos[1].name == "c.png"
+    assert len(caplog.records) == 1, "once, not at every draw"
+    assert "b.png: not a readable picture; left out (1 of 3 so far)" in caplog.text
+    assert photos.broken == {1}
+
+
+def test_photos_are_decoded_once_while_there_is_room() -> None:
+    calls: list[int] = []
+
+    def decode() -> Photo:
+        calls.append(1)
+        empty = np.zeros((0, 4), np.float32)
+        return Photo(np.zeros((10, 10, 3), np.uint8), np.zeros((10, 10), np.uint8), empty, np.zeros(0, np.uint8), empty,
+                     "", "")  # fmt: skip
+
+    photos = PhotoFiles([decode, decode], kept_bytes=500)  # one of 400 bytes fits
+    for _ in range(3):
+        assert len(list(photos)) == 2
+    assert len(calls) == 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("people.json", "photos are named KIND:PATH"),
+        ("coc:people.json", "did you mean coco:"),
+        ("camvid:train?split=val", "no key 'split' for camvid; there are: none"),
+        ("voc:x?mask=y", "no key 'mask' for voc; there are: split, class"),
+    ],
+)
+def test_a_wrong_text_is_said(spec: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read_photos(spec)
