@@ -18,12 +18,14 @@ from argos.errors import WeightsError
 from argos.networks.qunet import QUNet
 from argos.sources.names import redact
 from argos.training.collect import collect
-from argos.training.fit import Batch, Phase, Recipe, fit
+from argos.training.fit import fit
 from argos.training.measure import coverage, iou_by_source
 from argos.training.photos import Photo
+from argos.training.recipe import Phase, Recipe
 from argos.training.scenes import Mix
 from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
 from argos.training.ship import write_model
+from argos.training.stream import Batch
 
 HELD = 0.2
 """Share of the photos, the last ones, that is measured on and not learnt from."""

@@ -15,10 +15,10 @@ from torch import nn
 from argos.networks.ssd_decode import detect
 from argos.networks.ssd_isb import SSDISB
 from argos.training import datasets
-from argos.training.fit import Batch
 from argos.training.formats.coco import coco_photos
 from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
+from argos.training.stream import Batch
 
 LEAST_HEIGHT, LEAST_WIDTH = 18, 5
 """Pixels. The smallest anchor is 26 high; who is much smaller cannot be found and would only blur what is learnt."""

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from argos.networks.asbunet import ASBUNet
 from argos.networks.backbones.efficientnet_lite import NARROW
 from argos.networks.unets import UNetLite
-from argos.training.fit import Batch
 from argos.training.losses import dice_loss, person_targets, weighted_bce
+from argos.training.stream import Batch
 
 TRUST = 0.5
 """Weight of the teacher's opinion against the label, where there is one."""

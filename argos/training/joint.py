@@ -19,10 +19,10 @@ from argos.errors import WeightsError
 from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.networks.unets import Decoder, UNetLite
 from argos.training.detection import truths_of
-from argos.training.fit import Batch
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss
 from argos.training.pretrained import load_backbone
+from argos.training.stream import Batch
 
 log = logging.getLogger(__name__)
 

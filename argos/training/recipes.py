@@ -13,9 +13,10 @@ from argos.engines.weights import load_network
 from argos.errors import WeightsError
 from argos.networks.unets import UNetLite
 from argos.training import datasets
-from argos.training.fit import Phase, Recipe, fit
+from argos.training.fit import fit
 from argos.training.hints import HintedASBUNet, hinted_loss
 from argos.training.measure import coverage, iou_by_source
+from argos.training.recipe import Phase, Recipe
 from argos.training.segmentation import qunet_loss, region_proposer, semantic_scorer
 from argos.training.teacher import label_boxes
 

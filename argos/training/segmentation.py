@@ -14,9 +14,9 @@ from argos.engines.dense import SemanticSegmenter, network_size
 from argos.packing.pack import resized
 from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import grow
-from argos.training.fit import Batch
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.measure import Proposer, Scorer
+from argos.training.stream import Batch
 from argos.types import Frame
 
 LEAST_AREA = 0.0002

@@ -1,7 +1,14 @@
-"""The loop learns, stops on time and goes on where it was."""
+"""The loop learns, stops on time, and goes on where it was, to the same weights."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +16,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from argos.training.fit import Batch, Phase, Recipe, fit, learning_rate, phase_at
+from argos.errors import DataError
+from argos.training.fit import Progress, fit
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.measure import coverage, iou_by_source
 from argos.training.photos import Photo
+from argos.training.recipe import Phase, Recipe, Schedule, learning_rate, optimizer_for, phase_at
 from argos.training.scenes import Mix
+from argos.training.stream import Batch, SceneStream, batches
+
+RECIPE = Recipe(1.0, (Phase(1.0, 32, 4),), peak_rate=0.1, average=0.5, report_s=0.2, workers=0)
 
 
 def red_photo() -> Photo:
@@ -31,15 +43,19 @@ def red_loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
     return {"bce": weighted_bce(logits, person, valid, 1.0), "dice": dice_loss(logits, person, valid)}
 
 
-def train(folder: Path, minutes: float) -> nn.Module:
+RED = Mix([[red_photo()]], [1.0], [red_photo()], [], paste=0.0)
+
+
+def train(folder: Path, recipe: Recipe, figures: list[float] | None = None) -> nn.Module:
     torch.manual_seed(0)
-    mix = Mix([[red_photo()]], [1.0], [red_photo()], [], paste=0.0)
-    recipe = Recipe(minutes, (Phase(1.0, 32, 4),), peak_rate=0.1, average=0.5, report_s=0.2, workers=0)
-    return fit(nn.Conv2d(3, 1, 1), mix, red_loss, recipe, folder, lambda _: {"fine": 1.0})
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout2d(0.2), nn.Conv2d(4, 1, 1))
+    left = iter(figures or [])
+    return fit(network, RED, red_loss, recipe, folder, lambda _: {"fine": next(left, 1.0)})
 
 
-def test_training_finds_red_people_and_resumes_where_it_ended(tmp_path: Path) -> None:
-    network = train(tmp_path, minutes=0.05)
+def test_training_finds_red_people_and_ends_on_time(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, minutes=0.05)
+    network = train(tmp_path, recipe)
 
     def score(image: np.ndarray) -> np.ndarray:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
@@ -51,15 +67,127 @@ def test_training_finds_red_people_and_resumes_where_it_ended(tmp_path: Path) ->
     assert covered["people_covered"] == 1.0
     assert covered["area"] < 0.5
     steps = torch.load(tmp_path / "last.pt", weights_only=True)["step"]
-    again = train(tmp_path, minutes=0.05)  # its time is up: it only evaluates
+    again = train(tmp_path, recipe)  # its time is up: it only evaluates
     assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == steps
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+    kinds = {json.loads(line)["kind"] for line in (tmp_path / "scalars.jsonl").read_text().splitlines()}
+    assert kinds == {"loss", "figure"}
+    assert (tmp_path / "curves.png").stat().st_size > 2000
+    assert " min left " in (tmp_path / "log.txt").read_text()
 
 
-def test_learning_rate_warms_up_and_ends_near_zero() -> None:
-    assert learning_rate(0.0, 1.0) == pytest.approx(0.05)
-    assert learning_rate(0.03, 1.0) == pytest.approx(1.0)
-    assert learning_rate(1.0, 1.0) == pytest.approx(0.01)
+KILLED = """
+import dataclasses, sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_fit import RECIPE, train
+from argos.training import fit
+average = fit.average_into
+def slowly(*args):
+    average(*args)
+    time.sleep(0.02)
+fit.average_into = slowly
+train(Path({folder!r}), dataclasses.replace(RECIPE, steps=40, accumulate=2, save_s=0.1, workers=1))
+"""
+
+
+def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=40, accumulate=2)
+    unbroken = train(tmp_path / "unbroken", recipe)
+    folder = tmp_path / "killed"
+    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
+    child = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (folder / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, "it was to be killed in the middle"
+    step = torch.load(folder / "last.pt", weights_only=True)["step"]
+    assert 0 < step < 40
+    resumed = train(folder, recipe)
+    assert torch.load(folder / "last.pt", weights_only=True)["step"] == 40
+    assert all(torch.equal(a, b) for a, b in zip(unbroken.parameters(), resumed.parameters(), strict=True))
+
+
+def test_batches_do_not_depend_on_who_draws_them() -> None:
+    recipe = dataclasses.replace(RECIPE, steps=100)
+    alone = iter(batches(SceneStream(RED, recipe, 0.0, 3)))
+    shared = iter(batches(SceneStream(RED, dataclasses.replace(recipe, workers=2), 0.0, 3)))
+    for _ in range(4):
+        assert torch.equal(next(alone).images, next(shared).images)
+
+
+TOGETHER = """
+import dataclasses, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import torch
+from test_fit import RECIPE, train
+from argos.training.together import part_of
+network = train(Path({folder!r}) / "run", dataclasses.replace(RECIPE, steps=6, report_s=0.0))
+torch.save(network.state_dict(), Path({folder!r}) / f"weights{{part_of()[0]}}.pt")
+"""
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    subprocess.run(command, check=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
+    first, second = (torch.load(tmp_path / f"weights{n}.pt", weights_only=True) for n in (0, 1))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert (tmp_path / "run" / "log.txt").read_text().count("done, step 6") == 1
+    alone = train(tmp_path / "alone", dataclasses.replace(RECIPE, steps=6)).state_dict()
+    assert not torch.equal(first["0.weight"], alone["0.weight"]), "they saw the batches of two"
+
+
+def test_a_training_that_gets_no_better_lowers_its_rate_and_ends(tmp_path: Path) -> None:
+    schedule = Schedule("plateau", factor=0.5, patience=2)
+    recipe = dataclasses.replace(RECIPE, steps=1000, schedule=schedule, stop_after=4, evaluate_min=0.0)
+    train(tmp_path, recipe, figures=[0.2, 0.5, 0.4, 0.4, 0.3, 0.5])
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert (state["step"], state["best"]) == (6, 0.5)
+    assert "no better in 4 evaluations" in (tmp_path / "log.txt").read_text()
+    at = Progress()
+    for figure in (0.2, 0.1, 0.1, 0.3, 0.1, 0.1):
+        at.judge(figure, patience=2)
+    assert (at.best, at.waited, at.plateaus) == (0.3, 2, 2)
+
+
+def test_schedules() -> None:
+    def rate(progress: float, step: int = 0, plateaus: int = 0, **schedule: float | str) -> float:
+        recipe = dataclasses.replace(RECIPE, peak_rate=1.0, schedule=Schedule(**schedule))  # type: ignore[arg-type]
+        return learning_rate(recipe, progress, step, plateaus)
+
+    assert rate(0.0) == pytest.approx(0.05)
+    assert rate(0.03) == pytest.approx(1.0)
+    assert rate(1.0) == pytest.approx(0.01)
+    assert rate(0.5, kind="constant") == 1.0
+    steps = [rate(0.0, step, kind="staircase", factor=0.75, every=10_000) for step in (0, 9_999, 10_000, 25_000)]
+    assert steps == pytest.approx([1, 1, 0.75, 0.75**2]), "the thesis' Eq. 3.2"
+    assert [rate(p, kind="staircase", factor=0.1, every=0.3) for p in (0.29, 0.3, 0.95)] == pytest.approx(
+        [1, 0.1, 1e-3]
+    )
+    assert rate(0.5, plateaus=2, kind="plateau", factor=0.5) == 0.25
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.05), ("adam", 0.05), ("rmsprop", 0.005), ("sgd", 0.5)])
+def test_every_optimizer_learns(tmp_path: Path, optimizer: str, rate: float) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=60, optimizer=optimizer, peak_rate=rate, report_s=0.0)  # type: ignore[arg-type]
+    train(tmp_path, recipe)
+    lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    losses = [line["bce"] for line in lines if line["kind"] == "loss"]
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_a_frozen_network_is_said() -> None:
+    with pytest.raises(DataError, match="no parameter of the network learns"):
+        optimizer_for(nn.Conv2d(1, 1, 1).requires_grad_(False), RECIPE)
+
+
+def test_half_precision_learns_the_same_task(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=20, precision="bfloat16", report_s=0.0)
+    assert all(torch.isfinite(p).all() for p in train(tmp_path, recipe).parameters())
 
 
 def test_phases_follow_each_other() -> None:

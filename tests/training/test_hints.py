@@ -8,10 +8,10 @@ import torch
 from argos.networks.asbunet import asbunet
 from argos.networks.unets import unet_lite
 from argos.training.cards import CARDS
-from argos.training.fit import Batch, collate
 from argos.training.hints import HintedASBUNet, hinted_loss
 from argos.training.photos import IGNORE
 from argos.training.scenes import Scene
+from argos.training.stream import Batch, collate
 
 
 def noise(label: int) -> Batch:

@@ -13,10 +13,11 @@ from argos.networks.backbones.efficientnet_lite import EfficientNetLite0
 from argos.networks.ssd_isb import person_isb
 from argos.networks.unets import UNetLite
 from argos.training.cards import CARDS
-from argos.training.fit import Batch, Phase, Recipe, collate, parameter_groups
 from argos.training.joint import Joint, joint_for_training, joint_loss
 from argos.training.pretrained import load_backbone
+from argos.training.recipe import Phase, Recipe, parameter_groups
 from argos.training.scenes import Scene
+from argos.training.stream import Batch, collate
 
 
 def batch_of_two() -> Batch:
@@ -46,7 +47,7 @@ def test_one_step_moves_both_heads_and_the_free_part_of_the_encoder() -> None:
 
 def test_pretrained_parameters_learn_more_slowly() -> None:
     recipe = Recipe(1.0, (Phase(1.0, 32, 1),), pretrained="detector.backbone.")
-    groups = parameter_groups(Joint(), recipe)
+    groups = parameter_groups(Joint().named_parameters(), recipe)
     assert {(g["share"], g["weight_decay"]) for g in groups} == {(0.2, 0.01), (0.2, 0.0), (1.0, 0.01), (1.0, 0.0)}
 
 
