@@ -15,7 +15,7 @@ from pydantic import (
 
 from argos.config_http import Http
 from argos.config_privacy import MaskArea, PrivacySection
-from argos.config_scene import LineSection, TrackSection, ZoneSection
+from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
 from argos.config_values import (
     CanvasSide,
     Name,
@@ -171,6 +171,9 @@ class Camera(CameraDefaults):
     """One camera, complete."""
 
     name: Name = Field(description="a-z, 0-9, '-' and '_'; names the camera in topics, files and messages")
+    active: ActiveSection | None = Field(
+        default=None, description="hours of the week in which zones and lines are watched; null: always"
+    )
     source: Annotated[Source, BeforeValidator(_url_mapping, json_schema_input_type=str | Source)] = Field(
         description="where pictures come from: text (see url) or a mapping"
     )

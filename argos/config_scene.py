@@ -1,14 +1,16 @@
-"""The keys of a camera about people over time: ``track``, ``zones``, ``lines``."""
+"""The keys of a camera about people over time: ``track``, ``zones``, ``lines``, and ``active`` hours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from argos.analytics.anchors import Anchor
 from argos.analytics.geometry import area, crosses_itself
+from argos.analytics.hours import Hours, parse_span
 from argos.config_values import Seconds, Section, Share
 
 Coordinate = Annotated[float, Field(ge=0)]
@@ -38,6 +40,70 @@ def _check_polygon(corners: tuple[Corner, ...]) -> tuple[Corner, ...]:
     return corners
 
 
+def _check_span(text: str) -> str:
+    parse_span(text)
+    return text
+
+
+def _check_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # not found, or no name at all
+        known = "a name of the tz database like Europe/Berlin or America/New_York"
+        raise ValueError(f"should be {known}, got '{name}' (where the system has none: pip install tzdata)") from error
+    return name
+
+
+class ActiveSection(Section):
+    """Hours of the week in which something counts."""
+
+    hours: Annotated[tuple[Annotated[str, AfterValidator(_check_span)], ...], Field(strict=False, min_length=1)] = (
+        Field(
+            description="any of these, as in 'mon-fri 22:00-06:00' (the days on which they begin), 'sat,sun' or "
+            "'08:00-18:30'"
+        )
+    )
+    timezone: Annotated[str, AfterValidator(_check_timezone)] | None = Field(
+        default=None, description="whose clocks, as in Europe/Berlin; summer time is followed; null: this machine's"
+    )
+
+    @property
+    def span(self) -> Hours:
+        """The hours, to be asked."""
+        zone = None if self.timezone is None else ZoneInfo(self.timezone)
+        return Hours(tuple(parse_span(text) for text in self.hours), zone)
+
+
+class CrowdSection(Section):
+    """When people in a zone are a crowd; events say when one begins and ends."""
+
+    people: int = Field(ge=2, description="with so many a crowd begins")
+    end_people: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="with so many or fewer it ends; less than people; null: one less"
+    )
+    start_s: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="there have to be so many for this long, seconds"
+    )
+    end_s: Annotated[float, Field(ge=0)] = Field(default=3.0, description="and so few for this long, seconds")
+
+    @field_validator("end_people")
+    @classmethod
+    def _fewer(cls, end_people: int | None, info: ValidationInfo) -> int | None:
+        people = info.data.get("people")
+        if end_people is not None and people is not None and end_people >= people:
+            raise ValueError(f"should be less than people ({people}), got {end_people}")
+        return end_people
+
+
+class LoiterSection(Section):
+    """When somebody stays too long in a zone; events say when and until when."""
+
+    after_s: Seconds = Field(description="whoever is in for so long loiters, seconds")
+    grace_s: Annotated[float, Field(ge=0)] = Field(
+        default=5.0, description="who comes back after at most so long was never away, seconds"
+    )
+
+
 class _Marked(Section):
     """Something drawn on the frame."""
 
@@ -51,6 +117,9 @@ class _Marked(Section):
         default="mask_bottom",
         description="the point that stands for a person: mask_bottom (where the feet are), bottom_center or center of "
         "the box",
+    )
+    active: ActiveSection | None = Field(
+        default=None, description="outside of these hours nothing happens here; null: always"
     )
 
     def _shares(self, corners: Sequence[Corner]) -> tuple[tuple[float, float], ...]:
@@ -79,6 +148,8 @@ class ZoneSection(_Marked):
     )
     enter_frames: int = Field(default=3, ge=1, description="frames in a row inside after which somebody is in")
     leave_frames: int = Field(default=6, ge=1, description="frames in a row outside after which somebody is out")
+    crowd: CrowdSection | None = Field(default=None, description="how many are a crowd; null: no number is")
+    loiter: LoiterSection | None = Field(default=None, description="who stays too long; null: nobody")
 
     @field_validator("polygon")
     @classmethod

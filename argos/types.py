@@ -22,13 +22,15 @@ Size = tuple[int, int]
 Mode = Literal["pack", "gather", "full", "mask", "skip"]
 """How the deep network was run on a frame; ``skip`` when nothing was proposed."""
 
-Clock = Literal["arrival", "file", "ntp"]
-"""Where ``captured_ns`` comes from: arrival at this machine, the file's own clock, or the camera's NTP."""
+Clock = Literal["arrival", "file", "ntp", "recording"]
+"""Where ``captured_ns`` comes from: arrival at this machine, the file's own clock, the camera's NTP, or the arrival at
+the time of a recording."""
 
-EventType = Literal["zone_enter", "zone_leave", "line_cross"]
+EventType = Literal["zone_enter", "zone_leave", "line_cross", "crowd_start", "crowd_end", "loiter_start", "loiter_end"]
 
-EventCause = Literal["left", "lost", "reconnected"]
-"""Why somebody is not in a zone any more: went out, was not seen for too long, or the camera was reconnected."""
+EventCause = Literal["left", "lost", "reconnected", "closed"]
+"""Why somebody is not in a zone any more: went out, was not seen for too long, the camera was reconnected, or the
+active hours are over."""
 
 State = Literal["connecting", "up", "stalled", "lost", "ended"]
 """State of a source."""
@@ -245,24 +247,27 @@ class SemanticMask:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that somebody did.
+    """Something that somebody did, or that the number of people in a zone became.
 
     Attributes:
         camera, run, index, pts_s, captured_ns: as in ``Result``, of the result that confirmed it.
         epoch: of the track; ``(camera, epoch, id)`` is one person.
         seq: 0, 1, 2, ... without a gap per run and camera.
-        type: ``zone_enter``, ``zone_leave`` or ``line_cross``.
+        type: ``zone_enter``, ``zone_leave``, ``line_cross``, ``crowd_start``, ``crowd_end``, ``loiter_start`` or
+            ``loiter_end``.
         name: of the zone or line.
-        id: track id of the person.
+        id: track id of the person; of a crowd, of who came last, or left last where it ends.
         result_seq: ``seq`` of the result.
         box: ``(x0, y0, x1, y1)`` of the person, frame pixels; the last one where it is gone.
         anchor: ``(x, y)`` where it stands, frame pixels.
-        count: entries into the zone so far, or crossings of the line in this direction, since the run began.
+        count: entries into the zone so far, crossings of the line in this direction, crowds or loiterers in the zone,
+            since the run began.
         occupancy: people in the zone after this; None for lines.
-        dwell_s: how long the person was in the zone; None but for ``zone_leave``.
+        dwell_s: how long the person was in the zone, or the crowd was one; None for ``zone_enter``, ``line_cross`` and
+            ``crowd_start``.
         direction: ``left_to_right`` or ``right_to_left``, seen from the line's first point towards its second; None
             for zones.
-        cause: why it left; None but for ``zone_leave``.
+        cause: why it left; None but for ``zone_leave``, ``loiter_end``, and a ``crowd_end`` that nobody's leaving made.
         sent_ns: wall clock when it was published; 0 before.
     """
 

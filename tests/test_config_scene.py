@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from argos.analytics.crowd import Crowd
+from argos.analytics.loiter import Loiter
 from argos.config import load_config
 from argos.errors import ConfigError
+from argos.pipelines.follow import analyst_of
 
 HEAD = "version: 1\ncamera:\n  source: webcam:0\n"
 
@@ -38,9 +41,40 @@ def test_zones_and_lines_in_shares_and_in_pixels(tmp_path: Path) -> None:
     assert (camera.lines["gate"].anchor, camera.lines["door"].confirm_frames) == ("mask_bottom", 4)
 
 
+def test_crowds_loiterers_and_hours(tmp_path: Path) -> None:
+    text = """
+  active: {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin}
+  zones:
+    porch:
+      polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1]]
+      crowd: {people: 5, start_s: 2}
+      loiter: {after_s: 30}
+      active: {hours: ["08:00-18:00"]}
+  lines: {gate: {points: [[0, 1], [1, 0.5]]}}
+"""
+    (camera,) = load_config(written(tmp_path, text)).cameras.values()
+    analyst = analyst_of(camera)
+    assert analyst is not None
+    (zone,), (line,) = ([watch.zone for watch in analyst._zones], [watch.line for watch in analyst._lines])
+    assert (zone.crowd, zone.loiter) == (Crowd(5, 4, 2.0, 3.0), Loiter(30.0, 5.0))
+    night, office = zone.hours
+    assert line.hours == (night,)
+    friday_23 = 1795213800 * 10**9
+    assert (night.hold(friday_23), str(night.zone), office.zone) == (True, "Europe/Berlin", None)
+    assert not night.hold(friday_23 - 2 * 3600 * 10**9)
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        ("  active: {hours: []}\n", "camera.active.hours: should be a list of at least 1, got an empty list"),
+        ("  active: {hours: [22-6]}\n", "camera.yaml:4:20: camera.active.hours.0: should be hours like"),
+        ("  active: {hours: [sat], timezone: Berlin}\n", "camera.active.timezone: should be a name of the tz database"),
+        ("  active: {hours: [sat], timezone: ../etc}\n", "camera.active.timezone: should be a name of the tz database"),
+        (
+            "  zones: {a: {polygon: [[0, 0], [1, 0], [1, 1]], crowd: {people: 4, end_people: 4}}}\n",
+            "camera.zones.a.crowd.end_people: should be less than people (4), got 4",
+        ),
         (
             "  zones: {a: {polygon: [[0, 0], [1, 1], [1, 0], [0, 1]]}}\n",
             "camera.yaml:4:24: camera.zones.a.polygon: two edges cross each other: give the corners in order",

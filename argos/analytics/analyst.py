@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from argos.analytics.anchors import Anchor, anchor_point
 from argos.analytics.geometry import Point
+from argos.analytics.hours import all_hold
 from argos.analytics.lines import Line, LineWatch
-from argos.analytics.zones import Change, Zone, ZoneWatch
+from argos.analytics.zone_events import Happening, Seen, ZoneEvents
+from argos.analytics.zones import Zone
 from argos.types import Event, EventCause, Result
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Where a person was last: time, box, anchor in pixels."""
-
-    time_s: float
-    box: tuple[int, int, int, int]
-    anchor: Point
 
 
 class Analyst:
@@ -32,85 +24,101 @@ class Analyst:
     """
 
     def __init__(self, zones: Sequence[Zone], lines: Sequence[Line], lost_s: float) -> None:
-        self.zones = [ZoneWatch(zone) for zone in zones]
-        self.lines = [LineWatch(line) for line in lines]
+        self._zones = [ZoneEvents(zone) for zone in zones]
+        self._lines = [LineWatch(line) for line in lines]
         self._lost_s = lost_s
+        self._anchors: set[Anchor] = {"mask_bottom", *(mark.anchor for mark in (*zones, *lines))}
+        self._open_zones, self._open_lines = self._zones, self._lines
         self._epoch: int | None = None
         self._seq = 0
-        self._last: dict[int, _Seen] = {}
+        self._last: dict[int, Seen] = {}
 
     def update(self, result: Result) -> tuple[Event, ...]:
         """Take the next result of the camera.
 
         Returns:
-            What happened: people in the order of the result, for each the zones, then the lines; then people who are
-            gone. ``seq`` counts on from event to event.
+            What happened: what the end of a connection or of active hours means; who did not come back; people in the
+            order of the result, for each the zones, then the lines; people who are gone; crowds. ``seq`` counts on
+            from event to event.
         """
-        events: list[Event] = []
-        if result.epoch != self._epoch:
-            for track in list(self._last):
-                events += self._gone(result, track, "reconnected")
-            self._epoch = result.epoch
+        events = self._ended(result)
+        for zone in self._open_zones:
+            events += self._of_zone(result, zone, zone.begin(result.pts_s, self._last))
         people = result.instances
         if people is not None and len(people.ids):
             for n, track in enumerate(people.ids.tolist()):
                 if track >= 0:
                     x0, y0, x1, y1 = people.boxes[n].tolist()
-                    points = {kind: anchor_point(kind, (x0, y0, x1, y1), people.masks[n]) for kind in self._anchors()}
-                    events += self._met(result, track, (x0, y0, x1, y1), points)
-        for track in [t for t, seen in self._last.items() if result.pts_s - seen.time_s > self._lost_s]:
-            events += self._gone(result, track, "lost")
+                    points = {kind: anchor_point(kind, (x0, y0, x1, y1), people.masks[n]) for kind in self._anchors}
+                    who = Seen(track, result.pts_s, (x0, y0, x1, y1), points["mask_bottom"])
+                    events += self._met(result, who, points)
+        for who in [seen for seen in self._last.values() if result.pts_s - seen.time_s > self._lost_s]:
+            events += self._gone(result, who, "lost")
+        for zone in self._open_zones:
+            events += self._of_zone(result, zone, zone.gather(result.pts_s))
         return tuple(events)
 
-    def _anchors(self) -> set[Anchor]:
-        return {"mask_bottom", *(w.zone.anchor for w in self.zones), *(w.line.anchor for w in self.lines)}
+    def _ended(self, result: Result) -> list[Event]:
+        """A new connection begins, or zones and lines close or open."""
+        events: list[Event] = []
+        if result.epoch != self._epoch:
+            end_s = max((who.time_s for who in self._last.values()), default=result.pts_s)
+            for who in list(self._last.values()):
+                events += self._gone(result, who, "reconnected")
+            for zone in self._open_zones:
+                events += self._of_zone(result, zone, zone.disperse(end_s, "reconnected"))
+            self._epoch = result.epoch
+        time_ns = result.captured_ns
+        for zone in self._open_zones:
+            if not all_hold(zone.zone.hours, time_ns):
+                for who in self._last.values():
+                    events += self._of_zone(result, zone, zone.forget(who, "closed"))
+                events += self._of_zone(result, zone, zone.disperse(result.pts_s, "closed"))
+        for line in self._open_lines:
+            if not all_hold(line.line.hours, time_ns):
+                line.close()
+        self._open_zones = [zone for zone in self._zones if all_hold(zone.zone.hours, time_ns)]
+        self._open_lines = [line for line in self._lines if all_hold(line.line.hours, time_ns)]
+        return events
 
-    def _met(
-        self, result: Result, track: int, box: tuple[int, int, int, int], points: dict[Anchor, Point]
-    ) -> list[Event]:
+    def _met(self, result: Result, who: Seen, points: dict[Anchor, Point]) -> list[Event]:
         """A person is seen."""
         events = []
         height, width = result.size
         shares: dict[Anchor, Point] = {kind: (x / width, y / height) for kind, (x, y) in points.items()}
-        self._last[track] = _Seen(result.pts_s, box, points["mask_bottom"])
-        for zone in self.zones:
-            change = zone.see(track, shares[zone.zone.anchor], result.pts_s)
-            if change is not None:
-                events.append(self._zone_event(result, zone, track, change, None if change.entered else "left"))
-        for line in self.lines:
-            direction = line.see(track, shares[line.line.anchor])
+        self._last[who.track] = who
+        for zone in self._open_zones:
+            events += self._of_zone(result, zone, zone.see(who, shares[zone.zone.anchor]))
+        for line in self._open_lines:
+            direction = line.see(who.track, shares[line.line.anchor])
             if direction is not None:
-                count = line.counts[direction]
-                events.append(
-                    self._event(result, track, type="line_cross", name=line.line.name, direction=direction, count=count)
-                )
+                name, count = line.line.name, line.counts[direction]
+                events.append(self._event(result, who, type="line_cross", name=name, direction=direction, count=count))
         return events
 
-    def _gone(self, result: Result, track: int, cause: EventCause) -> list[Event]:
+    def _gone(self, result: Result, who: Seen, cause: EventCause) -> list[Event]:
         """A person will not be seen again under this id."""
         events = []
-        for zone in self.zones:
-            change = zone.forget(track)
-            if change is not None:
-                events.append(self._zone_event(result, zone, track, change, cause))
-        for line in self.lines:
-            line.forget(track)
-        del self._last[track]
+        for zone in self._open_zones:
+            events += self._of_zone(result, zone, zone.forget(who, cause))
+        for line in self._open_lines:
+            line.forget(who.track)
+        del self._last[who.track]
         return events
 
-    def _zone_event(
-        self, result: Result, zone: ZoneWatch, track: int, change: Change, cause: EventCause | None
-    ) -> Event:
-        return self._event(
-            result, track, type="zone_enter" if change.entered else "zone_leave", name=zone.zone.name,
-            occupancy=zone.occupancy, dwell_s=change.dwell_s, cause=cause, count=zone.entries,
-        )  # fmt: skip
+    def _of_zone(self, result: Result, zone: ZoneEvents, happenings: Sequence[Happening]) -> list[Event]:
+        return [
+            self._event(
+                result, what.who, type=what.type, name=zone.zone.name, occupancy=what.occupancy, count=what.count,
+                dwell_s=what.dwell_s, cause=what.cause,
+            )
+            for what in happenings
+        ]  # fmt: skip
 
-    def _event(self, result: Result, track: int, **what: Any) -> Event:
-        seen = self._last[track]
+    def _event(self, result: Result, who: Seen, **what: Any) -> Event:
         self._seq += 1
         return Event(
-            camera=result.camera, run=result.run, epoch=self._epoch or 0, seq=self._seq - 1, id=track,
+            camera=result.camera, run=result.run, epoch=self._epoch or 0, seq=self._seq - 1, id=who.track,
             result_seq=result.seq, index=result.index, pts_s=result.pts_s, captured_ns=result.captured_ns,
-            box=seen.box, anchor=seen.anchor, **what,
+            box=who.box, anchor=who.anchor, **what,
         )  # fmt: skip

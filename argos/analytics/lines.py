@@ -7,6 +7,7 @@ from typing import Literal
 
 from argos.analytics.anchors import Anchor
 from argos.analytics.geometry import Point, is_crossed, turn
+from argos.analytics.hours import Hours
 
 Direction = Literal["left_to_right", "right_to_left"]
 """As seen by somebody who stands on the first point and looks at the second."""
@@ -21,6 +22,7 @@ class Line:
         start, end: shares of the frame's width and height, 0..1.
         anchor: which point of a person has to cross.
         confirm_frames: frames in a row that a person has to be seen on a side to be there.
+        hours: outside of any of them nobody crosses.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Line:
     end: Point
     anchor: Anchor = "mask_bottom"
     confirm_frames: int = 2
+    hours: tuple[Hours, ...] = ()
 
 
 @dataclass(slots=True)
@@ -80,3 +83,7 @@ class LineWatch:
     def forget(self, track: int) -> None:
         """A person is gone."""
         self._walks.pop(track, None)
+
+    def close(self) -> None:
+        """Nobody is watched any more: who is seen again is somebody new."""
+        self._walks.clear()

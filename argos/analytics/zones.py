@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from argos.analytics.anchors import Anchor
+from argos.analytics.crowd import Crowd
 from argos.analytics.geometry import Point, is_inside
+from argos.analytics.hours import Hours
+from argos.analytics.loiter import Loiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,9 @@ class Zone:
         anchor: which point of a person has to be inside.
         enter_frames: frames in a row inside after which somebody is in.
         leave_frames: frames in a row outside after which somebody is out.
+        crowd: how many are a crowd; None: any number is none.
+        loiter: who stays too long; None: nobody does.
+        hours: outside of any of them the zone is closed: nobody is in it.
     """
 
     name: str
@@ -26,12 +32,16 @@ class Zone:
     anchor: Anchor = "mask_bottom"
     enter_frames: int = 3
     leave_frames: int = 6
+    crowd: Crowd | None = None
+    loiter: Loiter | None = None
+    hours: tuple[Hours, ...] = ()
 
 
 class Change(NamedTuple):
-    """Somebody entered, or left after ``dwell_s`` seconds."""
+    """Somebody entered at ``since_s``, or left at it after ``dwell_s`` seconds."""
 
     entered: bool
+    since_s: float
     dwell_s: float | None
 
 
@@ -83,12 +93,13 @@ class ZoneWatch:
         if stay.inside:
             stay.entered_s = stay.since_s
             self.entries += 1
-            return Change(True, None)
-        return Change(False, stay.since_s - stay.entered_s)
+            return Change(True, stay.since_s, None)
+        return Change(False, stay.since_s, stay.since_s - stay.entered_s)
 
     def forget(self, track: int) -> Change | None:
         """A person is gone; what that means for somebody who was in: out since last seen."""
         stay = self._stays.pop(track, None)
         if stay is None or not stay.inside:
             return None
-        return Change(False, (stay.since_s if stay.count else stay.seen_s) - stay.entered_s)
+        left_s = stay.since_s if stay.count else stay.seen_s
+        return Change(False, left_s, left_s - stay.entered_s)

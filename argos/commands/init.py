@@ -54,9 +54,11 @@ camera:                            # one camera; for several write `cameras:` wi
     #porch: {polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], enter_frames: 3, leave_frames: 6}
   #lines:                          # who crosses, in which direction
     #gate: {points: [[0.2, 0.8], [0.8, 0.8]], anchor: mask_bottom, confirm_frames: 2}
+    # with crowd: {people: 5, end_people: 4, start_s: 1, end_s: 3} and loiter: {after_s: 60, grace_s: 5}
     # in pixels: {units: px, reference: [1280, 720], points: [[256, 576], [1024, 576]]}
 
   #mask_areas: []                  # filled before anything looks, e.g. [[[0, 0], [0.3, 0], [0.3, 0.2], [0, 0.2]]]
+  #active: {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin}   # also of one zone or line; null: always
   #privacy:                        # covered in every picture that is published, written, streamed or given to Python
     #people: none                  # blur, pixelate, fill, background (the empty scene as learned)
     #rest: none                    # the same for everything but people

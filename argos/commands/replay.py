@@ -1,4 +1,4 @@
-"""``argos replay RECORDING [CONFIG]``: find people in a recording again."""
+"""``argos replay RECORDING [CONFIG]``: find people in a recording again, or the events of its results."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argos.commands.run import length_s, run_config, whole_number
-from argos.errors import UsageError
+from argos.errors import PublishError, UsageError
 
 if TYPE_CHECKING:
     from argos.config import Config
 
 EPILOG = """Every recorded frame is analysed, none is dropped, with the times and epochs of the camera. Without CONFIG
 the defaults are used; with it the settings of the camera of that name. Nothing is published, and nothing is written
-but results.
+but results, and events where the camera has zones or lines.
 
 examples:
   argos replay rec/door                            writes rec/door.replay.jsonl
   argos replay rec/door camera.yaml -o new.jsonl --set camera.regions.mode=full
   argos diff rec/door new.jsonl                    names the frames whose masks changed
+  argos replay rec/door camera.yaml --events       other zones tried on the recorded results, in seconds
 """
 
 
@@ -28,9 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos replay``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument("recording", type=Path, help="a folder of argos record, one of its segments, or any video")
+    parser.add_argument("recording", type=Path, help="a folder of argos record, one of its segments, or any "
+                        "video; with --events also a .jsonl of results")  # fmt: skip
     parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a camera.yaml (default: the defaults)")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="results (default: RECORDING.replay.jsonl)")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="results (default: RECORDING.replay.jsonl; "
+                        "of --events RECORDING.events.jsonl)")  # fmt: skip
+    parser.add_argument("--events", action="store_true", help="only make the events anew, from the results that were "
+                        "recorded, by the zones, lines and hours of CONFIG: no picture is looked at")  # fmt: skip
     parser.add_argument("--camera", metavar="NAME", help="camera of CONFIG whose settings are used (default: the one "
                         "that was recorded)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for argos run")
@@ -42,7 +47,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Analyse all of it; returns the exit status."""
-    return run_config(configuration(args), args)
+    config = configuration(args)
+    return _write_events(config, args) if args.events else run_config(config, args)
+
+
+def _write_events(config: Config, args: argparse.Namespace) -> int:
+    """Events of the recorded results, all of them or none."""
+    from argos.pipelines.again import events_again
+    from argos.publishing.jsonl import event_line
+
+    (camera,) = config.cameras.values()
+    path = args.out or _beside(args.recording, "events")
+    part = path.with_name(f".{path.name}.part")
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            for event in events_again(args.recording, camera):
+                file.write(event_line(event))
+                count += 1
+        part.replace(path)
+    except OSError as error:
+        raise PublishError(f"{path}: cannot be written ({error.strerror}); choose another path with -o") from error
+    finally:
+        part.unlink(missing_ok=True)
+    print(json.dumps({"events": count, "paths": [str(path)]}) if args.json else f"{count} events\nwrote {path}")
+    return 0
 
 
 def configuration(args: argparse.Namespace) -> Config:
@@ -59,8 +89,10 @@ def configuration(args: argparse.Namespace) -> Config:
     recording = args.recording
     if not recording.exists():
         raise UsageError(f"{recording}: no such recording; argos record makes one")
-    out = args.out or recording.with_name(f"{recording.stem if recording.is_file() else recording.name}.replay.jsonl")
-    wanted = f"outputs={json.dumps([{'type': 'jsonl', 'path': str(out)}])}"
+    out = args.out or _beside(recording, "replay")
+    lines = {"type": "jsonl", "path": str(out)}
+    events = {"type": "events", "path": str(out.with_name(f"{out.stem}.events.jsonl"))}
+    wanted = f"outputs={json.dumps([lines])}"
     name = args.camera or _recorded_camera(recording) or camera_name(str(recording))
     if args.config is None:
         config = config_from_sources([str(recording)], [wanted, *args.set])
@@ -80,6 +112,8 @@ def configuration(args: argparse.Namespace) -> Config:
                 "latency": camera.latency.model_copy(update={"policy": "every_frame"}),
             }
         )
+    if camera.zones or camera.lines:
+        wanted = f"outputs={json.dumps([lines, events])}"
     outputs = config_from_sources(["camera.mp4"], [wanted]).outputs
     return config.model_copy(
         update={
@@ -89,6 +123,10 @@ def configuration(args: argparse.Namespace) -> Config:
             "http": config.http.model_copy(update={"bind": None}),
         }
     )
+
+
+def _beside(recording: Path, what: str) -> Path:
+    return recording.with_name(f"{recording.stem if recording.is_file() else recording.name}.{what}.jsonl")
 
 
 def _recorded_camera(recording: Path) -> str | None:

@@ -292,7 +292,7 @@ class Pipeline:
         self._seq[frame.camera] = seq + 1
         now = time.time_ns()
         feed.rate_out.tick()
-        feed.age_ms = (now - frame.captured_ns) / 1e6
+        feed.age_ms = None if frame.clock == "recording" else (now - frame.captured_ns) / 1e6
         result = Result(
             camera=frame.camera,
             epoch=frame.epoch,

@@ -16,6 +16,7 @@ class Summary:
 
     def __init__(self) -> None:
         self._start = self._last = time.monotonic()
+        self._frames = 0
         self._ages_ms: list[float] = []
         self._shares: list[float] = []
         self._people: list[int] = []
@@ -27,7 +28,9 @@ class Summary:
     def add(self, result: Result) -> None:
         """Count one result."""
         self._last = time.monotonic()
-        self._ages_ms.append((result.published_ns - result.captured_ns) / 1e6)
+        self._frames += 1
+        if result.clock != "recording":  # what was captured long ago is no late result
+            self._ages_ms.append((result.published_ns - result.captured_ns) / 1e6)
         self._shares.append(result.deep_share)
         self._modes[result.mode] += 1
         self._dropped[result.camera] = sum(result.dropped.values())
@@ -41,7 +44,7 @@ class Summary:
     @property
     def frames(self) -> int:
         """Results so far."""
-        return len(self._ages_ms)
+        return self._frames
 
     def fps(self) -> float:
         """Results per second, from the start to the last one."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from argos.errors import SchemaError
+from argos.types import Clock, EventCause, EventType
 
 Count = Annotated[int, Meta(ge=0)]
 WireBox = tuple[int, int, Count, Count]
@@ -88,7 +89,7 @@ class ResultHeader(msgspec.Struct, frozen=True):
     time_base: tuple[int, int]
     t_capture_ns: int
     t_publish_ns: int
-    clock: Annotated[str, Meta(examples=["arrival", "file", "ntp"])]
+    clock: Annotated[str, Meta(examples=list(get_args(Clock)))]
     size: WireSize
     mode: Annotated[str, Meta(examples=["pack", "gather", "full", "mask", "skip"])]
     regions: list[WireRegion]
@@ -129,12 +130,15 @@ class StatusHeader(msgspec.Struct, frozen=True):
 
 
 class EventHeader(msgspec.Struct, frozen=True):
-    """Somebody entered or left a zone, or crossed a line.
+    """Somebody entered or left a zone, stayed too long in it, or crossed a line; or people in a zone became a crowd.
 
-    ``(camera, epoch, id)`` is one person. ``seq`` counts 0, 1, 2, ... per run and camera. ``count`` counts entries
-    into the zone, or crossings in this direction, since the run began; ``occupancy`` is null for lines. ``dwell_s``
-    (seconds) and ``cause`` (``left``, ``lost``, ``reconnected``) are null but for ``zone_leave``; ``direction`` is null
-    for zones.
+    ``(camera, epoch, id)`` is one person; of a crowd, who came last, or left last where it ends. ``seq`` counts
+    0, 1, 2, ... per run and camera. ``count`` counts entries into the zone, crowds or loiterers in it, or crossings in
+    this direction, since the run began; ``occupancy`` is null for lines. ``dwell_s`` is how long the person was in the
+    zone or the crowd was one, seconds; null for ``zone_enter``, ``line_cross`` and ``crowd_start``. ``cause``
+    (``left``, ``lost``, ``reconnected``, ``closed``: the active hours are over) is null but for ``zone_leave``,
+    ``loiter_end``, and a ``crowd_end`` that nobody's leaving made; ``direction`` is null for zones. Readers ignore a
+    ``type`` that they do not know.
     """
 
     schema: Annotated[str, Meta(pattern=r"^argos\.event/1\.\d+$")]
@@ -142,7 +146,7 @@ class EventHeader(msgspec.Struct, frozen=True):
     camera: str
     epoch: Count
     seq: Count
-    type: Annotated[str, Meta(examples=["zone_enter", "zone_leave", "line_cross"])]
+    type: Annotated[str, Meta(examples=list(get_args(EventType)))]
     name: str
     id: Count
     result_seq: Count
@@ -156,7 +160,7 @@ class EventHeader(msgspec.Struct, frozen=True):
     occupancy: Count | None
     dwell_s: float | None
     direction: Annotated[str, Meta(examples=["left_to_right", "right_to_left"])] | None
-    cause: Annotated[str, Meta(examples=["left", "lost", "reconnected"])] | None
+    cause: Annotated[str, Meta(examples=list(get_args(EventCause)))] | None
 
 
 class NoticeHeader(msgspec.Struct, frozen=True):

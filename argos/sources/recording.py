@@ -38,7 +38,8 @@ def read_recording(
 ) -> Iterator[Frame]:
     """Read what ``argos record`` kept, as it came.
 
-    ``pts`` and ``pts_s`` are those of the camera, to the millisecond; ``epoch`` grows where it was reconnected.
+    ``pts`` and ``pts_s`` are those of the camera, to the millisecond, ``captured_ns`` is when the picture arrived, as
+    far as the arrival of its segment and its time in it tell; ``epoch`` grows where the camera was reconnected.
     Damaged pictures are skipped, as from a live camera. A segment that was cut off (kill -9, a full disk) is read up to
     there; one that nothing can be read from is named in a warning and left out.
 
@@ -62,7 +63,7 @@ def read_recording(
             continue
         with container:
             stream = video_stream(container, redact(str(path)))
-            origin = origin_of(container.metadata) or Origin(camera, path.stem, 0, (1, 1000), 0)
+            origin = origin_of(container.metadata) or Origin(camera, path.stem, 0, (1, 1000), time.time_ns())
             begin_s = float(origin.pts * origin.tick_s)
             for picture in pictures(container, stream, tally):
                 if stop is not None and stop.is_set():
@@ -83,8 +84,9 @@ def read_recording(
                         pts_s=pts_s,
                         pts=None if since_s is None else origin.pts + round(since_s / float(origin.tick_s)),
                         time_base=origin.time_base,
-                        captured_ns=time.time_ns(),
+                        captured_ns=origin.captured_ns + round((since_s or 0.0) * 1e9),
                         epoch=epoch,
+                        clock="recording",
                     )
     if damaged or tally.damaged_packets:
         log.warning("%s: %d damaged packets lost, %d damaged frames left out", source, tally.damaged_packets, damaged)

@@ -170,3 +170,11 @@ def told(event: Event) -> Told:
 def events_message(events: Sequence[Told]) -> bytes:
     """JSON of events for the page."""
     return _encode({"kind": "events", "events": events})
+        case "crowd_start":
+            text = f"{event.occupancy} people in {event.name}"
+        case "crowd_end":
+            text = f"{event.occupancy} people in {event.name}, a crowd for {event.dwell_s or 0:.0f} s"
+        case "loiter_start":
+            text = f"{event.id} is in {event.name} for {event.dwell_s or 0:.0f} s"
+        case "loiter_end":
+            text = f"{event.id} was in {event.name} for {event.dwell_s or 0:.0f} s"

@@ -102,7 +102,8 @@ class Metrics:
         """Count a result."""
         camera = result.camera
         self._processed.labels(camera).inc()
-        self._age.labels(camera).observe(max(0.0, (result.published_ns - result.captured_ns) / 1e9))
+        if result.clock != "recording":
+            self._age.labels(camera).observe(max(0.0, (result.published_ns - result.captured_ns) / 1e9))
         for stage, spent_ms in result.spans_ms.items():
             self._stage.labels(camera, stage).observe(spent_ms / 1e3)
         if result.privacy.startswith("fallback:"):

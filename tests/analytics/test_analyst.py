@@ -8,34 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tracked_people import people_result
 
 from argos.analytics.analyst import Analyst
 from argos.analytics.lines import Line
 from argos.analytics.zones import Zone
 from argos.publishing.jsonl import JsonlWriter, read_jsonl
-from argos.types import Event, Instances, Regions, Result
+from argos.types import Event, Result
 
-SIZE = (1000, 1000)
 GATE = Line("gate", (0.3, 0.5), (0.7, 0.5))
 ROOM = Zone("room", ((0.4, 0.55), (0.6, 0.55), (0.6, 0.95), (0.4, 0.95)))
-
-
-def result(n: int, people: dict[int, tuple[float, float]], epoch: int = 0) -> Result:
-    """People as boxes of 3 by 4 pixels whose lowest row is at the given place, shares of the frame."""
-    feet = np.array(list(people.values())).reshape(-1, 2) * 1000
-    corners = np.rint(feet - [1.5, 4]).astype(np.int32)
-    boxes = np.concatenate([corners, corners + np.array([3, 4], np.int32)], axis=1).astype(np.int32)
-    count = len(people)
-    instances = Instances(
-        boxes, np.full(count, 0.9, np.float32), np.zeros(count, np.int32), (np.ones((4, 3), np.bool_),) * count, SIZE,
-        np.array(list(people), np.int64),
-    )  # fmt: skip
-    none = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), SIZE)
-    return Result(
-        camera="door", epoch=epoch, seq=n, index=3 * n, pts=None, time_base=(1, 1000), pts_s=n / 10,
-        captured_ns=n * 10**8, clock="file", run="run", size=SIZE, mode="full", regions=none, instances=instances,
-        semantic=None, deep_share=1.0, spans_ms={}, dropped={}, models={},
-    )  # fmt: skip
 
 
 def walks(count: int, seed: int) -> tuple[list[Result], Counter[str]]:
@@ -73,7 +55,7 @@ def walks(count: int, seed: int) -> tuple[list[Result], Counter[str]]:
         for n, place in enumerate(path.tolist()):
             frames[start + n][track] = (place[0], place[1])
     frames += [{}] * 30
-    return [result(n, people) for n, people in enumerate(frames)], truth
+    return [people_result(n, people) for n, people in enumerate(frames)], truth
 
 
 def events_of(results: list[Result]) -> list[Event]:
@@ -120,7 +102,7 @@ def test_the_same_results_from_a_file_give_the_same_events(tmp_path: Path) -> No
 
 def test_an_event_says_who_where_when_and_how_long() -> None:
     way = [{7: (0.5, 0.4)}] * 3 + [{7: (0.5, 0.6)}] * 10 + [{7: (0.5, 0.97)}] * 6
-    cross, enter, leave = events_of([result(n, people) for n, people in enumerate(way)])
+    cross, enter, leave = events_of([people_result(n, people) for n, people in enumerate(way)])
     assert (cross.type, cross.name, cross.id, cross.direction, cross.count) == (
         "line_cross",
         "gate",
@@ -139,9 +121,9 @@ def test_an_event_says_who_where_when_and_how_long() -> None:
 
 
 def test_who_is_unseen_for_too_long_and_everybody_at_a_reconnect_has_left() -> None:
-    inside = [result(n, {7: (0.5, 0.7), 8: (0.45, 0.7)}) for n in range(5)]
-    alone = [result(n, {8: (0.45, 0.7)}) for n in range(5, 30)]
-    again = [result(n, {7: (0.5, 0.7)}, epoch=1) for n in range(30, 34)]
+    inside = [people_result(n, {7: (0.5, 0.7), 8: (0.45, 0.7)}) for n in range(5)]
+    alone = [people_result(n, {8: (0.45, 0.7)}) for n in range(5, 30)]
+    again = [people_result(n, {7: (0.5, 0.7)}, epoch=1) for n in range(30, 34)]
     events = events_of(inside + alone + again)
     said = [(event.type, event.id, event.cause, event.epoch, event.occupancy) for event in events]
     assert said == [
@@ -157,6 +139,6 @@ def test_who_is_unseen_for_too_long_and_everybody_at_a_reconnect_has_left() -> N
 
 
 def test_people_without_an_id_and_results_without_people_are_no_events() -> None:
-    strangers = [result(n, {-1: (0.5, 0.7)}) for n in range(9)]
+    strangers = [people_result(n, {-1: (0.5, 0.7)}) for n in range(9)]
     assert events_of(strangers) == []
     assert events_of([replace(one, instances=None) for one in strangers]) == []

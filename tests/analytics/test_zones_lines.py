@@ -88,7 +88,7 @@ def test_who_is_gone_left_when_last_seen_inside() -> None:
     assert watch.forget(1) is None
     assert watch.occupancy == 0
     see(watch, "###..")
-    assert watch.forget(1) == (False, pytest.approx(0.3))  # was on the way out
+    assert watch.forget(1) == (False, pytest.approx(0.3), pytest.approx(0.3))  # was on the way out
 
 
 @settings(max_examples=100, deadline=None)

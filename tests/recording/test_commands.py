@@ -50,7 +50,7 @@ def test_a_configuration_records_and_replays_its_camera(
     assert len(segments_of("rec/door")) == 1
     capsys.readouterr()
     assert main(["-q", "replay", "rec/door", "two.yaml", "-o", "again.jsonl"]) == 0
-    assert {(result.camera, result.clock) for result in read_jsonl(tmp_path / "again.jsonl")} == {("door", "file")}
+    assert {(result.camera, result.clock) for result in read_jsonl(tmp_path / "again.jsonl")} == {("door", "recording")}
     assert main(["replay", "rec/door", "two.yaml", "--camera", "yard"]) == 2
     assert "two.yaml: has no camera 'yard', only door, gate; choose with --camera" in capsys.readouterr().err
     assert main(["replay", "gone"]) == 2
