@@ -163,6 +163,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
         _refuse_same_source(cameras, document, faults)
     if settings is not None:
         _refuse_same_output(settings, len(cameras), document, faults)
+        _refuse_recording_of_process(settings, cameras, document, faults)
 
     # A value that could not be substituted was already named; what validation says of the hole left there is noise.
     named = {fault.key for fault in document.faults}
@@ -300,6 +301,18 @@ def _refuse_same_output(settings: Settings, cameras: int, document: Document, fa
             faults.append(Fault(_mark(document, path), dotted(path), text))
 
 
+def _refuse_recording_of_process(
+    settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]
+) -> None:
+    """The packets of an isolated camera stay in its process; nothing here could keep them."""
+    isolated = [name for name, camera in cameras.items() if camera.source.isolate == "process"]
+    for n, output in enumerate(settings.outputs):
+        if output.type == "recording" and isolated:
+            path = ("outputs", n, "type")
+            text = f"the packets of camera '{isolated[0]}' stay in its process; give it source.isolate: thread"
+            faults.append(Fault(_mark(document, path), dotted(path), text))
+
+
 def source_options(camera: Camera) -> SourceOptions:
     """The options of ``argos.sources.read`` that a camera asks for."""
     from argos.sources.options import Reconnect, SourceOptions
@@ -311,4 +324,6 @@ def source_options(camera: Camera) -> SourceOptions:
         stall_timeout_s=source.stall_timeout_s,
         reconnect=Reconnect(**source.reconnect.model_dump()),
         fps=camera.rate.fps,
+        isolate=source.isolate,
+        memory_mb=source.memory_mb,
     )

@@ -289,6 +289,22 @@ CASES = {
             "camera.yaml:8:27: outputs.2.path: 2 cameras would write the same file; put %camera% into the path",
         ],
     ),
+    "too_little_memory": (
+        "version: 1\ncamera: {name: a, source: {url: 'webcam:0', isolate: process, memory_mb: 8}}\n",
+        ["camera.yaml:2:74: camera.source.memory_mb: should be at least 64, got 8"],
+    ),
+    "recording_of_isolated": (
+        "version: 1\ncamera: {name: a, source: {url: 'webcam:0', isolate: process}}\n"
+        "outputs:\n  - {type: recording, path: out}\n",
+        [
+            "camera.yaml:4:12: outputs.0.type: the packets of camera 'a' stay in its process; give it "
+            "source.isolate: thread",
+        ],
+    ),
+    "unknown_isolation": (
+        "version: 1\ncamera: {name: a, source: {url: 'webcam:0', isolate: child}}\n",
+        ["camera.yaml:2:54: camera.source.isolate: should be 'thread' or 'process', got 'child'"],
+    ),
     "not_a_mapping": ("- 1\n", ["camera.yaml:1:1: should be a mapping (key: value), got a list - "
                                 "argos init writes a configuration"]),
     "empty_file": ("# nothing\n", ["camera.yaml:1:1: is empty - argos init writes a configuration"]),
@@ -500,3 +516,7 @@ def test_source_options_are_those_of_the_camera() -> None:
     camera = config_from_sources(["webcam:0"], ["camera.source.reconnect.give_up_after=3", "camera.rate.fps=5"]).cameras
     options = source_options(camera["video0"])
     assert (options.fps, options.reconnect.give_up_after, options.reconnect.max_s) == (5.0, 3, 1.0)
+    assert (options.isolate, options.memory_mb) == ("thread", 1024)
+    apart = config_from_sources(["webcam:0"], ["camera.source.isolate=process", "camera.source.memory_mb=null"])
+    options = source_options(apart.cameras["video0"])
+    assert (options.isolate, options.memory_mb) == ("process", None)

@@ -24,6 +24,8 @@ camera:                            # one camera; for several write `cameras:` wi
     #open_timeout_s: 2
     #stall_timeout_s: 1.5          # a live source without a picture for this long is lost
     #reconnect: {initial_s: 0.1, max_s: 1, factor: 2, jitter: 0.2, give_up_after: null}   # null: never give up
+    #isolate: thread               # process: decode in a process of its own, which may crash or hang and starts again
+    #memory_mb: 1024               # most memory that such a process takes beyond its start; null: no limit
 
   #rate: {fps: null}               # at most this many frames per second; null: all
   #latency: {policy: null}         # latest (drop old frames) or every_frame; null: every_frame for files
@@ -52,13 +54,13 @@ camera:                            # one camera; for several write `cameras:` wi
 
   #zones:                          # who enters and leaves, how many are there; corners as shares of the frame
     #porch: {polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], enter_frames: 3, leave_frames: 6}
+    # with crowd: {people: 5, end_people: 4, start_s: 1, end_s: 3} and loiter: {after_s: 60, grace_s: 5}
   #lines:                          # who crosses, in which direction
     #gate: {points: [[0.2, 0.8], [0.8, 0.8]], anchor: mask_bottom, confirm_frames: 2}
-    # with crowd: {people: 5, end_people: 4, start_s: 1, end_s: 3} and loiter: {after_s: 60, grace_s: 5}
     # in pixels: {units: px, reference: [1280, 720], points: [[256, 576], [1024, 576]]}
+  #active: {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin}   # also of one zone or line; null: always
 
   #mask_areas: []                  # filled before anything looks, e.g. [[[0, 0], [0.3, 0], [0.3, 0.2], [0, 0.2]]]
-  #active: {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin}   # also of one zone or line; null: always
   #privacy:                        # covered in every picture that is published, written, streamed or given to Python
     #people: none                  # blur, pixelate, fill, background (the empty scene as learned)
     #rest: none                    # the same for everything but people

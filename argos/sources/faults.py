@@ -17,6 +17,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (av.error.ExitError, "timeout"),
     (av.error.TimeoutError, "timeout"),
     (av.error.EOFError, "ended"),
+    (av.error.MemoryError, "memory"),
 )
 
 _LIVE_WORDS = {
@@ -25,6 +26,7 @@ _LIVE_WORDS = {
     "not_found": ("the server has no such stream", "check the path of the URL in the camera's manual"),
     "timeout": ("no answer in time", "check host, network and transport (tcp | udp), or raise open_timeout_s"),
     "ended": ("the stream ended", "the connection is made again"),
+    "memory": ("no memory left for it", "raise source.memory_mb, or let the camera send smaller pictures"),
 }
 
 # Waiting seconds for these is no use: only the configuration or the camera's set-up changes them.

@@ -9,6 +9,7 @@ from typing import Literal
 from argos.types import State
 
 Transport = Literal["tcp", "udp"]
+Isolate = Literal["thread", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class SourceOptions:
         stall_timeout_s: a live source without a decoded picture for this long is stalled and reconnected.
         reconnect: back-off of live sources.
         fps: most frames per second, by presentation time; None keeps every frame. Images are never thinned out.
+        isolate: ``thread`` decodes in the calling thread, ``process`` in a process of its own, which may crash or
+            hang on a damaged stream without harm to anything else.
+        memory_mb: most memory of such a process beyond what it has at its start, in MiB; None for no limit.
     """
 
     transport: Transport = "tcp"
@@ -48,6 +52,8 @@ class SourceOptions:
     stall_timeout_s: float = 1.5
     reconnect: Reconnect = field(default_factory=Reconnect)
     fps: float | None = None
+    isolate: Isolate = "thread"
+    memory_mb: int | None = 1024
 
 
 @dataclass(frozen=True, slots=True)

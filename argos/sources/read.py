@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from argos.errors import SourceError
 from argos.sources.clock import Pacer
+from argos.sources.faults import place
 from argos.sources.images import list_images, read_images
+from argos.sources.isolated import read_isolated
 from argos.sources.live import read_live
 from argos.sources.names import camera_name, is_live, kind_of, redact
 from argos.sources.options import OnState, SourceOptions, SourceState
@@ -44,10 +46,20 @@ def read(
 
     Raises:
         SourceError: a file cannot be opened, is no video, or ended early (after the frames that decoded); a live
-            source only with ``fail_fast`` or ``reconnect.give_up_after``; a tap on a source that has no packets.
+            source only with ``fail_fast`` or ``reconnect.give_up_after``; a tap on a source that has no packets, or
+            is read in another process.
     """
     options = options or SourceOptions()
     kind = kind_of(source)
+    if options.isolate == "process":
+        if tap is not None:
+            raise SourceError(
+                f"{place(camera, source)}: cannot be recorded with isolate: process, the packets stay in that process; "
+                "use isolate: thread for it",
+                "unsupported",
+            )
+        yield from read_isolated(source, camera, options, stop=stop, on_state=on_state, fail_fast=fail_fast)
+        return
     if kind in ("rtsp", "http", "webcam"):
         yield from read_live(source, camera, options, stop=stop, on_state=on_state, fail_fast=fail_fast, tap=tap)
         return
