@@ -65,15 +65,6 @@ class SourceDefaults(Section):
         default=1.5, description="a live source without a decoded frame for this long is lost, seconds"
     )
     reconnect: Reconnect = Field(default=Reconnect(), description="how a live source that was lost is tried again")
-    isolate: Literal["thread", "process"] = Field(
-        default="thread",
-        description="where pictures are decoded; process: in a process of its own, which may crash or hang on a "
-        "damaged stream and is started again (not with an output of type recording)",
-    )
-    memory_mb: Annotated[int, Field(ge=64)] | None = Field(
-        default=1024,
-        description="most memory of a decoder process beyond what it has at its start, in MiB; null: no limit",
-    )
 
 
 class Source(SourceDefaults):
@@ -171,6 +162,9 @@ class CameraDefaults(Section):
     instances: InstancesSection = Field(default=InstancesSection(), description="settings of the task instances")
     semantic: SemanticSection = Field(default=SemanticSection(), description="settings of the task semantic")
     track: TrackSection = Field(default=TrackSection(), description="ids that stay with people; of the task instances")
+    active: ActiveSection | None = Field(
+        default=None, description="hours of the week in which zones and lines are watched; null: always"
+    )
     privacy: PrivacySection = Field(
         default=PrivacySection(), description="what is covered in every picture, fail-closed"
     )
@@ -180,9 +174,6 @@ class Camera(CameraDefaults):
     """One camera, complete."""
 
     name: Name = Field(description="a-z, 0-9, '-' and '_'; names the camera in topics, files and messages")
-    active: ActiveSection | None = Field(
-        default=None, description="hours of the week in which zones and lines are watched; null: always"
-    )
     source: Annotated[Source, BeforeValidator(_url_mapping, json_schema_input_type=str | Source)] = Field(
         description="where pictures come from: text (see url) or a mapping"
     )

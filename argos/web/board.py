@@ -164,12 +164,6 @@ def told(event: Event) -> Told:
             text = f"{event.id} leaves {event.name} after {event.dwell_s or 0:.0f} s, {event.occupancy} inside"
         case "line_cross":
             text = f"{event.id} crosses {event.name} {(event.direction or '').replace('_', ' ')}, {event.count} so far"
-    return {"type": event.type, "camera": event.camera, "t_ns": event.captured_ns, "text": text}
-
-
-def events_message(events: Sequence[Told]) -> bytes:
-    """JSON of events for the page."""
-    return _encode({"kind": "events", "events": events})
         case "crowd_start":
             text = f"{event.occupancy} people in {event.name}"
         case "crowd_end":
@@ -178,3 +172,9 @@ def events_message(events: Sequence[Told]) -> bytes:
             text = f"{event.id} is in {event.name} for {event.dwell_s or 0:.0f} s"
         case "loiter_end":
             text = f"{event.id} was in {event.name} for {event.dwell_s or 0:.0f} s"
+    return {"type": event.type, "camera": event.camera, "t_ns": event.captured_ns, "text": text}
+
+
+def events_message(events: Sequence[Told]) -> bytes:
+    """JSON of events for the page."""
+    return _encode({"kind": "events", "events": events})
