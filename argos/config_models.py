@@ -65,6 +65,15 @@ class SourceDefaults(Section):
         default=1.5, description="a live source without a decoded frame for this long is lost, seconds"
     )
     reconnect: Reconnect = Field(default=Reconnect(), description="how a live source that was lost is tried again")
+    isolate: Literal["thread", "process"] = Field(
+        default="thread",
+        description="where pictures are decoded; process: in a process of its own, which may crash or hang on a "
+        "damaged stream and is started again (not with an output of type recording)",
+    )
+    memory_mb: Annotated[int, Field(ge=64)] | None = Field(
+        default=1024,
+        description="most memory of a decoder process beyond what it has at its start, in MiB; null: no limit",
+    )
 
 
 class Source(SourceDefaults):

@@ -24,6 +24,8 @@ camera:                            # one camera; for several write `cameras:` wi
     #open_timeout_s: 2
     #stall_timeout_s: 1.5          # a live source without a picture for this long is lost
     #reconnect: {initial_s: 0.1, max_s: 1, factor: 2, jitter: 0.2, give_up_after: null}   # null: never give up
+    #isolate: thread               # process: decode in a process of its own, which may crash or hang and starts again
+    #memory_mb: 1024               # most memory that such a process takes beyond its start; null: no limit
 
   #rate: {fps: null}               # at most this many frames per second; null: all
   #latency: {policy: null}         # latest (drop old frames) or every_frame; null: every_frame for files
