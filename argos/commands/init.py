@@ -58,7 +58,8 @@ camera:                            # one camera; for several write `cameras:` wi
   #lines:                          # who crosses, in which direction
     #gate: {points: [[0.2, 0.8], [0.8, 0.8]], anchor: mask_bottom, confirm_frames: 2}
     # in pixels: {units: px, reference: [1280, 720], points: [[256, 576], [1024, 576]]}
-  #active: {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin}   # also of one zone or line; null: always
+  #active: null                    # watched in {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin} only;
+                                   # also below a zone or line
 
   #mask_areas: []                  # filled before anything looks, e.g. [[[0, 0], [0.3, 0], [0.3, 0.2], [0, 0.2]]]
   #privacy:                        # covered in every picture that is published, written, streamed or given to Python
@@ -83,7 +84,7 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and curve
   #curve: null                    # {server_key: keys/server.key_secret, clients: keys/clients}; argos keygen keys
   #insecure: false                 # true: anyone who reaches the port may see the results
-  #kinds: [result, event, status, overlay]
+  #kinds: [result, event, status, overlay, notice]
   #masks: {semantic: bits_zlib}    # bits is larger and faster
   #overlay: {quality: 80, max_fps: 5, width: 960, style: mask}   # drawn pictures, while someone subscribes
 
