@@ -43,10 +43,31 @@ def for_inference(network: Network) -> Network:
     return cast(Network, folded)
 
 
-def network_size(frame_size: Size, scale: float) -> Size:
-    """Size of a whole frame at ``scale`` network pixels per frame pixel, rounded to the grid of the networks."""
+def network_size(frame_size: Size, scale: float, largest: Size | None = None) -> Size:
+    """Size of a whole frame at ``scale`` network pixels per frame pixel, rounded to the grid of the networks.
+
+    Args:
+        frame_size: of the frame.
+        scale: network pixels per frame pixel.
+        largest: of what a network takes: a frame that is larger at ``scale`` is shrunk until it fits; None: any size.
+    """
     height, width = frame_size
-    return max(GRID, round(height * scale / GRID) * GRID), max(GRID, round(width * scale / GRID) * GRID)
+    size = max(GRID, round(height * scale / GRID) * GRID), max(GRID, round(width * scale / GRID) * GRID)
+    if largest is None or (size[0] <= largest[0] and size[1] <= largest[1]):
+        return size
+    fit = min(largest[0] / height, largest[1] / width)
+    return min(largest[0], max(1, round(height * fit))), min(largest[1], max(1, round(width * fit)))
+
+
+def auto_scale(frame_size: Size, largest: Size | None = None) -> float:
+    """Network pixels per frame pixel where the configuration leaves them open.
+
+    The long side becomes ``AUTO_SIDE``, or as long as ``largest`` allows where a network takes one size only.
+    """
+    if largest is None:
+        return AUTO_SIDE / max(frame_size)
+    across = largest[1] / frame_size[1]
+    return across if network_size(frame_size, across)[0] <= largest[0] else largest[0] / frame_size[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +79,11 @@ class SemanticSegmenter:
     """
 
     network: nn.Module
+
+    @property
+    def size(self) -> Size | None:
+        """It takes any size."""
+        return None
 
     @torch.inference_mode()
     def scores(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -82,6 +108,11 @@ class InstanceSegmenter:
     network: SSDISB
     score_threshold: float
     nms: float
+
+    @property
+    def size(self) -> Size | None:
+        """It takes any size."""
+        return None
 
     def instances(self, pixels: NDArray[np.uint8]) -> list[Instances]:
         """People of each picture of ``(B, H, W, 3)`` uint8, best first, in pixels of the picture."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
+from argos.engines.segmenter import Instancewise, Semantic
 from argos.networks.finite import checked
 from argos.networks.ssd_decode import people_of
 from argos.networks.unets import STRIDE, UNetLite
@@ -56,9 +57,11 @@ class JointSegmenter:
         return np.asarray(scores.cpu().numpy(), np.float32), people
 
 
-def joined(semantic: SemanticSegmenter | None, instances: InstanceSegmenter | None) -> JointSegmenter | None:
+def joined(semantic: Semantic | None, instances: Instancewise | None) -> JointSegmenter | None:
     """One segmenter for both tasks if both are wanted and their networks share an encoder."""
-    if semantic is None or instances is None or not isinstance(semantic.network, UNetLite):
+    if not isinstance(semantic, SemanticSegmenter) or not isinstance(instances, InstanceSegmenter):
+        return None
+    if not isinstance(semantic.network, UNetLite):
         return None
     if not _same(semantic.network.backbone, instances.network.backbone):
         return None

@@ -149,7 +149,7 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
         state = {key: value.float() for key, value in load_file(path).items()}
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
-    _check_shapes(path, network.state_dict(), state)
+    check_shapes(path, network.state_dict(), state, "the network of the card")
     network.load_state_dict(state, strict=False)
     network = network.to(device).eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last), card  # type: ignore[call-overload]
@@ -174,8 +174,19 @@ def _build(card: Card, path: Path) -> nn.Module:
         ) from error
 
 
-def _check_shapes(path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:
-    """Raise with the first few differences between what the network needs and what the file holds."""
+def check_shapes(
+    path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], network: str
+) -> None:
+    """Compare what a network needs with what a file holds; counters of batches may be missing.
+
+    Args:
+        path: of the file, for the message.
+        wanted, found: state dicts.
+        network: what needs them, for the message.
+
+    Raises:
+        WeightsError: they differ; with the first few differences.
+    """
     needed = {key: tuple(value.shape) for key, value in wanted.items() if not key.endswith("num_batches_tracked")}
     faults = [f"{key} is missing" for key in needed if key not in found]
     faults += [f"{key} is unknown" for key in found if key not in wanted]
@@ -186,4 +197,4 @@ def _check_shapes(path: Path, wanted: Mapping[str, torch.Tensor], found: Mapping
     ]
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise WeightsError(f"{path}: weights do not fit the network of the card: {'; '.join(faults[:3])}{more}")
+        raise WeightsError(f"{path}: weights do not fit {network}: {'; '.join(faults[:3])}{more}")

@@ -1,0 +1,127 @@
+"""Gather-scatter runs of networks that are not ours, where they are modules that the sparse engine can run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.engines.exported import ExportedInstances
+from argos.engines.gather import SparseInstances, SparseSemantic
+from argos.engines.own_instances import OwnInstances
+from argos.engines.own_network import OwnNetwork, named_outputs, said
+from argos.engines.own_semantic import OwnSemantic
+from argos.engines.segmenter import Instancewise, Semantic, Takes
+from argos.engines.sparse import SparseNetwork
+from argos.errors import ArgosError, UsageError
+from argos.types import Instances
+
+
+class SparseOwnSemantic:
+    """An ``OwnSemantic`` on the active blocks only.
+
+    Attributes:
+        sparse: the wrapped network; its counters tell what was executed.
+
+    Raises:
+        UsageError: the network is no module, or not on the CPU.
+    """
+
+    def __init__(self, segmenter: OwnSemantic) -> None:
+        self._segmenter = segmenter
+        self.sparse = _sparse(segmenter.network)
+
+    @torch.inference_mode()
+    def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
+        own = self._segmenter
+        outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes)
+        scores = own.decoded(outputs, (pixels.shape[0], pixels.shape[1]))[0]
+        return np.asarray(torch.where(torch.from_numpy(active), scores, 0.0).numpy(), np.float32)
+
+
+class SparseOwnInstances:
+    """An ``OwnInstances`` on the active blocks only.
+
+    Attributes:
+        segmenter: as given; its limits may be changed.
+        sparse: the wrapped network; its counters tell what was executed.
+
+    Raises:
+        UsageError: the network is no module, or not on the CPU.
+    """
+
+    def __init__(self, segmenter: OwnInstances) -> None:
+        self.segmenter = segmenter
+        self.sparse = _sparse(segmenter.network)
+
+    @torch.inference_mode()
+    def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:
+        """People with an active pixel in the middle of their box, in pixels of ``pixels`` ``(H, W, 3)``.
+
+        What a network says of blocks that were not computed is chance, and is dropped.
+        """
+        own = self.segmenter
+        outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes)
+        found = own.decoded(outputs, (pixels.shape[0], pixels.shape[1]))
+        x, y = (found.boxes[:, 0] + found.boxes[:, 2]) // 2, (found.boxes[:, 1] + found.boxes[:, 3]) // 2
+        kept = np.flatnonzero(active[y, x])
+        masks = tuple(found.masks[k] for k in kept.tolist())
+        return Instances(found.boxes[kept], found.scores[kept], found.labels[kept], masks, found.size)
+
+
+def sparse_semantic(segmenter: Semantic) -> SparseSemantic | SparseOwnSemantic:
+    """A segmenter on active blocks.
+
+    Raises:
+        UsageError: it cannot be run so; the message names the other modes.
+    """
+    if isinstance(segmenter, SemanticSegmenter):
+        return SparseSemantic(segmenter)
+    if isinstance(segmenter, OwnSemantic):
+        return SparseOwnSemantic(segmenter)
+    raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
+
+
+def sparse_instances(segmenter: Instancewise) -> SparseInstances | SparseOwnInstances:
+    """A segmenter on active blocks, as ``sparse_semantic``."""
+    if isinstance(segmenter, InstanceSegmenter):
+        return SparseInstances(segmenter)
+    if isinstance(segmenter, OwnInstances):
+        return SparseOwnInstances(segmenter)
+    if isinstance(segmenter, ExportedInstances):
+        raise UsageError(_refusal(segmenter.network.name, "runs as a whole"))
+    raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
+
+
+def _refusal(name: str, why: str) -> str:
+    return (
+        f"{name}: {why}, so it does not run in mode gather; set regions.mode to pack, full or mask, or give the "
+        "network as module:function with plain convolutions"
+    )
+
+
+def _sparse(network: OwnNetwork) -> SparseNetwork:
+    if network.module is None:
+        raise UsageError(_refusal(network.name, "runs as a whole"))
+    if network.device.type != "cpu":
+        raise UsageError(_refusal(network.name, f"is on {network.device}"))
+    return SparseNetwork(network.module)
+
+
+def _run(
+    sparse: SparseNetwork, network: OwnNetwork, image: Tensor, active: NDArray[np.bool_], takes: Takes
+) -> Mapping[str, Any]:
+    height, width = takes.padded((active.shape[0], active.shape[1]))
+    filled = np.pad(active, ((0, height - active.shape[0]), (0, width - active.shape[1])))
+    try:
+        return named_outputs(sparse.forward(image, filled))
+    except ArgosError:
+        raise
+    except Exception as error:  # foreign code may raise anything
+        raise UsageError(_refusal(network.name, f"cannot run on blocks ({said(error)})")) from error

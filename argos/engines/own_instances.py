@@ -1,0 +1,204 @@
+"""People one by one, by a network that is not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from argos.engines.dense import MOST_PEOPLE
+from argos.engines.own_network import OwnNetwork, output_of
+from argos.engines.own_semantic import fits
+from argos.engines.segmenter import Instancewise, Takes
+from argos.errors import WeightsError
+from argos.networks.finite import checked
+from argos.networks.ssd_boxes import nms
+from argos.networks.ssd_decode import fit_mask
+from argos.types import Instances, Size, no_instances
+
+KEY = "engine.models.instances"
+
+
+@dataclass(frozen=True, slots=True)
+class InstancesGives:
+    """What an instance network gives for one picture: N people, in outputs with or without a leading axis of 1.
+
+    Attributes:
+        boxes: name or position of ``(N, 4)``, (x0, y0, x1, y1) in pixels of the picture.
+        scores: of ``(N,)`` in 0..1.
+        labels: of ``(N,)`` numbers of classes; asked for only where ``person`` is given.
+        masks: of ``(N, h, w)`` or ``(N, 1, h, w)``.
+        cover: what a mask covers, the whole picture or its box.
+        meaning: of the masks: person from probability 0.5, or from logit 0.
+        person: labels that are person; None: all.
+    """
+
+    boxes: str | int = "boxes"
+    scores: str | int = "scores"
+    labels: str | int = "labels"
+    masks: str | int = "masks"
+    cover: Literal["picture", "box"] = "picture"
+    meaning: Literal["probabilities", "logits"] = "probabilities"
+    person: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnInstances:
+    """An ``Instancewise`` segmenter around a network from anywhere.
+
+    Attributes:
+        network: ready to run; it gets one picture at a time.
+        takes, gives: its pictures and its outputs.
+        score_threshold: least score of a person.
+        nms: greatest IoU of two people.
+    """
+
+    network: OwnNetwork
+    takes: Takes
+    gives: InstancesGives
+    score_threshold: float
+    nms: float
+
+    @property
+    def size(self) -> Size | None:
+        """(height, width) of the only pictures it takes; None: any."""
+        return self.takes.size
+
+    @torch.inference_mode()
+    def instances(self, pixels: NDArray[np.uint8]) -> list[Instances]:
+        """People of each picture of ``(B, H, W, 3)`` uint8, best first, in pixels of the picture.
+
+        Raises:
+            WeightsError: the network fails, or gives something else than ``gives`` says.
+        """
+        size = (pixels.shape[1], pixels.shape[2])
+        return [self.decoded(self.network.run(self.prepared(one[None])), size) for one in pixels]
+
+    def prepared(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """``(1, H, W, 3)`` uint8 -> what the network takes."""
+        return self.network.pictures(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.takes)
+
+    def decoded(self, outputs: Mapping[str, Any], size: Size) -> Instances:
+        """What the network gave for one picture of ``size`` -> its people.
+
+        Raises:
+            WeightsError: an output is missing or has another shape; NaN.
+        """
+        boxes = self._of(outputs, "boxes", self.gives.boxes, 4)
+        scores = checked(self._of(outputs, "scores", self.gives.scores).float(), "instance")
+        masks = self._of(outputs, "masks", self.gives.masks)
+        masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
+        boxes = checked(boxes.float(), "instance")
+        filled = self.takes.padded(size)
+        count = {"boxes": len(boxes), "scores": len(scores), "masks": len(masks)}
+        good = scores >= self.score_threshold
+        if self.gives.person is not None:
+            labels = self._of(outputs, "labels", self.gives.labels)
+            count["labels"] = len(labels)
+            good &= torch.isin(labels.round().long(), torch.tensor(self.gives.person, device=labels.device))
+        if len(set(count.values())) != 1 or scores.ndim != 1 or masks.ndim != 3:
+            told = ", ".join(f"{number} {what}" for what, number in count.items())
+            raise WeightsError(
+                f"{self.network.name}: gives {told}, scores {'x'.join(map(str, scores.shape))}, masks "
+                f"{'x'.join(map(str, masks.shape))}; expected one of each per person, masks NxHxW or Nx1xHxW"
+            )
+        if self.gives.cover == "picture" and len(masks) and not fits(filled, (masks.shape[1], masks.shape[2]), None):
+            raise WeightsError(
+                f"{self.network.name}: gives masks of {masks.shape[1]}x{masks.shape[2]} for a picture of "
+                f"{filled[0]}x{filled[1]}; if they are those of the boxes, set {KEY}.output.cover: box"
+            )
+        kept = good.nonzero()[:, 0]
+        kept = kept[nms(boxes[kept], scores[kept], torch.zeros_like(kept), self.nms)][:MOST_PEOPLE]
+        people = [
+            (float(scores[k]), found)
+            for k in kept.tolist()
+            if (found := self._person(boxes[k], checked(masks[k].float(), "instance"), size, filled)) is not None
+        ]
+        if not people:
+            return no_instances(size)
+        return Instances(
+            np.array([box for _, (box, _) in people], np.int32),
+            np.array([score for score, _ in people], np.float32),
+            np.zeros(len(people), np.int32),
+            tuple(mask for _, (_, mask) in people),
+            size,
+        )
+
+    def _of(self, outputs: Mapping[str, Any], what: str, asked: str | int, last: int | None = None) -> Tensor:
+        """One output without its leading axis of 1."""
+        found = output_of(outputs, asked, self.network.name, f"{KEY}.output.{what}")
+        axes = 2 if what == "boxes" else 1
+        if what == "masks":
+            single = len(found) == 1 and (found.ndim == 5 or (found.ndim == 4 and found.shape[1] != 1))
+        else:
+            single = len(found) == 1 and found.ndim == axes + 1
+        found = found[0] if single else found
+        if last is not None and (found.ndim != 2 or found.shape[1] != last):
+            raise WeightsError(
+                f"{self.network.name}: gives {what} of {'x'.join(map(str, found.shape))}, expected Nx{last}, "
+                f"(x0, y0, x1, y1) in pixels; {KEY}.output.{what} says which output"
+            )
+        return found
+
+    def _person(
+        self, box: Tensor, mask: Tensor, size: Size, filled: Size
+    ) -> tuple[tuple[int, int, int, int], NDArray[np.bool_]] | None:
+        """Box and mask of somebody in pixels of the picture; None where nothing is left inside it."""
+        limit = box.new_tensor([size[1], size[0], size[1], size[0]])
+        inside = torch.minimum(box.clamp(min=0), limit)
+        if bool((inside[2:] - inside[:2] < 1).any()):
+            return None
+        odds = mask - 0.5 if self.gives.meaning == "probabilities" else mask
+        if self.gives.cover == "box":
+            return fit_mask(odds.cpu().numpy(), box.cpu().numpy(), inside.cpu().numpy(), 0, size)
+        if odds.shape != filled:
+            odds = F.interpolate(odds[None, None], filled, mode="bilinear")[0, 0]
+        x0, y0 = (int(side) for side in inside[:2].floor())
+        x1, y1 = (int(side) for side in inside[2:].ceil())
+        own = np.asarray((odds[y0:y1, x0:x1] > 0).cpu().numpy(), np.bool_)
+        return ((x0, y0, x1, y1), own) if own.any() else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenInstances:
+    """A segmenter of the user's own code, held to the limits of the cameras.
+
+    Attributes:
+        segmenter: as it was given.
+        score_threshold: least score of a person.
+        nms: what the cameras ask for; the segmenter has its own.
+    """
+
+    segmenter: Instancewise
+    score_threshold: float
+    nms: float
+
+    @property
+    def size(self) -> Size | None:
+        """(height, width) of the only pictures it takes; None: any."""
+        return self.segmenter.size
+
+    def instances(self, pixels: NDArray[np.uint8]) -> list[Instances]:
+        """People of each picture of ``(B, H, W, 3)`` uint8 with at least the least score."""
+        return [_above(found, self.score_threshold) for found in self.segmenter.instances(pixels)]
+
+
+def _above(found: Instances, score_threshold: float) -> Instances:
+    kept = np.flatnonzero(found.scores >= score_threshold)
+    masks = tuple(found.masks[k] for k in kept.tolist())
+    return Instances(found.boxes[kept], found.scores[kept], found.labels[kept], masks, found.size)
+
+
+def try_out(segmenter: OwnInstances, size: Size) -> None:
+    """Run once on a grey picture, as ``own_semantic.try_out``.
+
+    Raises:
+        WeightsError: as ``instances``.
+    """
+    segmenter.instances(np.full((1, *(segmenter.size or size), 3), 114, np.uint8))
