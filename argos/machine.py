@@ -8,7 +8,8 @@ import os
 import platform
 from pathlib import Path
 
-FLAGS = ("sse4_2", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
+FLAGS = ("sse4_2", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16",
+         "amx_int8", "asimd", "asimddp")  # fmt: skip
 """Instruction sets that matter to the networks; the last two are those of ARM."""
 
 PACKAGES = {

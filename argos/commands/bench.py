@@ -1,4 +1,4 @@
-"""``argos bench SOURCE``: pack, gather and mask against the full frame, speed and quality in one table."""
+"""``argos bench SOURCE``: pack, gather and mask against the full frame and other opponents, speed and quality."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +13,34 @@ from argos.errors import UsageError
 
 if TYPE_CHECKING:
     from argos.packing.planner import AskedMode
-    from argos.pipelines.bench import Row
+
+OPPONENTS_HELP = """\
+opponents, each with the same networks and thresholds as the modes:
+  full-bf16         the full frame in bfloat16, where the processor has it
+  shrunk            the full frame shrunk to the pixels that pack computes
+  tiles             overlapping tiles of 512 pixels, one inference each
+  motion            regions by OpenCV's MOG2 instead of QU-Net, packed
+  motion-boxes      the same regions, one inference each
+
+`full` is the reference of every ratio: the same networks on the full frame at the same scale, every frame.
+What cannot run here stays in the table with the reason. `pixels computed` counts those of the deep networks.
+
+examples:
+  argos bench samples/people.mp4 --truth samples/people_truth.json --out people.json
+  argos bench door.yaml --opponents shrunk,tiles --frames 200"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos bench``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = OPPONENTS_HELP
     parser.add_argument("source", metavar="CONFIG|SOURCE", help="a file, directory of images, fake://..., or a "
                         "camera.yaml with one of them")  # fmt: skip
     parser.add_argument(
         "--frames", type=_positive, metavar="N", default=60, help="frames measured, from the first (default: 60)"
+    )
+    parser.add_argument(
+        "--opponents", metavar="NAME,...", default="all", help="beside the modes: all, none or some (default: all)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for argos run")
     parser.add_argument("--truth", type=Path, help="ground truth of the source, as samples/people_truth.json")
@@ -34,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure; prints the table.
 
     Raises:
-        UsageError: not one camera, or one that is live.
+        UsageError: not one camera, one that is live, or an unknown opponent.
         SourceError: no frame can be read.
     """
     from argos.commands.run import configuration
@@ -51,10 +69,14 @@ def run(args: argparse.Namespace) -> int:
     prepare_threads(config.engine.threads)
     config = config.model_copy(update={"outputs": (), "publish": config.publish.model_copy(update={"bind": None})})
 
-    from argos.pipelines import bench
+    from argos.benching import report as reports
+    from argos.benching.compare import compare
+    from argos.benching.opponents import chosen
+    from argos.benching.rates import decode_fps, first_frames, pipeline_fps
     from argos.pipelines.truth import Truth
 
-    frames = bench.first_frames(config, args.frames)
+    opponents = chosen(args.opponents)
+    frames = first_frames(config, args.frames)
     truth = Truth(args.truth).person if args.truth else None
 
     def progress(done: int) -> None:
@@ -63,19 +85,19 @@ def run(args: argparse.Namespace) -> int:
                 f"\r{done}/{len(frames)} frames", end="\n" if done == len(frames) else "", file=sys.stderr, flush=True
             )
 
-    rows = bench.compare_modes(config, frames, truth, progress)
-    decode = bench.decode_fps(config, len(frames))
+    comparison = compare(config, frames, truth, opponents, progress)
+    decode = decode_fps(config, len(frames))
     pipeline: dict[AskedMode, list[float]] = {"full": [], "pack": []}
     for _ in range(2):
         for mode, rates in pipeline.items():
-            rates.append(bench.pipeline_fps(config, mode, len(frames)))
+            rates.append(pipeline_fps(config, mode, len(frames)))
     report: dict[str, Any] = {
         "command": _command(args),
-        "machine": bench.machine(),
+        "machine": reports.machine(),
         "size": list(frames[0].size),
         "frames": len(frames),
         "tasks": list(camera.tasks),
-        "modes": [asdict(row) for row in rows],
+        **reports.as_json(comparison),
         "decode_fps": decode,
         "pipeline_fps": pipeline,
         "decode_over_pipeline": max(decode) / max(pipeline["pack"]),
@@ -84,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report) if args.json else _table(report, rows))
+    print(json.dumps(report) if args.json else reports.table(report))
     return 0
 
 
@@ -101,32 +123,10 @@ def _positive(text: str) -> int:
 def _command(args: argparse.Namespace) -> str:
     """The call that gives these figures again."""
     words = ["argos", "bench", args.source, "--frames", str(args.frames)]
+    if args.opponents != "all":
+        words += ["--opponents", args.opponents]
     for change in args.set:
         words += ["--set", change]
     if args.truth:
         words += ["--truth", str(args.truth)]
     return shlex.join(words)
-
-
-def _table(report: dict[str, Any], rows: list[Row]) -> str:
-    height, width = report["size"]
-    lines = [
-        f"{report['frames']} frames of {width}x{height}, tasks {', '.join(report['tasks'])}; "
-        f"{report['machine']['cpu']}, {report['machine']['threads']} threads",
-        "",
-        "| mode | ms median (p10-p90) | fps | x full | pixels computed | IoU with full | IoU with truth |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        against = "-" if row.iou_truth is None else f"{row.iou_truth:.3f}"
-        lines.append(
-            f"| {row.mode} | {row.ms:.1f} ({row.ms_p10:.1f}-{row.ms_p90:.1f}) | {row.fps:.1f} | {row.speed_up:.2f} | "
-            f"{row.share:.1%} | {row.iou_full:.3f} | {against} |"
-        )
-    pipeline = ", ".join(f"{mode} {max(rates):.1f}" for mode, rates in report["pipeline_fps"].items())
-    lines += [
-        "",
-        f"decoding alone {max(report['decode_fps']):.0f} fps; whole pipeline, fps: {pipeline}; "
-        f"pack over full {report['pack_over_full']:.2f}; decoding over pipeline {report['decode_over_pipeline']:.1f}",
-    ]
-    return "\n".join(lines)

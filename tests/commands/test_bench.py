@@ -19,20 +19,29 @@ def test_every_mode_has_a_row_and_an_endless_source_is_measured_to_the_frame(
 ) -> None:
     out = tmp_path / "figures" / "bench.json"
     networks = [*always_four(tmp_path), "--set", "camera.tasks=[semantic]", "--set", "engine.scale=1"]
-    assert main(["bench", FILM, "--frames", "2", "--json", "--out", str(out), *networks]) == 0
+    asked = ["--opponents", "shrunk,tiles,motion"]
+    assert main(["bench", FILM, "--frames", "2", "--json", "--out", str(out), *asked, *networks]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report == json.loads(out.read_text())
     assert (report["frames"], report["size"]) == (2, [96, 128])
-    rows = {row["mode"]: row for row in report["modes"]}
+    rows = {row["name"]: row for row in report["modes"]}
     assert list(rows) == ["full", "auto", "pack", "gather", "mask"]
+    opponents = {row["name"]: row for row in report["opponents"]}
+    assert list(opponents) == ["shrunk", "tiles", "motion"]
+    assert report["not_run"] == {}
     assert (rows["full"]["speed_up"], rows["full"]["iou_full"]) == (1.0, 1.0)
-    for row in rows.values():
+    for row in (*rows.values(), *opponents.values()):
         assert row["ms_p10"] <= row["ms"] <= row["ms_p90"]
         assert row["share"] > 0
         assert row["iou_truth"] is None
     assert len(report["decode_fps"]) == 3
     assert {mode: len(rates) for mode, rates in report["pipeline_fps"].items()} == {"full": 2, "pack": 2}
     assert report["machine"]["cores"] >= 1
+
+
+def test_an_unknown_opponent_is_named_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", FILM, "--opponents", "tile"]) == 2
+    assert "unknown tile; should be all, none or of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("frames", ["0", "-3", "many"])

@@ -1,0 +1,1 @@
+"""The modes of ARGOS beside their honest opponents: one interleaved run, speed and quality in one table."""

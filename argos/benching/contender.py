@@ -1,0 +1,104 @@
+"""What is compared: functions from a frame to the pixels of its people and the share of it that was computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from argos.config import Config
+from argos.engines.dense import AUTO_SIDE, network_size
+from argos.packing.stitch import stitch_instances, stitch_scores
+from argos.pipelines.people import MOST_PEOPLE, People, limited
+from argos.pipelines.views import View
+from argos.types import Frame, Instances, PackedBatch, Size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a contender made of a frame.
+
+    Attributes:
+        person: ``(H, W)`` bool, every pixel of the frame that any task calls a person.
+        share: pixels the deep network computed over those of the full frame at the same scale; margins, gutter,
+            overlap and empty canvas counted.
+    """
+
+    person: NDArray[np.bool_]
+    share: float
+
+
+Contender = Callable[[Frame, bool], Outcome]
+"""Of the next frame, and whether it is one that modes with proposals compute in full (``regions.refresh_full_s``).
+
+What it remembers it remembers by ``frame.camera``: the frames of a warm-up belong to another camera.
+"""
+
+Networks = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32] | None, Sequence[Instances] | None]]
+"""The deep networks of the tasks: ``(B, H, W, 3)`` uint8 -> scores ``(B, H, W)`` and the people of each picture; None
+for a task that is off."""
+
+
+class NotHereError(Exception):
+    """A contender cannot run on this machine; the message is the reason, as it stands in the table."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What every contender is given.
+
+    Attributes:
+        config: one camera.
+        people: the line with its loaded networks.
+        view: of the camera.
+        frames: those of the run, in order.
+        budget: mean share of the full frame's pixels that ``pack`` computes on them.
+    """
+
+    config: Config
+    people: People
+    view: View
+    frames: Sequence[Frame]
+    budget: float
+
+    @property
+    def scale(self) -> float:
+        """Network pixels per frame pixel."""
+        return self.view.scale or AUTO_SIDE / max(self.frames[0].size)
+
+
+def networks_of(people: People, view: View) -> Networks:
+    """The networks as the line runs them: a shared encoder once."""
+    semantic = people.semantic if view.semantic is not None else None
+    instances = people.instances if view.instances is not None else None
+    joint = people.joint
+    if semantic and instances and joint:
+        return joint.segment
+
+    def both(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32] | None, Sequence[Instances] | None]:
+        return semantic.scores(pixels) if semantic else None, instances.instances(pixels) if instances else None
+
+    return both
+
+
+def person_on(batch: PackedBatch, frame_size: Size, networks: Networks, view: View) -> NDArray[np.bool_]:
+    """Run the networks on canvases with pieces of one frame and put what they find back on it, ``(H, W)`` bool."""
+    person = np.zeros(frame_size, np.bool_)
+    if not len(batch.pixels):
+        return person
+    scores, people = networks(batch.pixels)
+    if scores is not None and view.semantic is not None:
+        person |= stitch_scores(scores, batch.placements, 0, frame_size) >= view.semantic
+    if people is not None and view.instances is not None:
+        most = len(people) * MOST_PEOPLE
+        found = stitch_instances(people, batch.placements, 0, frame_size, nms=view.instances.nms, max_people=most)
+        person |= limited(found, view.instances).union()
+    return person
+
+
+def full_pixels(frame_size: Size, scale: float) -> int:
+    """Pixels of the full frame at the scale of the deep network."""
+    height, width = network_size(frame_size, scale)
+    return height * width

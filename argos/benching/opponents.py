@@ -1,0 +1,34 @@
+"""The table of opponents: what else one could do with the same deep networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from argos.benching.contender import Contender, Setting
+from argos.benching.motion import motion, motion_boxes
+from argos.benching.tiles import tiles
+from argos.benching.whole import bf16, shrunk
+from argos.errors import UsageError
+
+OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
+    "full-bf16": bf16,
+    "shrunk": shrunk,
+    "tiles": tiles,
+    "motion": motion,
+    "motion-boxes": motion_boxes,
+}
+
+
+def chosen(text: str) -> list[str]:
+    """Names of opponents from ``all``, ``none`` or a list with commas, in the order of the table.
+
+    Raises:
+        UsageError: a name that is not in the table.
+    """
+    if text in ("all", "none"):
+        return list(OPPONENTS) if text == "all" else []
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in OPPONENTS]
+    if unknown:
+        raise UsageError(f"--opponents: unknown {', '.join(unknown)}; should be all, none or of {', '.join(OPPONENTS)}")
+    return [name for name in OPPONENTS if name in names]

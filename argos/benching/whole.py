@@ -1,0 +1,73 @@
+"""The whole frame by other means: smaller, or in another precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from argos.benching.contender import (
+    Contender,
+    Networks,
+    NotHereError,
+    Outcome,
+    Setting,
+    full_pixels,
+    networks_of,
+    person_on,
+)
+from argos.engines.dense import network_size
+from argos.machine import processor
+from argos.packing.pack import resized
+from argos.pipelines.build import device_of
+from argos.pipelines.people import whole_placement
+from argos.types import Frame, Instances, PackedBatch
+
+
+def in_full(setting: Setting, networks: Networks, scale: float) -> Contender:
+    """The whole frame at ``scale``, every time."""
+
+    def run(frame: Frame, refresh: bool) -> Outcome:
+        batch = whole(frame, scale)
+        person = person_on(batch, frame.size, networks, setting.view)
+        return Outcome(person, math.prod(batch.pixels.shape[:3]) / full_pixels(frame.size, setting.scale))
+
+    return run
+
+
+def whole(frame: Frame, scale: float) -> PackedBatch:
+    """The frame as the only rectangle of one canvas."""
+    size = network_size(frame.size, scale)
+    pixels = np.ascontiguousarray(resized(frame.pixels, size)[None])
+    return PackedBatch(pixels, whole_placement(frame.size, size, scale))
+
+
+def shrunk(setting: Setting) -> Contender:
+    """The whole frame with as many pixels as ``pack`` computes on average: what its saving could buy."""
+    scale = setting.scale * math.sqrt(min(1.0, setting.budget))
+    return in_full(setting, networks_of(setting.people, setting.view), scale)
+
+
+def bf16(setting: Setting) -> Contender:
+    """The whole frame, layers in bfloat16 where torch's autocast has them so.
+
+    Raises:
+        NotHereError: the processor has no instructions for it; emulated it takes several times as long as float32.
+    """
+    device = torch.device(device_of(setting.config.engine.device)).type
+    if device == "cpu" and not {"avx512_bf16", "amx_bf16"} & set(processor()[1]):
+        raise NotHereError("this processor has no bfloat16 (avx512_bf16 or amx_bf16)")
+    return in_full(setting, in_bf16(networks_of(setting.people, setting.view), device), setting.scale)
+
+
+def in_bf16(networks: Networks, device: str) -> Networks:
+    """The same networks under autocast."""
+
+    def run(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32] | None, Sequence[Instances] | None]:
+        with torch.autocast(device, torch.bfloat16):
+            return networks(pixels)
+
+    return run
