@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import SourceError
+from argos.sources.connection import patience_s
 from argos.sources.decoder_process import DecoderEndedError, DecoderProcess
 from argos.sources.decoder_words import Ended, Order, Shown, Told
 from argos.sources.faults import place
-from argos.sources.live import delay_s, patience_s
+from argos.sources.live import delay_s
 from argos.sources.names import kind_of
 from argos.sources.options import OnState, SourceOptions, SourceState
 from argos.types import Frame, State

@@ -1,118 +1,22 @@
-"""Live sources: RTSP, HTTP (MJPEG, HLS) and webcams, reconnected for as long as somebody reads them.
-
-Measured facts behind the choices, PyAV 18.1: a camera that goes away ends the iteration without any error; a camera
-that freezes blocks the reader for ever unless a timeout was given on opening, and over RTSP the timeout strikes after
-twice its value; closing the container from another thread does not wake the reader.
-"""
+"""Live sources: RTSP, HTTP (MJPEG, HLS) and webcams, reconnected for as long as somebody reads them."""
 
 from __future__ import annotations
 
-import errno
-import logging
 import random
 import threading
 import time
 from collections.abc import Iterator
-from fractions import Fraction
-from urllib.parse import urlsplit
 
-import av
-from av.container import InputContainer
-from av.stream import Discard
-from av.video.reformatter import VideoReformatter
-
-from argos.errors import SourceError
-from argos.sources.clock import FrameClock, Pacer
-from argos.sources.faults import PERMANENT, code_of, live_error, place, webcam_error
-from argos.sources.names import device_path, kind_of
+from argos.sources.connection import Connection
+from argos.sources.faults import PERMANENT
+from argos.sources.names import kind_of
 from argos.sources.options import OnState, Reconnect, SourceOptions, SourceState
-from argos.sources.pixels import rgb
-from argos.sources.stream import frame_step_s, open_container, presentation_s, video_stream
-from argos.sources.tap import PacketTap, tapped
+from argos.sources.tap import PacketTap
 from argos.types import Frame, State
-
-log = logging.getLogger(__name__)
-
-FIRST_PICTURE_S = 10.0
-"""Longest wait for the first picture while data arrives: cameras send key frames up to this far apart."""
 
 _PERMANENT_S = 10.0
 _AWAY_S = 600.0
 _AWAY_MAX_S = 30.0
-# HLS comes in segments of seconds, with nothing in between
-_SEGMENTS_S = 15.0
-_LOW_DELAY = {"fflags": "nobuffer", "analyzeduration": "100000"}
-# without the short analysis it waits for five seconds of segments; with nobuffer it loses pictures of the first one
-_NEWEST_SEGMENT = {"live_start_index": "-1", "analyzeduration": "100000"}
-
-
-def open_live(source: str, camera: str, options: SourceOptions) -> InputContainer:
-    """Open a live source, once; the caller closes it, in the same thread.
-
-    Raises:
-        SourceError: ``refused``, ``unauthorized``, ``not_found``, ``no_video``, ``timeout``, ``ended`` or ``failed``.
-    """
-    started_s = time.monotonic()
-    read_s = patience_s(source, options)
-    timeout = (options.open_timeout_s, read_s)
-    try:
-        match kind_of(source):
-            case "webcam":
-                return open_container(device_path(source), form="v4l2", timeout_s=timeout)
-            case "rtsp":
-                only_video = {"rtsp_transport": options.transport, "allowed_media_types": "video"}
-                halved = (options.open_timeout_s, read_s / 2)
-                return open_container(source, options=_LOW_DELAY | only_video, timeout_s=halved)
-            case _ if _is_hls(source):
-                return open_container(source, options=_NEWEST_SEGMENT, timeout_s=timeout)
-            case _:
-                return _open_mjpeg(source, timeout)
-    except av.error.FFmpegError as error:
-        fault = error
-    # raised outside of the except block: FFmpeg's own error holds the whole URL with the password
-    if kind_of(source) == "webcam":
-        raise webcam_error(camera, device_path(source), fault)
-    code = code_of(fault)
-    if fault.errno == errno.EPROTONOSUPPORT:
-        words = f"the camera does not offer transport '{options.transport}'; choose the other one of tcp and udp"
-        raise SourceError(f"{place(camera, source)}: {words}", "unsupported")
-    if isinstance(fault, av.error.HTTPOtherClientError) and _offers_no_video(source, options):
-        raise SourceError(f"{place(camera, source)}: has no video stream; give a source with pictures", "no_video")
-    if code == "failed" and time.monotonic() - started_s > 0.9 * options.open_timeout_s:
-        code = "timeout"  # a frozen camera gives "Invalid data" when the time is over
-    raise live_error(camera, source, code, f"cannot be reached ({fault.strerror})" if code == "failed" else "")
-
-
-def _offers_no_video(source: str, options: SourceOptions) -> bool:
-    """Whether an RTSP source has streams, but none with pictures.
-
-    Asked for pictures alone, FFmpeg then sets up nothing, and the camera refuses to play (454 or the like).
-    """
-    if kind_of(source) != "rtsp":
-        return False
-    both_s = (options.open_timeout_s, options.open_timeout_s)
-    try:
-        with open_container(source, options={"rtsp_transport": options.transport}, timeout_s=both_s) as container:
-            return len(container.streams) > 0 and not container.streams.video
-    except av.error.FFmpegError:
-        return False
-
-
-def _open_mjpeg(source: str, timeout: tuple[float, float]) -> InputContainer:
-    """Open a stream over HTTP; some cameras' multipart headers are only understood when the format is named."""
-    try:
-        return open_container(source, options=_LOW_DELAY, timeout_s=timeout)
-    except av.error.InvalidDataError:
-        return open_container(source, form="mpjpeg", options=_LOW_DELAY, timeout_s=timeout)
-
-
-def _is_hls(source: str) -> bool:
-    return urlsplit(source).path.lower().endswith((".m3u8", ".m3u"))
-
-
-def patience_s(source: str, options: SourceOptions) -> float:
-    """Seconds without a picture after which a source counts as stalled."""
-    return max(options.stall_timeout_s, _SEGMENTS_S) if _is_hls(source) else options.stall_timeout_s
 
 
 def read_live(
@@ -143,7 +47,7 @@ def read_live(
         SourceError: the first fault with ``fail_fast``, or the last one after ``reconnect.give_up_after`` attempts.
     """
     stop = stop or threading.Event()
-    connection = _Connection(source, camera, options, stop, tap)
+    connection = Connection(source, camera, options, stop, tap)
     told: tuple[State, str] | None = None
 
     def tell(state: State, code: str = "", message: str = "") -> None:
@@ -195,104 +99,3 @@ def delay_s(reconnect: Reconnect, tries: int, away_s: float, *, permanent: bool 
     if permanent:
         wait_s = max(wait_s, _PERMANENT_S)
     return wait_s * (1 + reconnect.jitter * random.uniform(-1, 1))
-
-
-class _Connection:
-    """One source over its reconnects: what must outlive a single connection.
-
-    Attributes:
-        index: pictures decoded.
-        epoch: reconnects that gave a picture.
-        was_up: whether there ever was a picture.
-        fault: why the last connection ended.
-    """
-
-    def __init__(
-        self, source: str, camera: str, options: SourceOptions, stop: threading.Event, tap: PacketTap | None
-    ) -> None:
-        self.source, self.camera, self.options, self.stop, self.tap = source, camera, options, stop, tap
-        self.patience_s = patience_s(source, options)
-        self.index = 0
-        self.epoch = 0
-        self.was_up = False
-        self.fault = live_error(camera, source, "ended")
-
-    def frames(self) -> Iterator[Frame | None]:
-        """Connect once and yield each good picture, None where it is thinned out; ``fault`` tells why it ended."""
-        self.fault = live_error(self.camera, self.source, "ended")
-        damaged = 0
-        try:
-            with open_live(self.source, self.camera, self.options) as container, tapped(self.tap):
-                pacer, reformatter = Pacer(self.options.fps), VideoReformatter()
-                is_first = True
-                for picture, pts_s, arrival_ns in self._pictures(container):
-                    index = self.index
-                    self.index += 1
-                    if picture.is_corrupt:
-                        damaged += 1
-                        continue
-                    if is_first and self.was_up:
-                        self.epoch += 1
-                    is_first, self.was_up = False, True
-                    if not pacer.passes(pts_s):
-                        yield None
-                        continue
-                    base = picture.time_base or Fraction(1, 1000)
-                    yield Frame(
-                        pixels=rgb(picture, reformatter),
-                        camera=self.camera,
-                        index=index,
-                        pts_s=pts_s,
-                        pts=picture.pts,
-                        time_base=(base.numerator, base.denominator),
-                        captured_ns=arrival_ns,
-                        epoch=self.epoch,
-                        clock="arrival",
-                    )
-        except SourceError as error:
-            self.fault = error
-        except av.error.FFmpegError as error:
-            code = code_of(error)
-            self.fault = self._stalled() if code == "timeout" else self._lost(code, error.strerror or "failed")
-        if damaged:
-            log.warning("camera '%s': %d damaged pictures skipped in this connection", self.camera, damaged)
-
-    def _pictures(self, container: InputContainer) -> Iterator[tuple[av.VideoFrame, float, int]]:
-        """Each picture with its time in seconds and its arrival in nanoseconds."""
-        stream = video_stream(container, place(self.camera, self.source))
-        for other in container.streams:
-            if other is not stream:
-                other.discard = Discard.all  # so that sound alone does not keep a frozen picture alive
-        clock = FrameClock(frame_step_s(stream))
-        has_times = container.format.name not in ("mpjpeg", "mjpeg")  # times of bare JPEG pictures are made up
-        opened_s = seen_s = time.monotonic()
-        is_first = True
-        if self.tap is not None:
-            self.tap.opened(stream)
-        for packet in container.demux(stream):
-            if self.stop.is_set():
-                return
-            arrival_ns, arrival_s = time.time_ns(), time.monotonic()
-            if self.tap is not None and packet.size:
-                self.tap.take(packet, arrival_ns, None if has_times else arrival_s - opened_s)
-            try:
-                decoded = packet.decode()
-            except av.error.FFmpegError:
-                decoded = []  # a damaged packet; the decoder finds its way back at the next key frame
-            for picture in decoded:
-                raw_s = presentation_s(picture, stream) if has_times else None
-                yield picture, clock.read(arrival_s - opened_s if raw_s is None else raw_s), arrival_ns
-                is_first = False
-            if decoded:
-                seen_s = time.monotonic()
-            elif time.monotonic() - seen_s > (FIRST_PICTURE_S if is_first else self.patience_s):
-                raise self._stalled()
-
-    def _stalled(self) -> SourceError:
-        words = f"connected, but no picture for {self.patience_s:g} s; the connection is made again"
-        return SourceError(f"{place(self.camera, self.source)}: {words}", "timeout")
-
-    def _lost(self, code: str, words: str) -> SourceError:
-        if kind_of(self.source) == "webcam":
-            return live_error(self.camera, device_path(self.source), "failed", f"reading failed ({words})")
-        return live_error(self.camera, self.source, code, f"reading failed ({words})" if code == "failed" else "")

@@ -11,9 +11,9 @@ import av
 from av.container import InputContainer
 
 from argos.errors import SourceError
+from argos.sources.connection import FIRST_PICTURE_S, open_live, patience_s
 from argos.sources.faults import code_of, live_error
 from argos.sources.images import IMAGES_PER_S, list_images, read_images
-from argos.sources.live import FIRST_PICTURE_S, open_live, patience_s
 from argos.sources.names import file_path, is_live, kind_of, redact
 from argos.sources.options import SourceOptions
 from argos.sources.segments import segments_of

@@ -177,6 +177,8 @@ def test_lost_and_damaged_packets_end_no_reading(camera: FakeCamera) -> None:
             camera.apply(Command(fault, 0))
         reading.more(20)
         assert reading.states[-1].state == "up"
+    missing = reading.frames[-1].index + 1 - len(reading.frames)
+    assert missing > 0  # each damaged picture and packet has an index of its own, so that it is counted as dropped
 
 
 def test_a_slow_camera_shows_fewer_pictures(camera: FakeCamera) -> None:
