@@ -39,7 +39,10 @@ def open_container(
     Raises:
         av.error.FFmpegError: it cannot be opened.
     """
-    container: InputContainer = av.open(url, format=form, options=dict(options or {}), timeout=timeout_s)
+    # titles in other alphabets than UTF-8 occur, and are none of our business
+    container: InputContainer = av.open(
+        url, format=form, options=dict(options or {}), timeout=timeout_s, metadata_errors="replace"
+    )
     return container
 
 
