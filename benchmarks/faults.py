@@ -3,8 +3,9 @@
     python benchmarks/faults.py                    # all of it, some minutes (make faults)
     python benchmarks/faults.py --short            # what the tests run
 
-A camera with a key picture three times a second is read in a thread, as a pipeline reads it, over TCP and UDP; a second
-camera is read all the while. ``noticed`` is the time from the fault to the change of state, ``back`` the time from the
+A camera with a key picture three times a second is read over TCP and UDP, decoded in a thread and in a process of its
+own, which has faults too; a second camera is read all the while. What waiting does not cure (``password``, ``path``,
+``sound only``) is tried again after 10 s, and frozen processes are noticed after 5 s: that comes on top of the limit. ``noticed`` is the time from the fault to the change of state, ``back`` the time from the
 end of the fault to the first picture that arrived after it. Exit status 7 when a fault was not survived, was told by
 another code, took longer than the limit, or touched the other camera.
 """
@@ -15,12 +16,13 @@ import argparse
 import gc
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -46,13 +48,19 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Case:
-    """A fault: its command, the code it should be told by (empty: the camera stays up), and how long it lasts."""
+    """A fault: its command, the code it should be told by (empty: the camera stays up), and how long it lasts.
+
+    Where ``on_decoder`` is set, the fault befalls the decoder process instead of the camera: the signal it is sent.
+    ``waits_s`` is the longest wait between two attempts after such a fault, which comes on top of the limit.
+    """
 
     name: str
     command: Command
     code: str = ""
     lasts_s: float = 2.0
     then_kick: bool = False
+    on_decoder: int = 0
+    waits_s: float = 0.0
 
 
 CASES = (
@@ -60,6 +68,9 @@ CASES = (
     Case("kick", Command("kick"), "ended", 0.0),
     Case("stall", Command("stall"), "timeout", 4.0),
     Case("mute", Command("mute"), "timeout", 4.0, then_kick=True),
+    Case("password", Command("unauthorized"), "unauthorized", 3.0, then_kick=True, waits_s=12.0),
+    Case("path", Command("missing"), "not_found", 3.0, then_kick=True, waits_s=12.0),
+    Case("sound only", Command("no_video"), "no_video", 3.0, then_kick=True, waits_s=12.0),
     Case("slow", Command("slow", 0.3)),
     Case("jitter", Command("jitter", 200)),
     Case("loss 5 %", Command("loss", 0.05)),
@@ -68,7 +79,12 @@ CASES = (
     Case("clock +30 s", Command("jump", 30), lasts_s=0.0),
     Case("other size", Command("switch"), lasts_s=1.0),
 )
-SHORT = ("refuse", "kick", "stall", "other size")
+DECODER_CASES = (
+    Case("kill -9", Command("kick"), "crashed", 0.0, on_decoder=signal.SIGKILL),
+    Case("segfault", Command("kick"), "crashed", 0.0, on_decoder=signal.SIGSEGV),
+    Case("frozen", Command("kick"), "timeout", 0.0, on_decoder=signal.SIGSTOP, waits_s=5.5),
+)
+SHORT = (("thread", ("refuse", "kick", "stall", "other size")), ("process", ("kick", "kill -9")))
 
 
 @dataclass
@@ -77,6 +93,7 @@ class Outcome:
 
     fault: str
     transport: str
+    isolate: str
     noticed_s: float | None = None
     code: str = ""
     back_s: float | None = None
@@ -88,11 +105,11 @@ class Outcome:
 class Watch:
     """Reads a camera in a thread and keeps what matters of it."""
 
-    def __init__(self, url: str, transport: str) -> None:
+    def __init__(self, url: str, transport: str, isolate: str = "thread") -> None:
         self.stop, self.changed = threading.Event(), threading.Condition()
         self.count, self.epoch, self.last_s = 0, 0, 0.0
         self.states: list[tuple[float, SourceState]] = []
-        options = SourceOptions(transport=transport)  # type: ignore[arg-type]
+        options = SourceOptions(transport=transport, isolate=isolate)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self._work, args=(url, options))
         self.thread.start()
 
@@ -115,6 +132,11 @@ class Watch:
         target = self.count + count
         return self.until(lambda: self.count >= target)
 
+    def is_back(self, told_before: int, code: str) -> bool:
+        """Whether it is up, and was told of a fault before where one is expected."""
+        told = [state for _, state in self.states[told_before:]]
+        return self.states[-1][1].state == "up" and (not code or any(state.code == code for state in told))
+
     def close(self) -> bool:
         """Stop reading; False when it hangs."""
         self.stop.set()
@@ -122,11 +144,23 @@ class Watch:
         return not self.thread.is_alive()
 
 
-def run_case(case: Case, transport: str, clips: Sequence[str], limit_s: float) -> Outcome:
+def decoder_process() -> int:
+    """The one decoder process of this process."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent, command = stat.read_text().rpartition(")")[2].split()[1], stat.with_name("cmdline").read_bytes()
+        except OSError:
+            continue  # ended meanwhile
+        if int(parent) == os.getpid() and b"argos.sources.decoder" in command:
+            return int(stat.parent.name)
+    raise RuntimeError("no decoder process")
+
+
+def run_case(case: Case, transport: str, isolate: str, clips: Sequence[str], limit_s: float) -> Outcome:
     """One fault, with a second camera beside it."""
-    outcome = Outcome(case.name, transport)
+    outcome = Outcome(case.name, transport, isolate)
     with FakeCamera(clips) as camera, FakeCamera(clips[:1]) as other, ExitStack() as stack:
-        watch, beside = Watch(camera.url, transport), Watch(other.url, "tcp")
+        watch, beside = Watch(camera.url, transport, isolate), Watch(other.url, "tcp")
         stack.callback(beside.close)
         stack.callback(watch.close)
         if not (watch.more(10) and beside.more(10)):
@@ -134,7 +168,10 @@ def run_case(case: Case, transport: str, clips: Sequence[str], limit_s: float) -
             return outcome
         other_before, shown_before = beside.count, other.shown
         began_s, told_before = time.monotonic(), len(watch.states)
-        camera.apply(case.command)
+        if case.on_decoder:
+            os.kill(decoder_process(), case.on_decoder)
+        else:
+            camera.apply(case.command)
         if case.then_kick:
             camera.apply(Command("kick"))
         if case.code:
@@ -144,7 +181,7 @@ def run_case(case: Case, transport: str, clips: Sequence[str], limit_s: float) -
             if FAULTS[case.command.fault].kind != "event":
                 camera.apply(Command(case.command.fault, FAULTS[case.command.fault].off))
         returned_s = time.monotonic() if case.lasts_s else began_s
-        is_back = watch.until(lambda: watch.last_s > returned_s and watch.states[-1][1].state == "up")
+        is_back = watch.until(lambda: watch.last_s > returned_s and watch.is_back(told_before, case.code))
         outcome.back_s = watch.last_s - returned_s if is_back else None
         if is_back:
             watch.more(10)
@@ -164,8 +201,8 @@ def _judge(case: Case, outcome: Outcome, limit_s: float, hung: bool, beside: Wat
         faults.append("reading does not stop")
     if outcome.back_s is None:
         faults.append("did not come back")
-    elif outcome.back_s > limit_s:
-        faults.append(f"came back after more than {limit_s:g} s")
+    elif outcome.back_s > limit_s + case.waits_s:
+        faults.append(f"came back after more than {limit_s + case.waits_s:g} s")
     if case.code and case.code not in outcome.code:
         faults.append(f"should be told by '{case.code}'")
     if not case.code and outcome.reconnects:
@@ -304,19 +341,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="a few faults over TCP, few reconnects and connections")
     parser.add_argument("--limit-s", type=float, default=2.0, help="longest time until pictures are back (default: 2)")
     parser.add_argument("--reconnects", type=int, help="(default: 1000, short: 5)")
+    parser.add_argument("--isolate", choices=("thread", "process", "both"), default="both", help="(default: both)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args(argv)
     reconnects = given.reconnects or (5 if given.short else 1000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = [write_clip(folder / "small.mp4", 320, 192), write_clip(folder / "large.mp4", 640, 352)]
-        cases = [case for case in CASES if not given.short or case.name in SHORT]
-        print(f"{'fault':<14} {'over':<5} {'noticed':>8} {'back':>7}  {'told by':<18} reconnects  verdict")
+        print(f"{'fault':<14} {'over':<5} {'in':<8} {'noticed':>8} {'back':>7}  {'told by':<22} reconnects  verdict")
         outcomes = []
-        for transport in ("tcp",) if given.short else ("tcp", "udp"):
-            for case in cases:
-                outcomes.append(run_case(case, transport, clips, given.limit_s))
-                print(_row(outcomes[-1]), flush=True)
+        for case, transport, isolate in _cases(given.short, given.isolate):
+            outcomes.append(run_case(case, transport, isolate, clips, given.limit_s))
+            print(_row(outcomes[-1]), flush=True)
         growth = run_reconnects(reconnects, clips)
         left = f"memory {growth.memory_mb:+.2f} MB, descriptors {growth.descriptors:+d}, threads {growth.threads:+d}"
         print(f"\n{growth.reconnects} reconnects: {left}: {growth.wrong or 'good'}")
@@ -335,10 +371,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 7 if growth.wrong or any(o.wrong for o in outcomes) or any(wrong for *_, wrong in strangers) else 0
 
 
+def _cases(short: bool, isolate: str) -> Iterator[tuple[Case, str, str]]:
+    """Each case with its transport and isolation; faults of the decoder need a process to befall."""
+    if short:
+        names = {(way, name) for way, many in SHORT for name in many}
+        yield from ((c, "tcp", way) for way, _ in SHORT for c in (*CASES, *DECODER_CASES) if (way, c.name) in names)
+        return
+    for way in ("thread", "process") if isolate == "both" else (isolate,):
+        for transport in ("tcp", "udp"):
+            for case in (*CASES, *(DECODER_CASES if way == "process" else ())):
+                yield case, transport, way
+
+
 def _row(outcome: Outcome) -> str:
     noticed, back = (f"{s:.2f} s" if s is not None else "-" for s in (outcome.noticed_s, outcome.back_s))
     return (
-        f"{outcome.fault:<14} {outcome.transport:<5} {noticed:>8} {back:>7}  {outcome.code or '-':<18} "
+        f"{outcome.fault:<14} {outcome.transport:<5} {outcome.isolate:<8} {noticed:>8} {back:>7}  "
+        f"{outcome.code or '-':<22} "
         f"{outcome.reconnects:>10}  {outcome.wrong or 'good'}"
     )
 

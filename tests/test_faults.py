@@ -19,8 +19,9 @@ def test_the_short_fault_matrix_is_survived(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=160, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(figures.read_text())
-    assert {(one["fault"], one["code"].split(", ")[0]) for one in told["faults"]} == {
-        ("refuse", "ended"), ("kick", "ended"), ("stall", "timeout"), ("other size", ""),
+    assert {(one["fault"], one["isolate"], one["code"].split(", ")[0]) for one in told["faults"]} == {
+        ("refuse", "thread", "ended"), ("kick", "thread", "ended"), ("stall", "thread", "timeout"),
+        ("other size", "thread", ""), ("kick", "process", "ended"), ("kill -9", "process", "crashed"),
     }  # fmt: skip
     assert all(one["back_s"] is not None for one in told["faults"])
     assert [one["wrong"] for one in told["strangers"]] == [""] * 4
