@@ -5,9 +5,10 @@
 
 A camera with a key picture three times a second is read over TCP and UDP, decoded in a thread and in a process of its
 own, which has faults too; a second camera is read all the while. What waiting does not cure (``password``, ``path``,
-``sound only``) is tried again after 10 s, and frozen processes are noticed after 5 s: that comes on top of the limit. ``noticed`` is the time from the fault to the change of state, ``back`` the time from the
-end of the fault to the first picture that arrived after it. Exit status 7 when a fault was not survived, was told by
-another code, took longer than the limit, or touched the other camera.
+``sound only``) is tried again after 10 s, and frozen processes are noticed after 5 s: that comes on top of the limit.
+``noticed`` is the time from the fault to the change of state, ``back`` the time from the end of the fault to the first
+picture that arrived after it. Exit status 7 when a fault was not survived, was told by another code, took longer than
+the limit, or touched the other camera.
 """
 
 from __future__ import annotations
