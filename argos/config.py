@@ -22,8 +22,9 @@ from argos.config_faults import (
     shown,
 )
 from argos.config_models import Camera, CameraDefaults, Config, ConfigFile, Settings
+from argos.config_network import is_file
 from argos.config_overrides import apply_override
-from argos.config_paths import in_folder, with_keys_in, with_source_in
+from argos.config_paths import with_keys_in, with_models_in, with_source_in
 from argos.config_report import config_digest
 from argos.config_yaml import Document, parse_yaml
 from argos.errors import ConfigError
@@ -147,22 +148,23 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
     faults = list(document.faults)
 
     shared = {key: value for key, value in data.items() if key not in ("camera", "cameras", "defaults")}
-    settings = _validate(Settings, shared, document, [()], faults, known=ConfigFile)
+    settings = validate_section(Settings, shared, document, [()], faults, known=ConfigFile)
     defaults = _normal(data.get("defaults"))
-    _validate(CameraDefaults, defaults, document, [("defaults",)], faults)
+    validate_section(CameraDefaults, defaults, document, [("defaults",)], faults)
 
     cameras: dict[str, Camera] = {}
     for path, name, entry in _entries(document, stem, faults):
         merged = _merge(defaults, entry) if isinstance(defaults, dict) and isinstance(entry, dict) else entry
         if isinstance(merged, dict):
             merged = {**merged, "name": name}
-        camera = _validate(Camera, merged, document, [path, ("defaults",)], faults)
+        camera = validate_section(Camera, merged, document, [path, ("defaults",)], faults)
         if camera is not None:
             cameras[name] = with_source_in(camera, folder)
     if not same_source:
         _refuse_same_source(cameras, document, faults)
     if settings is not None:
         _refuse_same_output(settings, len(cameras), document, faults)
+        _refuse_gather(settings, cameras, document, faults)
         _refuse_recording_of_process(settings, cameras, document, faults)
 
     # A value that could not be substituted was already named; what validation says of the hole left there is noise.
@@ -170,8 +172,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
     faults = document.faults + [f for f in faults[len(document.faults) :] if f.key not in named]
     if faults or settings is None:
         raise ConfigFaults(faults)
-    models = {role: in_folder(name, folder) for role, name in settings.engine.models}
-    engine = settings.engine.model_copy(update={"models": settings.engine.models.model_copy(update=models)})
+    engine = settings.engine.model_copy(update={"models": with_models_in(settings.engine.models, folder)})
     return Config(
         version=1,
         cameras=cameras,
@@ -236,7 +237,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _validate(
+def validate_section(
     model: type[_Model],
     data: Any,
     document: Document,
@@ -287,10 +288,30 @@ def _refuse_same_source(cameras: Mapping[str, Camera], document: Document, fault
             faults.append(Fault(_mark(document, path), dotted(path), text))
 
 
+def _refuse_gather(
+    settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]
+) -> None:
+    """A network that is a file as a whole cannot be run on some of its blocks."""
+    for name, camera in cameras.items():
+        for role in camera.tasks if camera.regions.mode == "gather" else ():
+            model = getattr(settings.engine.models, role)
+            if not isinstance(model, str) and is_file(model.network):
+                single = ("camera",) if "camera" in document.data else ("cameras", name)
+                path = _written_at(document, ("regions", "mode"), [single, ("defaults",)])
+                text = (
+                    f"gather looks into the network, and engine.models.{role} is a file ({shown(model.network)}): "
+                    "set mode to pack, full or mask, or give the network as module:function"
+                )
+                faults.append(Fault(_mark(document, path), dotted(path), text))
+
+
 def _refuse_same_output(settings: Settings, cameras: int, document: Document, faults: list[Fault]) -> None:
     paths: list[str] = []
     for n, output in enumerate(settings.outputs):
         text = ""
+        if output.type in ("webhook", "mqtt"):
+            paths.append("")
+            continue
         if output.path in paths:
             text = f"outputs.{paths.index(output.path)} writes the same file; give each its own"
         elif cameras > 1 and "%camera%" not in output.path:

@@ -1,4 +1,4 @@
-"""``argos train NAME``: train one of the shipped networks by its recipe."""
+"""``argos train NAME|RECIPE.yaml``: train one of the shipped networks, or any network by a recipe file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import argparse
 import logging
 from pathlib import Path
 
+from argos.commands import train_own
+
+RECIPES = ("people", "asbunet", "qunet16")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos train``."""
-    parser.add_argument("name", choices=["people", "asbunet", "qunet16"],
-                        help="which recipe; people: SSD-ISB and a U-Net on one encoder")  # fmt: skip
-    parser.add_argument(
-        "--minutes", type=float, default=60.0, help="length; the schedule is spread over it (default: 60)"
-    )
+    parser.add_argument("name", metavar="NAME|RECIPE.yaml", help="people (SSD-ISB and a U-Net on one encoder), "
+                        "asbunet, qunet16, semantic (a network of your own: --network), or a recipe file: "
+                        "configs/train/ holds the documents' and ours")  # fmt: skip
+    parser.add_argument("--minutes", type=float, help="length; the schedule is spread over it (default: 60, or what "
+                        "the recipe file says)")  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe "
+                        "file: --set steps=100, --set 'data=[coco:people.json]' (see argos eval --help)")  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
                         "instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
@@ -27,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=300, help="with --from: most frames (default: 300)")
     parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the cards of what "
                         "the training in OUT made to argos/weights")  # fmt: skip
+    train_own.add_arguments(parser)
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
 
 
@@ -35,12 +42,23 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import torch
 
+    from argos.errors import UsageError
     from argos.machine import cores
     from argos.training import recipes
 
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
+    if args.name == train_own.NAME:
+        return train_own.run(args)
+    if args.name.endswith((".yaml", ".yml")):
+        return _by_file(args)
+    if args.name not in RECIPES:
+        known = ", ".join((*RECIPES, train_own.NAME))
+        raise UsageError(f"no recipe {args.name!r}; there are {known}, and files: configs/train/*.yaml")
+    if args.set:
+        raise UsageError(f"--set {args.set[0]}: {args.name} is no recipe file; its numbers are in training/recipes.py")
+    args.minutes = args.minutes or 60.0
     folder = args.out or Path("runs") / args.name
     if args.ship:
         from argos.engines.weights import SHIPPED
@@ -59,6 +77,30 @@ def run(args: argparse.Namespace) -> int:
         recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite")
     else:
         recipes.train_qunet(folder, args.minutes, args.start, args.teacher)
+    return 0
+
+
+def _by_file(args: argparse.Namespace) -> int:
+    """Train by a recipe file.
+
+    Raises:
+        ConfigError: the file is wrong.
+        DataError, WeightsError: see ``course.follow``.
+    """
+    from argos.config_recipe import load_recipe
+    from argos.errors import UsageError
+    from argos.training.course import follow
+
+    for option in ("start", "backbone", "teacher", "source", "ship"):
+        if getattr(args, option):
+            raise UsageError(f"--{'from' if option == 'source' else option} is not for recipe files; --set sets keys")
+    path = Path(args.name)
+    overrides = list(args.set)
+    if args.minutes:
+        overrides += [f"minutes={args.minutes}", "steps=null"]
+    folder = args.out or Path("runs") / path.stem
+    model = follow(load_recipe(path, tuple(overrides)).course(path.stem), folder)
+    print(model or folder / "average.pt")
     return 0
 
 

@@ -125,7 +125,8 @@ def fit(
                 journal.say(f"step {at.step} no better in {at.waited} evaluations, the training ends here")
                 break
     if recipe.average:
-        recalibrate(average, loss, (batch.to(device) for batch in islice(stream, CALIBRATION)))
+        enough = min(CALIBRATION, at.step * recipe.accumulate)
+        recalibrate(average, loss, (batch.to(device) for batch in islice(stream, enough)))
     at.spent = time.monotonic() - start
     if part == 0:
         _save(folder, network, average, optimizer, at)

@@ -41,3 +41,40 @@ def dice_loss(logits: Tensor, person: Tensor, valid: Tensor) -> Tensor:
     dice = (2 * overlap + 1) / (probability.sum((1, 2)) + person.sum((1, 2)) + 1)
     shown = (person.sum((1, 2)) > 0).float()
     return ((1 - dice) * shown).sum() / shown.sum().clamp(min=1)
+
+
+def inverse_frequency_loss(logits: Tensor, person: Tensor, valid: Tensor, scales: tuple[float, float]) -> Tensor:
+    """Cross-entropy and scaled dice of two classes, as QU-Net was trained; a scalar.
+
+    Args:
+        logits: ``(N, 2, H, W)``, background and person.
+        person, valid: ``(N, H, W)`` of 0 and 1.
+        scales: of the dice of background and person.
+
+    Reference:
+        Varma 2021, Eq. 3.5: the weight of a class is the inverse of the number of its pixels. Printed, the dice
+        coefficient is added; here, what is missing of it is.
+    """
+    counts = torch.stack([(valid * (1 - person)).sum(), (valid * person).sum()])
+    weight = torch.where(counts > 0, counts.sum() / (2 * counts.clamp(min=1)), torch.zeros_like(counts))
+    entropy = F.cross_entropy(logits, person.long(), weight=weight, reduction="none")
+    pixel_weight = weight[person.long()]
+    loss = (entropy * valid).sum() / (pixel_weight * valid).sum().clamp(min=1e-6)
+    probability = logits.softmax(1) * valid[:, None]
+    truth = torch.stack([1 - person, person], 1) * valid[:, None]
+    overlap = (probability * truth).sum((0, 2, 3))
+    dice = (2 * overlap + 1) / (probability.sum((0, 2, 3)) + truth.sum((0, 2, 3)) + 1)
+    return loss + (torch.tensor(scales, device=dice.device) * (1 - dice)).sum()
+
+
+def class_weights(shares: Tensor, gamma: float = 1.10) -> Tensor:
+    """Weights of classes by their share of the pixels: rare ones weigh more, but none more than ``1 / ln(gamma)``.
+
+    Args:
+        shares: ``(C,)``, sum 1.
+        gamma: 1.10 in ESSNet's thesis, 1.02 in ENet.
+
+    Reference:
+        Vallurupalli 2022, Eq. 3.8; Paszke et al., ENet, section 5.2.
+    """
+    return 1 / torch.log(gamma + shares)

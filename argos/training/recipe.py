@@ -12,9 +12,6 @@ from torch import nn
 
 from argos.errors import DataError
 
-PRETRAINED_SHARE = 0.2
-"""Of the learning rate, for parameters that start from a trained network."""
-
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -69,8 +66,8 @@ class Recipe:
         precision: ``bfloat16`` computes matrix products in 16 bits where the device can.
         stop_after: evaluations without a better one after which the training ends; 0: never.
         seed: of the data and the initial weights.
-        pretrained: prefix of the names of parameters that start from a trained network; they learn at a fifth of
-            the rate. Empty: none do.
+        pretrained: prefix of the names of parameters that start from a trained network. Empty: none do.
+        pretrained_share: of the learning rate, for those.
         evaluate_min: minutes between evaluations.
         report_s, save_s: seconds between log lines, and between checkpoints.
         workers: processes that draw scenes; 0 draws them in the training process.
@@ -90,6 +87,7 @@ class Recipe:
     stop_after: int = 0
     seed: int = 1
     pretrained: str = ""
+    pretrained_share: float = 0.2
     evaluate_min: float = 40.0
     report_s: float = 30.0
     save_s: float = 120.0
@@ -155,7 +153,7 @@ def parameter_groups(parameters: Iterable[tuple[str, nn.Parameter]], recipe: Rec
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in parameters:
         if parameter.requires_grad:
-            share = PRETRAINED_SHARE if recipe.pretrained and name.startswith(recipe.pretrained) else 1.0
+            share = recipe.pretrained_share if recipe.pretrained and name.startswith(recipe.pretrained) else 1.0
             decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((share, decay), []).append(parameter)
     return [{"params": found, "share": share, "weight_decay": decay} for (share, decay), found in groups.items()]

@@ -168,6 +168,21 @@ def test_voc_boxes_and_outlines(tmp_path: Path) -> None:
         read_photos(f"voc:{tmp_path}")
 
 
+def test_camvid_people_and_classes(tmp_path: Path) -> None:
+    write(tmp_path / "images" / "one.png")
+    labels = np.full((ROWS, COLUMNS), 3, np.uint8)
+    labels[FAR], labels[NEAR], labels[GROUP] = 9, 10, 11
+    write(tmp_path / "labels" / "one.png", labels)
+    (people,) = read_photos(f"camvid:{tmp_path}")
+    assert (people.ids == CROWD).tolist() == (FAR & ~NEAR).tolist()
+    assert (people.ids == IGNORE).tolist() == (NEAR | GROUP).tolist()
+    (classes,) = read_photos(f"camvid:{tmp_path}?labels=classes")
+    assert np.unique(classes.ids).tolist() == [3, 9, 10, IGNORE]
+    assert (len(classes.boxes), classes.boxes_known) == (0, False)
+    with pytest.raises(DataError, match="labels should be person or classes, got 'cars'"):
+        read_photos(f"camvid:{tmp_path}?labels=cars")
+
+
 def test_folders_of_masks_of_ids_and_of_nobody(tmp_path: Path) -> None:
     write(tmp_path / "in" / "one.png")
     write(tmp_path / "masks" / "one.png", NEAR.astype(np.uint8))  # 0 and 1
@@ -217,7 +232,7 @@ def test_photos_are_decoded_once_while_there_is_room() -> None:
     [
         ("people.json", "photos are named KIND:PATH"),
         ("coc:people.json", "did you mean coco:"),
-        ("camvid:train?split=val", "no key 'split' for camvid; there are: none"),
+        ("camvid:train?split=val", "no key 'split' for camvid; there are: labels"),
         ("voc:x?mask=y", "no key 'mask' for voc; there are: split, class"),
     ],
 )

@@ -46,19 +46,29 @@ def cityscapes_photos(root: Path, split: str = "train", max_side: int = 1024) ->
     return _files(pairs, ids_of, "cityscapes", max_side)
 
 
-def camvid_photos(folder: Path, max_side: int = 512) -> PhotoFiles:
-    """``images/*`` with ``labels/*.png`` of 11 classes: pedestrians not told apart, bicyclists and unlabelled ignored.
+def camvid_photos(folder: Path, labels: str = "person", max_side: int = 512) -> PhotoFiles:
+    """``images/*`` with ``labels/*.png`` of 11 classes.
+
+    Args:
+        folder: of one split.
+        labels: ``person``: pedestrians not told apart, bicyclists ignored. ``classes``: the ids are the numbers of the
+            classes, for networks with several. Unlabelled pixels are ignored either way.
+        max_side: larger photos are shrunk to this.
 
     Raises:
         DataError: as above.
     """
+    if labels not in ("person", "classes"):
+        raise DataError(f"labels should be person or classes, got {labels!r}")
     pairs = [(path, folder / "labels" / f"{path.stem}.png") for path in _pictures(folder / "images")]
 
     def ids_of(label: Path) -> tuple[NDArray[np.uint8], bool]:
-        labels = _labels(label)
-        ids = np.zeros(labels.shape, np.uint8)
-        ids[labels == CAMVID_PEDESTRIAN] = CROWD
-        ids[(labels == CAMVID_BICYCLIST) | (labels == CAMVID_UNLABELLED)] = IGNORE
+        values = _labels(label)
+        if labels == "classes":
+            return np.where(values == CAMVID_UNLABELLED, IGNORE, values).astype(np.uint8), False
+        ids = np.zeros(values.shape, np.uint8)
+        ids[values == CAMVID_PEDESTRIAN] = CROWD
+        ids[(values == CAMVID_BICYCLIST) | (values == CAMVID_UNLABELLED)] = IGNORE
         return ids, False
 
     return _files(pairs, ids_of, "camvid", max_side)
@@ -117,7 +127,7 @@ def _labelled(
     ids, told_apart = ids_of(label)
     if ids.shape != image.shape[:2]:
         raise DataError(f"{label}: {ids.shape[1]}x{ids.shape[0]} for a picture of {image.shape[1]}x{image.shape[0]}")
-    numbers = [int(n) for n in np.unique(ids) if 0 < n < CROWD]
+    numbers = [int(n) for n in np.unique(ids) if 0 < n < CROWD] if told_apart else []
     boxes = [box_of(ids == n) for n in numbers]
     return shrunk_photo(image, ids, boxes, numbers, [], source, path.name, max_side, boxes_known=told_apart)
 

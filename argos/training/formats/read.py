@@ -16,7 +16,7 @@ from argos.training.formats.voc import voc_photos
 KINDS: Mapping[str, tuple[str, ...]] = {
     "coco": ("images", "class"),
     "cityscapes": ("split",),
-    "camvid": (),
+    "camvid": ("labels",),
     "voc": ("split", "class"),
     "folder": ("masks", "ids"),
 }
@@ -30,7 +30,7 @@ def read_photos(spec: str) -> PhotoFiles:
         spec: one of
             ``coco:annotations.json?images=DIR&class=person``,
             ``cityscapes:ROOT?split=train``,
-            ``camvid:FOLDER``,
+            ``camvid:FOLDER?labels=classes``,
             ``voc:VOC2012?split=train&class=person``,
             ``folder:IMAGES?masks=DIR`` (black and white), ``folder:IMAGES?ids=DIR`` (id masks), or
             ``folder:IMAGES`` (nobody is in them).
@@ -50,7 +50,9 @@ def read_photos(spec: str) -> PhotoFiles:
             allowed = ", ".join(KINDS[kind]) or "none"
             raise DataError(f"{spec}: no key {key!r} for {kind}; there are: {allowed}")
     options = {
-        "category" if key == "class" else key: value if key in ("split", "class") else Path(value).expanduser()
+        "category" if key == "class" else key: value
+        if key in ("split", "class", "labels")
+        else Path(value).expanduser()
         for key, value in given.items()
     }
     readers: dict[str, Callable[..., PhotoFiles]] = {

@@ -1,0 +1,171 @@
+"""A whole training from names: build the network, read the photos, learn, measure, write a model that loads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from argos.engines.weights import Card, Task
+from argos.errors import DataError, WeightsError
+from argos.networks.layers.grouping import GradualGroupConv2d, alpha_at, set_alpha
+from argos.networks.table import NETWORKS
+from argos.training import datasets
+from argos.training.fit import fit
+from argos.training.formats.read import read_photos
+from argos.training.objectives import Name, objective
+from argos.training.photos import Photo, cut_people
+from argos.training.pretrained import load_backbone
+from argos.training.recipe import Recipe
+from argos.training.scenes import Mix
+from argos.training.ship import measure, write_model
+
+log = logging.getLogger(__name__)
+
+TASKS: dict[str, Task] = {"person": "semantic", "proposal": "proposal", "instances": "instances"}
+THRESHOLDS: dict[Task, dict[str, float]] = {
+    "semantic": {"threshold": 0.5},
+    "proposal": {"threshold": 0.4},
+    "instances": {"score_threshold": 0.5, "nms": 0.5},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A recipe and what it is applied to; see ``config_recipe.RecipeFile`` for the names.
+
+    Attributes:
+        name: of the model that comes out.
+        about: goes into its card.
+        share, mosaic, min_height: of pasted scenes, see ``Mix``.
+    """
+
+    name: str
+    about: str
+    model: str
+    arguments: dict[str, Any]
+    objective: Name
+    data: tuple[str, ...]
+    validation: tuple[str, ...]
+    start: Path | None
+    backbone: Path | None
+    share: float
+    mosaic: float
+    min_height: float
+    recipe: Recipe
+
+
+def follow(course: Course, folder: Path) -> Path | None:
+    """Train; goes on where it was when ``folder`` holds a training.
+
+    Returns:
+        The weights, with their card beside them; None for a network of several classes, which ends in
+        ``folder/average.pt``.
+
+    Raises:
+        DataError: photos, annotations, or the network and the objective do not fit.
+        WeightsError: ``start`` or ``backbone`` does not fit.
+    """
+    torch.manual_seed(course.recipe.seed)
+    network = build(course)
+    learnt, held, mix = _photos(course)
+    aim = objective(course.objective, network, learnt, held)
+    if course.start is not None:
+        log.info("%s: %s", course.start, take_what_fits(aim.wrapped, course.start))
+    gradual = any(isinstance(module, GradualGroupConv2d) for module in network.modules())
+
+    def before_step(_: nn.Module, progress: float) -> None:
+        if gradual:
+            set_alpha(aim.wrapped, alpha_at(progress))
+
+    trained = fit(aim.wrapped, mix, aim.loss, course.recipe, folder, aim.evaluate, before_step)
+    task = TASKS.get(course.objective.removesuffix("_published"))
+    if task is None:
+        return None
+    card = Card(
+        name=course.name,
+        task=task,
+        network=course.model,
+        arguments=course.arguments,
+        summary=course.about,
+        thresholds=THRESHOLDS[task],
+        data=list(course.data) or ["the photos of the project, see the cards of the shipped models"],
+        terms="those of the photos it learnt from",
+        recipe=f"{course.about} {course.recipe}",
+        seed=course.recipe.seed,
+        metrics={},
+        measured="by `argos eval` on: " + (", ".join(course.validation) or "the validation photos of the project"),
+        limits="not looked at",
+        sha256="",
+    )
+    own = held if course.validation else None
+    write_model(folder, card, trained.state_dict(), lambda path, card: measure(str(path), card, own))
+    return folder / f"{course.name}.safetensors"
+
+
+def build(course: Course) -> nn.Module:
+    """The network of a course, with the weights of a classifier in its encoder where they are given.
+
+    Raises:
+        DataError: no such network, or wrong arguments.
+    """
+    if course.model not in NETWORKS:
+        raise DataError(f"model: no network {course.model!r}; `argos models list` shows them")
+    try:
+        network = NETWORKS[course.model](**course.arguments)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"arguments of {course.model}: {error}") from error
+    if course.backbone is not None:
+        encoder = getattr(network, "backbone", None)
+        if encoder is None:
+            raise DataError(f"backbone: {course.model} has no encoder of a classifier")
+        log.info("%s: %s", course.backbone, load_backbone(encoder, course.backbone))
+    return network
+
+
+def take_what_fits(network: nn.Module, path: Path) -> str:
+    """Load the weights whose names and shapes are those of the network; say what did not.
+
+    Raises:
+        WeightsError: the file cannot be read, or nothing in it fits.
+    """
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+    except Exception as error:  # zip, pickle and safetensors raise what they like
+        raise WeightsError(f"{path}: cannot be read as weights ({error})") from error
+    own = network.state_dict()
+    fits = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
+    if not fits:
+        raise WeightsError(f"{path}: none of its {len(found)} tensors fits the network")
+    network.load_state_dict(fits, strict=False)
+    return f"{len(fits)} of {len(own)} tensors taken, {len(found) - len(fits)} left out"
+
+
+def _photos(course: Course) -> tuple[Sequence[Photo], Sequence[Photo], Mix]:
+    """Photos to learn from, photos to measure on, and scenes of the former."""
+    held: Sequence[Photo]
+    if course.validation:
+        held = [photo for spec in course.validation for photo in read_photos(spec)]
+    else:
+        held = datasets.validation_photos(datasets.data_folder())
+    if not course.data:
+        everything = datasets.training_photos(datasets.data_folder())
+        mix = datasets.joint_mix(everything) if "instances" in course.objective else datasets.semantic_mix(
+            everything, course.min_height
+        )  # fmt: skip
+        return everything.masks, held, mix
+    groups = [read_photos(spec) for spec in course.data]
+    empty = [photos for photos in groups if photos[0].source == "background"]
+    learnt = [photo for photos in groups for photo in photos] if course.share else groups[0]
+    backgrounds = [photo for photos in empty for photo in photos]
+    people = cut_people(learnt) if course.share and backgrounds else []
+    share = course.share if people else 0.0
+    weights = [float(len(photos)) for photos in groups]
+    mix = Mix(groups, weights, backgrounds, people, share, course.mosaic, course.min_height)
+    return learnt, held, mix

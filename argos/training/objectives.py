@@ -1,0 +1,220 @@
+"""What a network is trained for: the loss and the figures, by the name that a recipe file gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from argos.errors import DataError
+from argos.networks.essnet import EncoderDecoder
+from argos.networks.qunet import QUNet
+from argos.networks.ssd_isb import SSDISB
+from argos.training.bands import banded_jaccard
+from argos.training.detection import evaluate_ssdisb, truths_of
+from argos.training.fit import Evaluate, Loss
+from argos.training.losses import class_weights, dice_loss, inverse_frequency_loss, person_targets, weighted_bce
+from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
+from argos.training.measure import coverage, iou_by_source
+from argos.training.photos import IGNORE, Photo
+from argos.training.segmentation import region_proposer, semantic_scorer
+from argos.training.stream import Batch
+
+Name = Literal[
+    "person", "person_published", "proposal", "proposal_published",
+    "instances", "instances_published", "classes", "classes_encoder",
+]  # fmt: skip
+
+EVALUATED_SIDE = 384
+"""Network pixels of the long side of a photo in the evaluations of a training."""
+
+COUNTED_PHOTOS = 200
+"""From which the shares of the classes are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Loss and figures; ``wrapped`` is the network that learns, the given one or one around it."""
+
+    wrapped: nn.Module
+    loss: Loss
+    evaluate: Evaluate
+
+
+def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Sequence[Photo]) -> Objective:
+    """Loss and figures of a training.
+
+    Args:
+        name: ``person`` (weighted BCE and dice), ``person_published`` (ASBU-Net: weighted BCE alone), ``proposal``,
+            ``proposal_published`` (QU-Net: Eq. 3.5), ``instances`` (focal loss, gradients into the encoder),
+            ``instances_published`` (SSD-ISB: hard negatives, masks on true boxes, x30 for one branch and x150 for
+            several), ``classes`` (cross-entropy with bounded class weights), ``classes_encoder`` (the same on the
+            encoder of an ERFNet or ESSNet alone, on labels of an eighth of the size).
+        network: to be trained.
+        photos: to learn from; for classes the ids are their numbers.
+        held: to measure on.
+
+    Raises:
+        DataError: the network does not fit.
+    """
+    match name:
+        case "person" | "person_published":
+            dice = 0.5 if name == "person" else 0.0
+            return Objective(network, person_loss(dice), lambda n: _person_figures(n, held))
+        case "proposal" | "proposal_published":
+            _expect(network, QUNet, name)
+            loss = proposal_loss if name == "proposal" else published_proposal_loss
+            people = [photo for photo in held if photo.source != "background"]
+            return Objective(network, loss, lambda n: _coverage_figures(n, people))
+        case "instances" | "instances_published":
+            _expect(network, SSDISB, name)
+            chosen = instances_loss if name == "instances" else published_instances_loss
+            return Objective(network, chosen, lambda n: evaluate_ssdisb(n, EVALUATED_SIDE, held))
+        case "classes" | "classes_encoder":
+            classes = getattr(network, "num_classes", None)
+            if not isinstance(classes, int) or classes < 2:
+                raise DataError(f"objective {name}: the network should have num_classes of 2 or more, got {classes!r}")
+            weights = class_weights(class_shares(photos, classes))
+            if name == "classes":
+                return Objective(network, classes_loss(weights), lambda n: class_figures(n, held, classes))
+            _expect(network, EncoderDecoder, name)
+            assert isinstance(network, EncoderDecoder)
+            wrapped = EncoderAlone(network)
+            return Objective(wrapped, classes_loss(weights), lambda n: class_figures(n, held, classes))
+
+
+def person_loss(dice: float) -> Loss:
+    """Weighted BCE and so much dice, on the one logit of a network or on the difference of its two."""
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        logits = network(batch.images.to(memory_format=torch.channels_last).float().div_(255))
+        logits = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+        person, valid = person_targets(batch.ids)
+        parts = {"bce": 2 * weighted_bce(logits, person, valid, positive_weight=1.5)}
+        return parts | ({"dice": dice * dice_loss(logits, person, valid)} if dice else {})
+
+    return loss
+
+
+def proposal_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """The same on QU-Net's uint8 input; people weigh double: a miss costs more than a wider region."""
+    logits = network(batch.images.to(memory_format=torch.channels_last))
+    person, valid = person_targets(batch.ids)
+    difference = logits[:, 1] - logits[:, 0]
+    return {
+        "bce": 2 * weighted_bce(difference, person, valid, positive_weight=2.0),
+        "dice": 0.5 * dice_loss(difference, person, valid),
+    }
+
+
+def published_proposal_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """Eq. 3.5 of QU-Net's thesis; the scales of the dice are not printed, the person's is twice the background's."""
+    logits = network(batch.images.to(memory_format=torch.channels_last))
+    person, valid = person_targets(batch.ids)
+    return {"roi": inverse_frequency_loss(logits, person, valid, scales=(0.5, 1.0))}
+
+
+def instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """Focal loss over every anchor; masks on true boxes a little off."""
+    assert isinstance(network, SSDISB)
+    output, truths = network(batch.images.float().div_(255)), truths_of(batch)
+    boxes = focal_multibox_loss(output, truths)
+    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
+    masks = mask_loss(network.masks(output.features, crops), truths)
+    return {"box": 0.5 * boxes.box, "label": 2 * boxes.label, "mask": masks}
+
+
+def published_instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """SSD's loss, and masks on true boxes, times 30 for one branch and 150 for several (thesis, section 3.2.1)."""
+    assert isinstance(network, SSDISB)
+    output, truths = network(batch.images.float().div_(255)), truths_of(batch)
+    boxes = multibox_loss(output, truths)
+    masks = mask_loss(network.masks(output.features, [t.boxes for t in truths]), truths)
+    return {"box": boxes.box, "label": boxes.label, "mask": (30 if len(network.branches) == 1 else 150) * masks}
+
+
+def classes_loss(weights: Tensor) -> Loss:
+    """Cross-entropy by class; where the logits are smaller than the labels, the labels are thinned out."""
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        logits = network(batch.images.to(memory_format=torch.channels_last).float().div_(255))
+        factor = batch.ids.shape[-1] // logits.shape[-1]
+        labels = batch.ids[:, factor // 2 :: factor, factor // 2 :: factor].long()
+        weight = weights.to(logits.device)
+        return {"entropy": F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)}
+
+    return loss
+
+
+class EncoderAlone(nn.Module):
+    """The encoder with a 1x1 convolution to the classes: what ESSNet's protocol trains first (section 3.4.2)."""
+
+    def __init__(self, network: EncoderDecoder) -> None:
+        super().__init__()
+        self.num_classes = network.num_classes
+        self.encoder = network.encoder
+        self.classes = nn.Conv2d(128, network.num_classes, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` in 0..1, sides divisible by 8, to logits ``(N, num_classes, H/8, W/8)``."""
+        return self.classes(self.encoder(image))  # type: ignore[no-any-return]
+
+
+def class_shares(photos: Sequence[Photo], classes: int) -> Tensor:
+    """Share of each class among the labelled pixels, ``(classes,)`` float32.
+
+    Raises:
+        DataError: a label is no class of the network.
+    """
+    counts = np.zeros(256, np.int64)
+    for photo in islice(photos, COUNTED_PHOTOS):
+        counts += np.bincount(photo.ids.ravel(), minlength=256)
+    beyond = np.flatnonzero(counts[classes:IGNORE])
+    if len(beyond):
+        raise DataError(f"labels go up to {classes + int(beyond[-1])}, the network has {classes} classes")
+    return torch.from_numpy(counts[:classes] / max(1, counts[:classes].sum())).float()
+
+
+@torch.inference_mode()
+def class_figures(network: nn.Module, held: Sequence[Photo], classes: int) -> dict[str, float]:
+    """Mean IoU of the classes that occur, and that of each; at the size of the photos."""
+    confusion = np.zeros((classes, classes), np.int64)
+    device = next(network.parameters()).device
+    for photo in held:
+        rows, columns = photo.ids.shape
+        image = torch.from_numpy(photo.image).to(device).permute(2, 0, 1)[None].float() / 255
+        logits = network(F.pad(image, (0, -columns % 8, 0, -rows % 8)))
+        size = (rows + -rows % 8, columns + -columns % 8)
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[..., :rows, :columns]
+        found = logits.argmax(1)[0].cpu().numpy()
+        known = photo.ids != IGNORE
+        pairs = photo.ids[known].astype(np.int64) * classes + found[known]
+        confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    hits = np.diag(confusion)
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    ious = {f"iou_{n}": float(hits[n] / union[n]) for n in range(classes) if confusion[n].any()}
+    return {"miou": float(np.mean(list(ious.values() or [0.0]))), **ious}
+
+
+def _person_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, float]:
+    score = semantic_scorer(network, EVALUATED_SIDE)
+    by_source = iou_by_source(score, held)
+    ious = [value for key, value in by_source.items() if key.startswith("iou_")]
+    return {"iou": float(np.mean(ious or [0.0])), **by_source, "banded_jaccard": banded_jaccard(score, held)}
+
+
+def _coverage_figures(network: nn.Module, people: Sequence[Photo]) -> dict[str, float]:
+    figures = coverage(region_proposer(network, threshold=0.4), people)
+    # what is covered counts for, what is proposed beyond people against it
+    return {"covered_less_area": figures["pixels_covered"] - figures["area"], **figures}
+
+
+def _expect(network: nn.Module, kind: type[nn.Module], name: str) -> None:
+    if not isinstance(network, kind):
+        raise DataError(f"objective {name}: is for a {kind.__name__}, the model is a {type(network).__name__}")

@@ -1,0 +1,133 @@
+"""Every recipe of ``configs/train`` runs, and what is wrong in one is said with its place."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from argos.cli import main
+from argos.config_recipe import load_recipe
+from argos.engines.weights import load_network
+from argos.errors import ConfigError
+from argos.networks.essnet import essnet_a
+from argos.networks.layers.grouping import GradualGroupConv2d
+from argos.training.course import take_what_fits
+
+FOLDER = Path(__file__).parents[2] / "configs" / "train"
+RECIPES = sorted(FOLDER.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A COCO file of two photos with a person each, and a CamVid folder of one."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for folder in ("images", "camvid/images", "camvid/labels"):
+        (root / folder).mkdir(parents=True)
+    images, annotations = [], []
+    for number in (1, 2):
+        cv2.imwrite(str(root / "images" / f"{number}.png"), rng.integers(0, 255, (96, 128, 3), np.uint8))
+        images.append({"id": number, "file_name": f"{number}.png"})
+        x = 20 * number
+        outline = [[x, 10, x + 30, 10, x + 30, 90, x, 90]]
+        annotations.append({"id": number, "image_id": number, "category_id": 1, "bbox": [x, 10, 30, 80], "area": 2400,
+                            "segmentation": outline})  # fmt: skip
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+    (root / "people.json").write_text(json.dumps(document))
+    cv2.imwrite(str(root / "camvid/images/1.png"), rng.integers(0, 255, (96, 128, 3), np.uint8))
+    cv2.imwrite(str(root / "camvid/labels/1.png"), rng.integers(0, 12, (96, 128), np.uint8))
+    return {"people": f"coco:{root}/people.json", "classes": f"camvid:{root}/camvid?labels=classes"}
+
+
+def arguments(path: Path, data: str, out: Path, *more: str) -> list[str]:
+    """Two steps of a recipe on small views."""
+    overrides = [f"data=[{data!r}]", f"validation=[{data!r}]", "phases=[{side: 64, batch: 2}]", "minutes=null"]
+    overrides += ["steps=2", "start=null", *more]
+    return ["train", str(path), "--out", str(out), "--threads", "1", *(a for o in overrides for a in ("--set", o))]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_two_steps_of_every_recipe(path: Path, specs: dict[str, str], tmp_path: Path) -> None:
+    recipe = load_recipe(path)
+    kind = "classes" if recipe.objective.startswith("classes") else "people"
+    assert main(arguments(path, specs[kind], tmp_path)) == 0
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert state["step"] == 2
+    if kind == "people":
+        network, card = load_network(str(tmp_path / f"{path.stem}.safetensors"))
+        assert sum(p.numel() for p in network.parameters()) > 1000
+        assert card.metrics, "it was measured"
+        assert card.summary == recipe.about
+
+
+def test_the_encoder_of_one_training_begins_the_next(specs: dict[str, str], tmp_path: Path) -> None:
+    assert main(arguments(FOLDER / "essnet_encoder.yaml", specs["classes"], tmp_path / "first")) == 0
+    start = tmp_path / "first" / "average.pt"
+    assert main(arguments(FOLDER / "essnet.yaml", specs["classes"], tmp_path / "second", f"start={start}")) == 0
+    before, after = (torch.load(tmp_path / n / "average.pt", weights_only=True) for n in ("first", "second"))
+    learnt = [key for key, value in before.items() if key.startswith("encoder.") and key.endswith("weight")]
+    assert learnt
+    assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in learnt), "the encoder hardly moves"
+    assert not any(key.startswith("decoder") for key in before)
+    said = take_what_fits(essnet_a(num_classes=11), start)
+    assert "2 left out" in said, "the convolution to the classes of the encoder alone"
+
+
+def test_groups_part_while_the_training_goes_on(specs: dict[str, str], tmp_path: Path) -> None:
+    assert main(arguments(FOLDER / "essnet_gradual.yaml", specs["classes"], tmp_path, "steps=6")) == 0
+    network = essnet_a("DG4", num_classes=11, gradual=True)
+    network.load_state_dict(torch.load(tmp_path / "average.pt", weights_only=True))
+    alphas = {float(m.alpha) for m in network.modules() if isinstance(m, GradualGroupConv2d)}
+    assert alphas == {0.0}
+
+
+def test_a_wrong_recipe_is_said_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "about: x\nmodel: asbunet\nobjectiv: person\nobjective: persons\nphases: []\nrate: -1\nminutes: 3\nsteps: 4\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"{path}:3:1: objectiv: unknown key")
+    assert "did you mean 'objective'?" in lines[0]
+    assert lines[1].startswith(f"{path}:4:12: objective: ")
+    assert lines[2].startswith(f"{path}:5:9: phases: ")
+    assert lines[3].startswith(f"{path}:6:7: rate: ")
+    path.write_text("about: x\nmodel: asbunet\nobjective: person\nphases: [{side: 64, batch: 2}]\nrate: 1\n")
+    with pytest.raises(ConfigError, match="so many minutes or so many steps long"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "status"),
+    [
+        ("model=asbu", "no network 'asbu'", 2),
+        ("arguments={specification: D}", "arguments of asbunet: specification must be one of", 2),
+        ("arguments={width: 3}", "arguments of asbunet: .*width", 2),
+        ("objective=instances", "objective instances: is for a SSDISB, the model is a ASBUNet", 2),
+        ("objective=classes", "should have num_classes of 2 or more, got 1", 2),
+        ("backbone=nothing.pth", "backbone: asbunet has no encoder of a classifier", 2),
+        ("start=nothing.pt", "nothing.pt: cannot be read as weights", 4),
+    ],
+)
+def test_what_does_not_fit_is_said_before_the_training(
+    specs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, says: str, status: int
+) -> None:
+    assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, change)) == status
+    assert re.search(says, capsys.readouterr().err)
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "nobody"]) == 2
+    assert "no recipe 'nobody'; there are people, asbunet, qunet16" in capsys.readouterr().err
+    assert main(["train", "asbunet", "--set", "rate=1"]) == 2
+    assert main(["train", "configs/train/qunet.yaml", "--start", "x"]) == 2
+    assert "--start is not for recipe files" in capsys.readouterr().err
