@@ -20,8 +20,10 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: .venv/installed
-	$(BIN)/argos bench samples/people.mp4 --truth samples/people_truth.json --out benchmarks/results/people.json
+# every benchmark of docs/benchmarks.md, about ten minutes on a machine with nothing else to do
+bench: .venv/installed-dev
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[export,openvino]'
+	$(BIN)/python benchmarks/all.py
 
 # what each fault of a camera, and bad company on the publisher's port, does; some minutes
 faults: .venv/installed

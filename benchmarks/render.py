@@ -1,0 +1,292 @@
+"""Writes ``docs/benchmarks.md`` and the tables of the README from ``benchmarks/results/``; measures nothing.
+
+python benchmarks/render.py            # write both
+python benchmarks/render.py --check    # status 1 when one of them is not what the figures give
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS, PAGE, README = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+MARKS = "<!-- benchmarks/render.py -->", "<!-- end of benchmarks/render.py -->"
+"""Around the tables of the README."""
+
+Report = dict[str, Any]
+
+HEAD = """\
+# Benchmarks
+
+Written by `benchmarks/render.py` from the files in `benchmarks/results/`; `make bench` measures everything again and
+writes this page. All sides of one table ran in turns in one process, on the machine named above it: compare within a
+table, not between tables. Times are medians with the 10th and 90th percentile. What was not run says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the page.
+
+    Attributes:
+        title: its heading.
+        file: in ``benchmarks/results``.
+        words: what is compared with what.
+        lines: Markdown of what the file holds.
+        how: the command that measures it.
+    """
+
+    title: str
+    file: str
+    words: str
+    lines: Callable[[Report], list[str]]
+    how: str
+
+
+def machine_line(machine: Report) -> str:
+    """One sentence about where figures come from."""
+    name = machine.get("cpu") or machine.get("processor")
+    parts = [f"{name}"]
+    limit = machine.get("isa_limit", "none")
+    if limit != "none":
+        parts.append(f"held to {limit}")
+    elif machine.get("flags"):
+        parts.append(" ".join(machine["flags"]))
+    if machine.get("threads"):
+        parts.append(f"{machine['threads']} threads")
+    if machine.get("torch"):
+        parts.append(f"torch {machine['torch']}")
+    load = machine.get("load_1m", machine.get("load"))
+    if load is not None:
+        parts.append(f"load {load:.1f}")
+    return f"*{'; '.join(parts)}.*"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Markdown; every column but the first is aligned to the right."""
+    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def spread(side: Report) -> str:
+    """Median and percentiles."""
+    digits = 3 if side["ms"] < 10 else 1
+    return f"{side['ms']:.{digits}f} ({side['ms_p10']:.{digits}f}-{side['ms_p90']:.{digits}f})"
+
+
+def pipeline(report: Report) -> list[str]:
+    """Modes and opponents of ``argos bench``."""
+    rows = [
+        [
+            row["name"] if row["name"] not in {mode["name"] for mode in report["modes"]} else f"**{row['name']}**",
+            spread(row),
+            f"{row['fps']:.1f}",
+            f"{row['speed_up']:.2f}",
+            f"{row['share']:.0%}",
+            f"{row['iou_full']:.3f}",
+            "-" if row["iou_truth"] is None else f"{row['iou_truth']:.3f}",
+        ]
+        for row in [*report["modes"], *report.get("opponents", [])]
+    ]
+    rows += [[name, f"*not run*: {reason}", *[""] * 5] for name, reason in report.get("not_run", {}).items()]
+    if "opponents" not in report:
+        rows.append(["opponents", "*not run*", *[""] * 5])
+    height, width = report["size"]
+    whole = ", ".join(f"{mode} {max(rates):.1f}" for mode, rates in report["pipeline_fps"].items())
+    return [
+        f"`{report['command']}`: {report['frames']} frames of {width}x{height}, tasks {' and '.join(report['tasks'])}.",
+        "",
+        *table(["", "ms a frame", "fps", "x full", "pixels", "IoU with full", "IoU with truth"], rows),
+        "",
+        f"Whole pipeline, with decoding, fps: {whole}. Decoding alone: {max(report['decode_fps']):.0f}.",
+    ]
+
+
+def packing(report: Report) -> list[str]:
+    """Kernels from regions to canvases, one column for each number of regions."""
+    counts = list(report["regions"])
+    names = list(report["regions"][counts[0]])
+    rows = [[name, *(spread(report["regions"][count][name]) for count in counts)] for name in names]
+    return table(["ms", *(f"{count} regions" for count in counts)], rows)
+
+
+def qunet(report: Report) -> list[str]:
+    """QU-Net in integers and its float forms."""
+    rows = []
+    for width, sides in report["widths"].items():
+        for name, side in sides["sides"].items():
+            rows.append([f"{name}, width {width}", spread(side), f"{side['ms_ratio']:.2f}", f"{side['cpu_ratio']:.2f}"])
+    differing = sum(sides["differing_logits"] for sides in report["widths"].values())
+    logits = sum(sides["logits"] for sides in report["widths"].values())
+    height, width = report["size"]
+    return [
+        *table([f"{width}x{height}", "ms", "x integer", "x integer, processor time"], rows),
+        "",
+        f"{differing} of {logits} logits differ between the integers and the float QU-Net.",
+    ]
+
+
+def networks(report: Report) -> list[str]:
+    """One forward pass of each network."""
+
+    def ms(value: Report | None) -> str:
+        return "*not run*" if value is None else f"{value['median']:.1f}"
+
+    rows = [
+        [
+            f"{row['network']} ({row['paper']})",
+            f"{row['size'][0]}x{row['size'][1]}",
+            ms(row["cpu_ms"]),
+            ms(row["cuda_ms"]),
+            "-" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}",
+        ]
+        for row in report["networks"]
+    ]
+    return table(["network", "input", "CPU ms", "CUDA ms", "peak MB"], rows)
+
+
+def tracking(report: Report) -> list[str]:
+    """Measures of the trackers."""
+    trackers = [(name, row) for name, row in report.items() if name != "machine"]
+    return table(["tracker", *trackers[0][1]], [[name, *map(str, row.values())] for name, row in trackers])
+
+
+def limited(name: str, limit: str) -> Section:
+    """QU-Net under a limit of oneDNN's instruction sets."""
+    return Section(
+        f"QU-Net in integers, as on a processor with {name} only",
+        f"qunet_integer_{limit.lower()}.json",
+        f"The same machine under `ONEDNN_MAX_CPU_ISA={limit}`: ratios carry over to such processors, times do not.",
+        qunet,
+        f"ONEDNN_MAX_CPU_ISA={limit} python benchmarks/qunet_integer.py",
+    )
+
+
+OPPONENTS = (
+    "**Bold** are the modes of ARGOS. `full` is the reference: the same networks on the full frame at the same scale. "
+    "`shrunk` is the full frame with as many pixels as `pack` computes; `tiles` are of 512 pixels with an overlap of a "
+    "fifth, one inference each; `motion` packs what OpenCV's MOG2 sees, `motion-boxes` runs one inference for each of "
+    "its boxes; `full-onnxruntime` and `full-openvino` run the same weights, `full-int8` in 8 bits. *pixels*: those "
+    "that the deep networks compute, as a share of the full frame's; for `gather` multiply-accumulates."
+)
+
+SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
+    (
+        "Pipeline",
+        (
+            Section("720p at full resolution", "people_720p_semantic.json", OPPONENTS, pipeline, "make bench"),
+            Section("720p at the default scale", "people_default.json",
+                    "The long side becomes 640 network pixels, both tasks.", pipeline, "make bench"),
+            Section("A real clip: two people walk past", "walking_default.json",
+                    "Both tasks, the default scale; there is no ground truth.", pipeline, "make bench"),
+            Section("Tracking", "tracking.json", "Rendered scenes with exact truth, seen by a detector that errs.",
+                    tracking, "python benchmarks/tracking.py"),
+        ),
+    ),
+    (
+        "Engines",
+        (
+            Section("QU-Net in integers", "qunet_integer.json", "Against its own float form and a plain float U-Net.",
+                    qunet, "python benchmarks/qunet_integer.py"),
+            limited("AVX-512 and no VNNI", "AVX512_CORE"),
+            limited("AVX2 and VNNI", "AVX2_VNNI"),
+            limited("AVX2", "AVX2"),
+        ),
+    ),
+    (
+        "Kernels",
+        (
+            Section("From regions to canvases", "packing.json", "Regions of 720p on canvases of 640x640 at scale 1.",
+                    packing, "python benchmarks/packing.py"),
+        ),
+    ),
+    (
+        "Networks",
+        (
+            Section("Every network at its paper's input size", "networks.json",
+                    "Weights drawn at random. The papers' own figures stand beside ours in [networks.md](networks.md).",
+                    networks, "python benchmarks/networks.py"),
+        ),
+    ),
+)  # fmt: skip
+
+NEVER_RUN = {
+    "Processors with AMX": "no such machine was at hand; `python benchmarks/qunet_integer.py` measures there.",
+    "CUDA": "no GPU was at hand: streams per GPU, latency and share of the dense time are not known.",
+}
+
+
+def page(results: Path) -> str:
+    """The whole page."""
+    lines = [HEAD]
+    for heading, sections in SECTIONS:
+        lines += ["", f"## {heading}"]
+        for section in sections:
+            lines += ["", f"### {section.title}", "", section.words, ""]
+            path = results / section.file
+            if not path.exists():
+                lines.append(f"*not run*: `{section.how}`")
+                continue
+            report = json.loads(path.read_text())
+            if "machine" in report:
+                lines += [machine_line(report["machine"]), ""]
+            lines += section.lines(report)
+    lines += ["", "## Not run", "", *(f"- {what}: {why}" for what, why in NEVER_RUN.items())]
+    return "\n".join(lines) + "\n"
+
+
+CLIPS = {"`samples/people.mp4`": "people_default.json", "two people who walk past (480x270)": "walking_default.json"}
+"""At the default scale, in the README."""
+
+
+def readme(results: Path) -> str:
+    """The tables of the README: all of 720p at full resolution, ``auto`` alone at the default scale."""
+    report = json.loads((results / "people_720p_semantic.json").read_text())
+    lines = [*pipeline(report), "", machine_line(report["machine"]), ""]
+    rows = []
+    for clip, file in CLIPS.items():
+        report = json.loads((results / file).read_text())
+        full, auto = (next(row for row in report["modes"] if row["name"] == name) for name in ("full", "auto"))
+        truth = "-" if full["iou_truth"] is None else f"{full['iou_truth']:.3f} / {auto['iou_truth']:.3f}"
+        rows.append([clip, f"{full['ms']:.1f}", f"{auto['ms']:.1f}", f"{auto['speed_up']:.2f}", f"{auto['share']:.0%}",
+                     f"{auto['iou_full']:.3f}", truth])  # fmt: skip
+    head = ["clip", "full, ms", "auto, ms", "x full", "pixels", "IoU with full", "with truth, full / auto"]
+    words = "At the default scale (the long side becomes 640 network pixels) with both tasks:"
+    return "\n".join([*lines, words, "", *table(head, rows)])
+
+
+def with_tables(text: str, tables: str) -> str:
+    """A text with what stands between the marks replaced.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    before, begin, rest = text.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not (begin and end):
+        raise ValueError(f"README.md should hold {MARKS[0]} and {MARKS[1]}")
+    return f"{before}{begin}\n{tables}\n{end}{after}"
+
+
+def main() -> int:
+    """Write or check the page and the README."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; status 1 when one of them is out of date")
+    given = parser.parse_args()
+    wanted = {PAGE: page(RESULTS), README: with_tables(README.read_text(), readme(RESULTS))}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        if given.check:
+            print(f"{path.name} is not what benchmarks/results gives: python benchmarks/render.py", file=sys.stderr)
+        else:
+            path.write_text(wanted[path])
+    return 1 if stale and given.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
