@@ -1,185 +1,259 @@
-"""One convolution on the active blocks of its output: gather windows, convolve, scatter."""
+"""Convolutions on the active blocks of their output: tapes of blocks with their halo, one convolution for all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from argos.engines.block_grid import BlockGrid
-from argos.kernels.blocks import gather, scatter
+from argos.engines.block_map import BlockMap, Blocks, dense, source_of
+from argos.engines.block_pass import Pass, Ranges, block_ranges
+from argos.kernels.block_layers import depthwise
+from argos.kernels.blocks import gather
+from argos.kernels.tapes import compact_starts, fill_tape, place_runs, windows_to_tape
 from argos.types import Size
 
-BUCKET = 8
-"""Block counts are rounded up to this: a new batch size costs oneDNN about 0.4 ms per layer."""
+BUCKETS = 8
+"""Widths of tapes are rounded up to this many steps per doubling: a new one costs oneDNN about 0.4 ms per layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Of a convolution, down and across.
+
+    Attributes:
+        kernel, stride, dilation: its arguments.
+        before, after: rows and columns of zeros around the map.
+        extra: output padding of a transposed convolution.
+    """
+
+    kernel: Size
+    stride: Size
+    dilation: Size
+    before: Size
+    after: Size
+    extra: Size = (0, 0)
+
+    @property
+    def reach(self) -> Size:
+        """Pixels from the first tap to the last."""
+        return self.dilation[0] * (self.kernel[0] - 1), self.dilation[1] * (self.kernel[1] - 1)
+
+    def output_size(self, size: Size) -> Size:
+        """Size of the output of a convolution."""
+        reach = self.reach
+        rows, columns = (
+            (size[n] + self.before[n] + self.after[n] - reach[n] - 1) // self.stride[n] + 1 for n in (0, 1)
+        )
+        return rows, columns
+
+    def transposed_size(self, size: Size) -> Size:
+        """Size of the output of a transposed convolution."""
+        reach = self.reach
+        rows, columns = (
+            (size[n] - 1) * self.stride[n] - 2 * self.before[n] + reach[n] + self.extra[n] + 1 for n in (0, 1)
+        )
+        return rows, columns
+
+
+def geometry_of(
+    weight: Tensor,
+    stride: int | Sequence[int],
+    padding: str | int | Sequence[int],
+    dilation: int | Sequence[int],
+    extra: int | Sequence[int] = 0,
+) -> Geometry:
+    """From the arguments of ``torch.nn.functional.conv2d`` or ``conv_transpose2d``."""
+    kernel, dilations = (weight.shape[2], weight.shape[3]), pair(dilation)
+    if padding == "same":  # an odd one goes after
+        total = [dilations[n] * (kernel[n] - 1) for n in (0, 1)]
+        before = (total[0] // 2, total[1] // 2)
+        after = (total[0] - before[0], total[1] - before[1])
+    else:
+        before = after = (0, 0) if isinstance(padding, str) else pair(padding)
+    return Geometry(kernel, pair(stride), dilations, before, after, pair(extra))
+
+
+def pair(value: int | Sequence[int]) -> Size:
+    """One number for both axes, or one for each."""
+    if isinstance(value, int):
+        return value, value
+    return int(value[0]), int(value[-1])
+
+
+def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, run: Pass) -> BlockMap:
+    """Convolve only the active blocks of the output.
+
+    Args:
+        x: ``(1, C, H, W)`` float32 on the CPU.
+        weight, bias, groups: of the convolution.
+        geometry: of the convolution.
+        run: gives the grid and notes what was computed.
+    """
+    target = geometry.output_size((x.shape[2], x.shape[3]))
+    filters = weight.shape[0]
+    macs = target[0] * target[1] * weight.numel()
+    if geometry == _POINTWISE and groups == 1 and isinstance(x, BlockMap):
+        blocks = x.blocks
+        tape = F.linear(blocks.tape, weight.view(filters, -1), bias)
+        _note(run, blocks.grid, blocks.node, tape.numel() * weight[0].numel(), macs)
+        return BlockMap(Blocks(tape, blocks.starts, blocks.grid, blocks.node))
+    grid, node = run.next_map(target, [x], lambda laid: _ranges(laid, geometry))
+    if groups == x.shape[1] == filters and groups > 1:
+        starts, width = compact_starts(grid.active, grid.block[1])
+        out = torch.empty((1, grid.block[0], width, filters))
+        taps = weight[:, 0].permute(1, 2, 0).contiguous()
+        offset = torch.zeros(filters) if bias is None else bias
+        depthwise(
+            *source_of(x),
+            grid.active,
+            grid.block,
+            target,
+            taps.detach().numpy(),
+            offset.detach().numpy(),
+            geometry.stride,
+            geometry.before,
+            geometry.dilation,
+            np.float32(-np.inf),
+            np.float32(np.inf),
+            out[0].numpy(),
+        )
+    else:
+        out, starts = _conv_tape(x, weight, bias, geometry, groups, grid, run)
+    _note(run, grid, node, out.numel() * weight[0].numel(), macs)
+    return BlockMap(Blocks(out, starts, grid, node))
+
+
+def conv_transpose_blocks(
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, target: Size, run: Pass
+) -> BlockMap:
+    """The same for a transposed convolution to ``target``; its windows overlap, and that too is counted."""
+    grid, node = run.next_map(target, [x], lambda laid: _transposed_ranges(laid, geometry))
+    macs = x.numel() * weight[0].numel()
+    starts, width = compact_starts(grid.active, grid.block[1])
+    out = torch.empty((1, grid.block[0], width, weight.shape[1] * groups))
+    executed = 0
+    if len(grid.corners):
+        rows = _transposed_axis(geometry, 0, grid)
+        columns = _transposed_axis(geometry, 1, grid)
+        missing = bucketed(len(grid.corners)) - len(grid.corners)
+        corners = np.pad(np.stack([rows.corners, columns.corners], axis=1), ((0, missing), (0, 0)), mode="edge")
+        windows = torch.empty((len(corners), rows.run, columns.run, x.shape[1]))
+        whole = dense(x) if isinstance(x, BlockMap) else x
+        pixels = whole.permute(0, 2, 3, 1).contiguous()[0].numpy()
+        gather(pixels, corners, (1, 1), (rows.run, columns.run), (1, 1), windows.numpy())
+        extra = (rows.extra, columns.extra)
+        blocks = F.conv_transpose2d(
+            windows.permute(0, 3, 1, 2), weight, bias, geometry.stride, 0, extra, groups, geometry.dilation
+        )
+        offsets = np.stack([rows.offsets, columns.offsets], axis=1)
+        windows_to_tape(blocks.permute(0, 2, 3, 1).contiguous().numpy(), offsets, grid.block, out[0].numpy())
+        executed = windows.numel() * weight[0].numel()
+    _note(run, grid, node, executed, macs)
+    return BlockMap(Blocks(out, starts, grid, node))
+
+
+def bucketed(count: int) -> int:
+    """Round up to one of ``BUCKETS`` steps per doubling."""
+    step = 1 << max(0, count.bit_length() - BUCKETS.bit_length())
+    return -(-count // step) * step
+
+
+_POINTWISE = Geometry((1, 1), (1, 1), (1, 1), (0, 0), (0, 0))
+
+
+def _note(run: Pass, grid: BlockGrid, node: int, executed: int, macs: int) -> None:
+    if len(grid.corners):
+        run.note(grid, node, "sparse", f"{len(grid.corners)} of {grid.active.size} blocks", executed, macs)
+    else:
+        run.note(grid, node, "skipped", "no active block", 0, macs)
+
+
+def _ranges(grid: BlockGrid, geometry: Geometry) -> Ranges:
+    cells = (grid.active.shape[0], grid.active.shape[1])
+    return block_ranges(cells, grid.block, geometry.stride, geometry.before, geometry.reach)
+
+
+def _conv_tape(
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, grid: BlockGrid, run: Pass
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Tape of the output ``(1, rows, columns, K)`` and its starts."""
+    reach, stride, block = geometry.reach, geometry.stride, grid.block
+    shared = (
+        isinstance(x, BlockMap)
+        and stride[1] == 1
+        and geometry.before[1] <= reach[1]
+        and x.blocks.grid is grid  # the halo of a map on the same blocks is zero
+    )
+    runs, starts, width = place_runs(grid.active, block, stride[1], geometry.before, reach, shared)
+    if not width:
+        return torch.empty((1, block[0], 0, weight.shape[0])), starts
+    width = bucketed(width)
+    rows = (block[0] - 1) * stride[0] + 1  # input rows that one tap of the kernel reads
+    step, dilation, height = 1, geometry.dilation[0], rows + reach[0]
+    if geometry.kernel[0] > 1 and dilation > rows:  # the taps leave gaps that nobody reads: gather without them
+        step, dilation, height = dilation, rows, rows * geometry.kernel[0]
+    else:
+        rows = height
+    tape = run.scratch.take(1, height, (width - 1) * stride[1] + reach[1] + 1, x.shape[1])
+    fill_tape(*source_of(x), runs, block, stride, geometry.before, reach[1], rows, step, tape[0].numpy())
+    out = F.conv2d(tape.permute(0, 3, 1, 2), weight, bias, stride, 0, (dilation, geometry.dilation[1]), groups)
+    return out.permute(0, 2, 3, 1).contiguous(), starts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Axis:
-    """What the blocks of one axis read.
+    """What the blocks of a transposed convolution read along one axis.
 
     Attributes:
         corners: ``(N,)`` first input pixel of each window; may be negative.
         offsets: ``(N,)`` where the block begins in what the window gives.
-        taps, run, step: runs of input pixels in a window, see ``kernels.blocks.gather``.
-        dilation: of the convolution on the window.
-        extra: output padding of a transposed convolution on the window.
+        run: input pixels of a window.
+        extra: output padding of the convolution on the window.
     """
 
     corners: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    taps: int
     run: int
-    step: int
-    dilation: int
-    extra: int = 0
+    extra: int
 
 
-def conv_blocks(conv: nn.Conv2d, x: Tensor, grid: BlockGrid) -> tuple[Tensor, int]:
-    """Convolve only the active blocks of the output.
-
-    Args:
-        conv: with zero padding.
-        x: ``(1, C, H, W)`` float32 on the CPU.
-        grid: of the output.
-
-    Returns:
-        The output ``(1, K, h, w)``, zero outside of the active blocks, and the multiply-accumulates executed.
-    """
-    corners = _bucketed(grid.corners)
-    axes = [_axis(conv, n, corners[:, n], grid.block[n]) for n in (0, 1)]
-    windows = _windows(x, axes)
-    pointwise = conv.kernel_size == (1, 1) and conv.stride == (1, 1)
-    if conv.groups == 1 and (pointwise or grid.block == (1, 1)):
-        # every output pixel has its own vector of inputs: one matrix product, 4x faster than a batch of tiny images
-        weight = conv.weight.permute(0, 2, 3, 1).reshape(conv.out_channels, -1)
-        blocks = F.linear(windows.reshape(-1, weight.shape[1]), weight, conv.bias)
-        blocks = blocks.view(len(windows), *grid.block, conv.out_channels)
-    else:
-        dilation = (axes[0].dilation, axes[1].dilation)
-        blocks = F.conv2d(_first(windows), conv.weight, conv.bias, conv.stride, 0, dilation, conv.groups)
-        blocks = blocks.permute(0, 2, 3, 1)
-    return _scattered(blocks, axes, corners, grid), blocks.numel() * conv.weight[0].numel()
-
-
-def conv_transpose_blocks(conv: nn.ConvTranspose2d, x: Tensor, grid: BlockGrid) -> tuple[Tensor, int]:
-    """The same for a transposed convolution; its windows overlap, and that too is counted."""
-    corners = _bucketed(grid.corners)
-    axes = [_transposed_axis(conv, n, corners[:, n], grid.block[n], grid.size[n]) for n in (0, 1)]
-    windows = _windows(x, axes)
-    extra = (axes[0].extra, axes[1].extra)
-    blocks = F.conv_transpose2d(
-        _first(windows), conv.weight, conv.bias, conv.stride, 0, extra, conv.groups, conv.dilation
-    )
-    return _scattered(blocks.permute(0, 2, 3, 1), axes, corners, grid), windows.numel() * conv.weight[0].numel()
-
-
-def conv_output_size(conv: nn.Conv2d, size: Size) -> Size:
-    """Size of the output of a convolution."""
-    before, after = _padding(conv)
-    reach = [conv.dilation[n] * (conv.kernel_size[n] - 1) for n in (0, 1)]
-    rows, columns = ((size[n] + before[n] + after[n] - reach[n] - 1) // conv.stride[n] + 1 for n in (0, 1))
-    return rows, columns
-
-
-def transposed_output_size(conv: nn.ConvTranspose2d, size: Size) -> Size:
-    """Size of the output of a transposed convolution."""
-    before, _ = _padding(conv)
-    rows, columns = (
-        (size[n] - 1) * conv.stride[n]
-        - 2 * before[n]
-        + conv.dilation[n] * (conv.kernel_size[n] - 1)
-        + conv.output_padding[n]
-        + 1
-        for n in (0, 1)
-    )
-    return rows, columns
-
-
-def _padding(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[Size, Size]:
-    """Rows and columns of zeros before and after."""
-    if conv.padding == "same":  # an odd one goes after
-        total = [conv.dilation[n] * (conv.kernel_size[n] - 1) for n in (0, 1)]
-        before = (total[0] // 2, total[1] // 2)
-        return before, (total[0] - before[0], total[1] - before[1])
-    if isinstance(conv.padding, str):  # valid
-        return (0, 0), (0, 0)
-    both = (conv.padding[0], conv.padding[1])
-    return both, both
-
-
-def _bucketed(corners: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Repeat the last block until the number of blocks is a multiple of ``BUCKET``."""
-    missing = -len(corners) % BUCKET
-    return np.concatenate([corners, np.repeat(corners[-1:], missing, axis=0)])
-
-
-def _axis(conv: nn.Conv2d, n: int, starts: NDArray[np.int64], block: int) -> _Axis:
-    """Windows of a convolution, along axis ``n``, for blocks that begin at ``starts``."""
-    kernel, stride, dilation = conv.kernel_size[n], conv.stride[n], conv.dilation[n]
-    corners = starts * stride - _padding(conv)[0][n]
-    offsets = np.zeros_like(starts)
-    reach = (block - 1) * stride + 1  # input pixels that one tap of the kernel reads
-    if kernel > 1 and dilation > reach:  # the taps leave gaps that nobody reads: gather without them
-        return _Axis(corners, offsets, kernel, reach, dilation, reach)
-    return _Axis(corners, offsets, 1, reach + (kernel - 1) * dilation, 1, dilation)
-
-
-def _transposed_axis(conv: nn.ConvTranspose2d, n: int, starts: NDArray[np.int64], block: int, cells: int) -> _Axis:
-    """Windows of a transposed convolution along axis ``n``.
+def _first_input(starts: NDArray[np.int64], geometry: Geometry, n: int) -> NDArray[np.int64]:
+    """First input pixel, along axis ``n``, that outputs from ``starts`` on read.
 
     Output ``y`` is the sum over taps ``k`` of input ``(y + padding - k * dilation) / stride`` where that is whole.
+    """
+    stride, padding = geometry.stride[n], geometry.before[n]
+    # without a tap on an output (kernel smaller than stride) the window still begins at or before the block
+    return np.minimum(-((geometry.reach[n] - starts - padding) // stride), (starts + padding) // stride)
+
+
+def _transposed_axis(geometry: Geometry, n: int, grid: BlockGrid) -> _Axis:
+    """Windows along axis ``n``.
+
     Blocks begin at different phases of the stride, so the window is the largest that any of the grid needs.
     """
-    stride, padding = conv.stride[n], _padding(conv)[0][n]
-    reach = conv.dilation[n] * (conv.kernel_size[n] - 1)
-
-    def first_input(starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        # without a tap on an output (kernel smaller than stride) the window still begins at or before the block
-        return np.minimum(-((reach - starts - padding) // stride), (starts + padding) // stride)
-
-    every = np.arange(0, cells, block)
-    run = int(((every + block - 1 + padding) // stride - first_input(every)).max()) + 1
-    offset = int((every + padding - first_input(every) * stride).max())
-    given = (run - 1) * stride + reach + 1
-    corners = first_input(starts)
-    offsets = starts + padding - corners * stride
-    return _Axis(corners, offsets, 1, run, 1, conv.dilation[n], max(0, offset + block - given))
+    starts, block, stride, padding = grid.corners[:, n], grid.block[n], geometry.stride[n], geometry.before[n]
+    every = np.arange(0, grid.size[n], block)
+    run = int(((every + block - 1 + padding) // stride - _first_input(every, geometry, n)).max()) + 1
+    offset = int((every + padding - _first_input(every, geometry, n) * stride).max())
+    given = (run - 1) * stride + geometry.reach[n] + 1
+    corners = _first_input(starts, geometry, n)
+    return _Axis(corners, starts + padding - corners * stride, run, max(0, offset + block - given))
 
 
-def _windows(x: Tensor, axes: list[_Axis]) -> Tensor:
-    """Gather ``(N, h, w, C)``."""
-    rows, columns = axes
-    corners = np.stack([rows.corners, columns.corners], axis=1)
-    windows = torch.empty((len(corners), rows.taps * rows.run, columns.taps * columns.run, x.shape[1]))
-    gather(
-        _pixels(x),
-        corners,
-        (rows.taps, columns.taps),
-        (rows.run, columns.run),
-        (rows.step, columns.step),
-        windows.numpy(),
-    )
-    return windows
-
-
-def _first(windows: Tensor) -> Tensor:
-    """``(N, h, w, C)`` as torch wants it: ``(N, C, h, w)``, channels last in memory."""
-    return windows.permute(0, 3, 1, 2)
-
-
-def _scattered(blocks: Tensor, axes: list[_Axis], corners: NDArray[np.int64], grid: BlockGrid) -> Tensor:
-    """Put blocks ``(N, h, w, K)`` into a zero output ``(1, K, h, w)``."""
-    out = torch.zeros((1, *grid.size, blocks.shape[3]))
-    offsets = np.stack([axes[0].offsets, axes[1].offsets], axis=1)
-    scatter(blocks.contiguous().numpy(), offsets, corners, grid.block, out[0].numpy())
-    return out.permute(0, 3, 1, 2)  # a view of (h, w, K)[None] would have strides that torch takes for channels first
-
-
-def _pixels(x: Tensor) -> NDArray[np.float32]:
-    """``(1, C, H, W)`` as ``(H, W, C)``; shares memory where the tensor is channels last."""
-    return x[0].permute(1, 2, 0).contiguous().numpy()
+def _transposed_ranges(grid: BlockGrid, geometry: Geometry) -> Ranges:
+    """What the blocks of a transposed convolution read."""
+    ranges = []
+    for n in (0, 1):
+        first = np.arange(grid.active.shape[n], dtype=np.int64) * grid.block[n]
+        last = first + grid.block[n] - 1
+        until = (last + geometry.before[n]) // geometry.stride[n] + 1
+        ranges.append(np.stack([_first_input(first, geometry, n), until], axis=1))
+    return ranges[0], ranges[1]

@@ -44,7 +44,12 @@ class BlockGrid:
         return np.repeat(rows, self.block[1], axis=1)[:, : self.size[1]]
 
 
-def block_grid(active: NDArray[np.bool_], size: Size, block: int = BLOCK) -> BlockGrid:
+def block_grid(
+    active: NDArray[np.bool_],
+    size: Size,
+    block: int = BLOCK,
+    known: dict[tuple[float, float, int, int], NDArray[np.bool_]] | None = None,
+) -> BlockGrid:
     """Lay blocks over a map and find the active ones: those with any active pixel of the image under them.
 
     Map and image share their top left corner; the stride is the power of two that fits their sizes, so that a
@@ -54,10 +59,16 @@ def block_grid(active: NDArray[np.bool_], size: Size, block: int = BLOCK) -> Blo
         active: ``(H, W)``, on the image.
         size: of the map.
         block: side of a block in pixels of the image; at least one pixel of the map.
+        known: the blocks of ``active`` by their size on the image and their numbers; looked up and added to.
     """
     down, across = _stride(active.shape[0], size[0]), _stride(active.shape[1], size[1])
     sides = max(1, round(block / down)), max(1, round(block / across))
-    blocks = active_blocks(active, (down, across), size, sides)
+    key = (sides[0] * down, sides[1] * across, -(-size[0] // sides[0]), -(-size[1] // sides[1]))
+    if known is None:
+        known = {}
+    if key not in known:
+        known[key] = active_blocks(active, (down, across), size, sides)
+    blocks = known[key]
     return BlockGrid(blocks, sides, size, np.argwhere(blocks) * np.array(sides))
 
 

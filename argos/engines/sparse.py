@@ -3,97 +3,88 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from argos.engines.block_conv import conv_blocks, conv_output_size, conv_transpose_blocks, transposed_output_size
-from argos.engines.block_grid import BLOCK, BlockGrid, block_grid
-from argos.engines.count_macs import layer_macs
-from argos.engines.fold import fold_batch_norm, is_plain
-from argos.kernels.blocks import clear_blocks
+from argos.engines.block_functions import FUNCTIONS, LAYERS, REARRANGING, WEIGHTED, counted, on_blocks
+from argos.engines.block_grid import BLOCK, block_grid
+from argos.engines.block_map import BlockMap, masked, whole
+from argos.engines.block_pass import LayerRun, Pass, Scratch
+from argos.engines.exact import Plan
+from argos.engines.fold import fold_batch_norm, tensors_in
 from argos.types import Size
 
-DENSE_ABOVE = 0.4
-"""Share of active blocks above which a layer runs densely and is masked.
+Function = Callable[..., Any]
 
-Measured on one core, ASBU-Net at 352x640: the convolutions on blocks take 0.55 of the dense time at 15 %, 0.95 at
-35 % and 1.5 at 68 % active blocks.
-"""
+_ABOUT = {Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point, Tensor.stride}
 
+Semantics = Literal["masked", "exact"]
 
-@dataclass(frozen=True, slots=True)
-class LayerRun:
-    """How one call of one layer was executed.
-
-    Attributes:
-        name: of the layer in the network.
-        mode: ``sparse``: its active blocks; ``dense``: all, then masked; ``skipped``: no block was active.
-        reason: why.
-        active: number of active blocks.
-        blocks: number of blocks.
-        executed_macs: multiply-accumulates computed, repeated and overlapping ones counted.
-        dense_macs: those of the dense layer.
-    """
-
-    name: str
-    mode: Literal["sparse", "dense", "skipped"]
-    reason: str
-    active: int
-    blocks: int
-    executed_macs: int
-    dense_macs: int
-
-
-@dataclass(slots=True, eq=False)
-class _Pass:
-    """One forward pass: its mask, the grids found so far, and what ran."""
-
-    active: NDArray[np.bool_]
-    block: int
-    grids: dict[Size, BlockGrid] = field(default_factory=dict)
-    layers: list[LayerRun] = field(default_factory=list)
-
-    def grid(self, size: Size) -> BlockGrid:
-        if size not in self.grids:
-            self.grids[size] = block_grid(self.active, size, self.block)
-        return self.grids[size]
+DENSE_ABOVE = 0.7
+"""Share of active blocks (``exact``: of the multiply-accumulates) above which the whole network runs densely."""
 
 
 class SparseNetwork:
     """A trained network that computes only the active blocks of its input.
 
-    What it returns equals ``masked_dense``: the network in which the output of each convolution (with the batch
-    normalisation after it) is multiplied by the mask of active blocks at its resolution. Near the edge of the mask
-    this differs from the unmasked network, whose convolutions see more. Outside of the mask logits are 0, which a
-    sigmoid takes for 0.5: leave those pixels out with ``active_mask``. An activation that is not 0 at 0 is not masked.
+    Blocks stay gathered from the first convolution to the outputs: ``BlockMap`` takes the place of a map. What a
+    network does with a map that blocks cannot do, such as a global mean, runs on the dense map with zeros in the
+    inactive blocks; ``coverage`` names it.
+
+    ``masked``: what it returns equals ``masked_dense``, the network in which the output of each convolution,
+    normalisation, pooling and interpolation is multiplied by the mask of active blocks at its size. Near the edge of
+    the mask this differs from the unmasked network, whose layers see more.
+
+    ``exact``: each layer computes as many blocks more as later layers need, so that the active blocks of the outputs
+    equal those of the unmasked network. Not for networks that pool a whole map, such as squeeze-and-excite.
+
+    Either way the sums run in another order than in the dense network, so the last bits differ, and outputs are 0
+    outside of the active blocks, which a sigmoid takes for 0.5: leave those pixels out with ``active_mask``. An
+    activation that is not 0 at 0 is not masked. Above ``dense_above`` the unmasked network runs.
 
     One instance belongs to one thread. The network is copied; weights changed later are not seen.
 
     Args:
-        network: takes ``(1, C, H, W)``; left as it is. Functional convolutions are run as they are.
+        network: takes ``(1, C, H, W)``; left as it is.
         block: side of a block in pixels of the image.
-        dense_above: share of active blocks, 0..1, above which a layer runs densely and is masked.
+        dense_above: share of active blocks (``exact``: of multiply-accumulates), 0..1, above which all is dense.
+        semantics: see above.
 
     Attributes:
         layers: how each layer was run in the last ``forward``.
 
+    Raises:
+        ValueError: another ``semantics``.
+
     Reference:
-        Ren et al., SBNet, arXiv:1801.02108; Verelst and Tuytelaars, Dynamic Convolutions, arXiv:1912.03203.
+        Ren et al., SBNet, arXiv:1801.02108; Verelst and Tuytelaars, BlockCopy, arXiv:2108.09376.
     """
 
-    def __init__(self, network: nn.Module, block: int = BLOCK, dense_above: float = DENSE_ABOVE) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        block: int = BLOCK,
+        dense_above: float = DENSE_ABOVE,
+        semantics: Semantics = "masked",
+    ) -> None:
+        if semantics not in ("masked", "exact"):
+            raise ValueError(f"semantics should be masked or exact, got {semantics!r}")
         self.layers: tuple[LayerRun, ...] = ()
         self.block = block
+        self.semantics = semantics
         self._dense_above = dense_above
         self._original = copy.deepcopy(network).eval()
-        self._routed: nn.Module | None = None  # built at the first image: folding has to see a forward pass
-        self._pass: _Pass | None = None
+        self._folded: nn.Module | None = None  # built at the first image: folding has to see a forward pass
+        self._names: dict[int, str] = {}
+        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._scratch = Scratch()
 
     @property
     def executed_macs(self) -> int:
@@ -105,9 +96,25 @@ class SparseNetwork:
         """Multiply-accumulates that the dense network needs for the last image."""
         return sum(layer.dense_macs for layer in self.layers)
 
+    def coverage(self) -> tuple[LayerRun, ...]:
+        """What ran on whole maps in the last ``forward``, and why."""
+        return tuple(layer for layer in self.layers if layer.mode == "dense")
+
     def active_mask(self, active: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
         """Pixels of a map or output of the network that are computed, ``(h, w)`` of ``size``."""
         return block_grid(active, size, self.block).mask()
+
+    @torch.inference_mode()
+    def warm(self, size: Size, channels: int = 3) -> None:
+        """Run every amount of active blocks up to ``dense_above`` once, in steps of a twelfth.
+
+        oneDNN prepares a convolution when it first sees a width of tape; after this it has seen most.
+        """
+        image = torch.zeros(1, channels, *size)
+        for share in np.geomspace(0.02, 1, 40):
+            active = np.zeros(size, np.bool_)
+            active[:, : max(1, round(share * size[1]))] = True
+            self.forward(image, active)
 
     @torch.inference_mode()
     def forward(self, image: Tensor, active: NDArray[np.bool_]) -> Any:
@@ -121,107 +128,147 @@ class SparseNetwork:
             What the network's ``forward`` returns.
 
         Raises:
-            ValueError: more than one image, or a mask of another shape or type.
+            ValueError: more than one image, a mask of another shape or type, or a network that pools a whole map
+                in ``exact`` semantics.
         """
         if image.ndim != 4 or len(image) != 1:
             raise ValueError(f"image should be (1, C, H, W), got {tuple(image.shape)}")
         if active.dtype != np.bool_ or active.shape != image.shape[2:]:
             raise ValueError(f"active should be bool {tuple(image.shape[2:])}, got {active.dtype} {active.shape}")
-        if self._routed is None:
-            self._routed = self._route(image)
-        self._pass = _Pass(np.ascontiguousarray(active), self.block)
-        out = self._routed(image.contiguous(memory_format=torch.channels_last))
-        self.layers, self._pass = tuple(self._pass.layers), None
-        return out
-
-    def _route(self, image: Tensor) -> nn.Module:
-        """The folded copy, with the forward pass of its convolutions replaced."""
-        network = fold_batch_norm(self._original, image)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for name, layer in network.named_modules():
-            if is_plain(layer):
-                layer.forward = partial(self._convolve, name, layer, layer.forward)
-            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
-                layer.register_forward_hook(partial(self._mask_layer, name))
-            elif isinstance(layer, nn.Linear):
-                layer.register_forward_hook(partial(self._count_linear, name))
-        return network
-
-    def _convolve(
-        self,
-        name: str,
-        conv: nn.Conv2d | nn.ConvTranspose2d,
-        dense: Any,
-        x: Tensor,
-        output_size: list[int] | None = None,
-    ) -> Tensor:
-        """Forward pass of a convolution; only a transposed one takes ``output_size``."""
-        now = self._now(name, x)
-        transposed = isinstance(conv, nn.ConvTranspose2d)
-        source = (x.shape[2], x.shape[3])
-        if output_size is not None:
-            target = (output_size[-2], output_size[-1])
-        elif isinstance(conv, nn.ConvTranspose2d):
-            target = transposed_output_size(conv, source)
+        network = self._network(image)
+        image = image.contiguous(memory_format=torch.channels_last)
+        run = Pass(np.ascontiguousarray(active), self.block, scratch=self._scratch)
+        if self.semantics == "exact":
+            plan = self._plan(network, image)
+            run.needed = plan.needed(active)
+            share = plan.share(run.needed)
         else:
-            target = conv_output_size(conv, source)
-        grid = now.grid(target)
-        active, blocks = len(grid.corners), grid.active.size
-        macs = (x.shape[1] if transposed else conv.out_channels) * conv.weight[0].numel()
-        macs *= source[0] * source[1] if transposed else target[0] * target[1]
-        if reason := self._why_dense(conv, x, active / blocks):
-            out = dense(x) if output_size is None else dense(x, output_size)
-            now.layers.append(LayerRun(name, "dense", reason, active, blocks, macs, macs))
-            return _masked(out, grid)
-        if not active:
-            now.layers.append(LayerRun(name, "skipped", "no active block", 0, blocks, 0, macs))
-            out = x.new_zeros((1, conv.out_channels, *target))
-            return out.contiguous(memory_format=torch.channels_last)
-        if isinstance(conv, nn.ConvTranspose2d):
-            out, executed = conv_transpose_blocks(conv, x, grid)
+            share = float(run.mask_grid((active.shape[0], active.shape[1])).active.mean())
+        out = self._run(network, image, run, share)
+        self.layers = tuple(run.layers)
+        return out
+
+    def _run(self, network: nn.Module, image: Tensor, run: Pass, share: float) -> Any:
+        """Run on blocks, or densely."""
+        if share > self._dense_above:
+            with _Counting(run, self._names, f"{share:.0%} of the blocks are active"):
+                return network(image)
+        with _OnBlocks(run, self._names, self.semantics == "exact"):
+            out = network(image)
+        return whole(out)
+
+    def _network(self, image: Tensor) -> nn.Module:
+        """The folded copy."""
+        if self._folded is None:
+            self._folded = fold_batch_norm(self._original, image)
+            self._folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for name, layer in self._folded.named_modules():
+                self._names.update((id(parameter), name) for parameter in layer.parameters(recurse=False))
+        return self._folded
+
+    def _plan(self, network: nn.Module, image: Tensor) -> Plan:
+        """The steps of the network at a size of image, from a pass in which nothing is active."""
+        shape = tuple(image.shape)
+        if shape not in self._plans:
+            run = Pass(np.zeros(shape[2:], np.bool_), self.block, steps=[])
+            with _OnBlocks(run, self._names, True):
+                out = network(image)
+            self._plans[shape] = Plan.of(run, out)
+        return self._plans[shape]
+
+
+class _OnBlocks(TorchFunctionMode):
+    """Computes with the blocks of maps whatever a network does with them."""
+
+    def __init__(self, run: Pass, names: dict[int, str], exact: bool) -> None:
+        super().__init__()
+        self.run = run
+        self.names = names
+        self.exact = exact
+        self.incomplete: dict[int, Tensor] = {}  # made of maps with zeros outside; held so that no id comes twice
+
+    def __torch_function__(
+        self, func: Function, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _ABOUT or getattr(func, "__name__", "") == "__get__":
+            return func(*args, **kwargs)
+        if func in WEIGHTED:
+            self.run.layer = self.names.get(id(args[1]), func.__name__)
+        if func in LAYERS and args[0].ndim == 4 and len(args[0]) != 1:
+            raise ValueError(f"layer {self.run.layer}: expected one map of the image, got a batch of {len(args[0])}")
+        incomplete = bool(self.incomplete) and any(id(x) in self.incomplete for x in tensors_in([args, kwargs]))
+        if incomplete and func in LAYERS:
+            raise ValueError(self._not_exact(func))
+        out = NotImplemented
+        if func in LAYERS or _reads_blocks(args) or _reads_blocks(kwargs.values()):
+            handler = FUNCTIONS.get(func)
+            out = handler(self.run, func, *args, **kwargs) if handler else NotImplemented
+            if out is NotImplemented:
+                return self._dense(func, args, kwargs)
+        elif func is F.linear:
+            out = counted(self.run, func, args, kwargs, "linear layer")
         else:
-            out, executed = conv_blocks(conv, x, grid)
-        now.layers.append(LayerRun(name, "sparse", f"{active} of {blocks} blocks", active, blocks, executed, macs))
+            out = func(*args, **kwargs)
+        if incomplete:
+            self.incomplete.update((id(x), x) for x in tensors_in(out))
         return out
 
-    def _why_dense(self, conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, share: float) -> str:
-        """Why a layer cannot or should not run on blocks; empty if it should."""
-        if conv.padding_mode != "zeros":
-            return f"padding mode {conv.padding_mode}"
-        if x.dtype != torch.float32 or x.device.type != "cpu":
-            return f"{x.dtype} on {x.device}"
-        return f"{share:.0%} of the blocks are active" if share > self._dense_above else ""
-
-    def _mask_layer(self, name: str, layer: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        """Mask a layer that runs as it is: a batch normalisation, or a convolution with its own ``forward``."""
-        now = self._now(name, args[0])
-        grid = now.grid((out.shape[2], out.shape[3]))
-        if not isinstance(layer, nn.BatchNorm2d):
-            macs = layer_macs(layer, args[0], out)
-            reason = "forward of its own"
-            now.layers.append(LayerRun(name, "dense", reason, len(grid.corners), grid.active.size, macs, macs))
-        return _masked(out, grid)
-
-    def _count_linear(self, name: str, layer: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-        """Count a linear layer; it has no place in the image, so it is neither sparse nor masked."""
-        macs = layer_macs(layer, args[0], out)
-        assert self._pass is not None
-        self._pass.layers.append(LayerRun(name, "dense", "linear layer", 0, 0, macs, macs))
-
-    def _now(self, name: str, x: Tensor) -> _Pass:
-        """The running pass, if the input of a layer is one map of the image."""
-        assert self._pass is not None
-        if len(x) != 1:
-            raise ValueError(f"layer {name}: expected one map of the image, got a batch of {len(x)}")
-        return self._pass
-
-
-def _masked(out: Tensor, grid: BlockGrid) -> Tensor:
-    """Set inactive blocks to zero, in place where the memory allows."""
-    if len(grid.corners) == grid.active.size:
+    def _dense(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function that cannot run on blocks; the result of a layer is masked."""
+        maps = [x for x in tensors_in([args, kwargs]) if isinstance(x, BlockMap)]
+        if self.exact and maps:
+            if func not in REARRANGING:
+                raise ValueError(self._not_exact(func))
+            self.run.returned.extend(x.blocks.node for x in maps)
+        whole_args, whole_kwargs = whole((args, kwargs))
+        if func in WEIGHTED:
+            x = args[0]
+            one = " of one pixel" if on_blocks(x) is False and x.dtype == torch.float32 else ""
+            out = counted(
+                self.run, func, whole_args, whole_kwargs, f"a map{one}" if one else f"{x.dtype} on {x.device}"
+            )
+        else:
+            out = func(*whole_args, **whole_kwargs)
+            if maps:
+                name = f"{func.__name__} after {self.run.layer}"
+                self.run.layers.append(LayerRun(name, "dense", "reads the whole map", 0, 0, 0, 0))
+        if func in LAYERS and not self.exact:
+            return masked(out, self.run.mask_grid((out.shape[2], out.shape[3])))
+        if self.run.steps is not None and maps:
+            self.incomplete.update((id(x), x) for x in tensors_in(out))
         return out
-    if out.dtype != torch.float32 or out.device.type != "cpu":
-        return out * torch.from_numpy(grid.mask()).to(out.device, out.dtype)
-    out = out.contiguous(memory_format=torch.channels_last)
-    clear_blocks(out[0].permute(1, 2, 0).numpy(), grid.active, grid.block)
-    return out
+
+    def _not_exact(self, func: Function) -> str:
+        return (
+            f"{func.__name__} after layer {self.run.layer} reads a whole map, "
+            "which exact semantics cannot follow; use masked"
+        )
+
+
+def _reads_blocks(values: Iterable[Any]) -> bool:
+    """Whether a map of blocks is among some arguments, or in a list of them."""
+    for value in values:
+        if isinstance(value, BlockMap):
+            return True
+        if isinstance(value, list | tuple) and _reads_blocks(value):
+            return True
+    return False
+
+
+class _Counting(TorchFunctionMode):
+    """Counts what a dense network computes."""
+
+    def __init__(self, run: Pass, names: dict[int, str], reason: str) -> None:
+        super().__init__()
+        self.run = run
+        self.names = names
+        self.reason = reason
+
+    def __torch_function__(
+        self, func: Function, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func not in WEIGHTED:
+            return func(*args, **(kwargs or {}))
+        self.run.layer = self.names.get(id(args[1]), func.__name__)
+        return counted(self.run, func, args, kwargs or {}, self.reason)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from argos.engines.block_conv import bucketed
 from argos.engines.masked import masked_dense
 from argos.engines.sparse import SparseNetwork
 
@@ -126,7 +127,7 @@ class Mixed(nn.Module):
 def test_a_network_of_all_kinds_of_layers_equals_its_dense_twin(size: tuple[int, int], kind: str) -> None:
     torch.manual_seed(0)
     network, image, active = Mixed().eval(), torch.rand(1, 3, *size), mask_of(kind, size, 1)
-    out = SparseNetwork(network).forward(image, active)
+    out = SparseNetwork(network, dense_above=1.0).forward(image, active)
     expected = masked_dense(network, image, active)
     ordinary = network(image)
     for name in ("logits", "deep"):
@@ -149,29 +150,43 @@ def test_outputs_are_zero_outside_of_the_active_mask_and_computed_inside() -> No
     np.testing.assert_array_equal((out[0] != 0).any(0).numpy(), computed)
 
 
-def test_executed_macs_are_those_of_the_active_blocks() -> None:
+def test_executed_macs_are_those_of_the_tape() -> None:
     network = SparseNetwork(nn.Conv2d(3, 5, 3, padding=1))
     active = np.zeros((64, 128), np.bool_)
-    active[:16, :] = True  # 8 of 32 blocks, a full bucket
+    active[:16, :] = True  # 8 of 32 blocks, one run of 128 columns
     network.forward(torch.rand(1, 3, 64, 128), active)
     assert network.dense_macs == 64 * 128 * 5 * 27
     assert network.executed_macs == network.dense_macs // 4
-    active[16, 0] = True  # the ninth block costs a second bucket of eight
+    active[16, 0] = True  # 16 columns more, 2 between the runs, rounded up to 160
     network.forward(torch.rand(1, 3, 64, 128), active)
-    assert network.executed_macs == network.dense_macs // 2
+    assert network.executed_macs == 16 * 160 * 5 * 27
     assert network.layers[0].active == 9
 
 
-def test_nothing_is_executed_for_an_empty_mask_and_a_crowded_layer_runs_densely() -> None:
-    network = SparseNetwork(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1)))
+@given(st.integers(1, 100_000))
+def test_widths_are_rounded_up_to_few_values_and_by_an_eighth_at_most(width: int) -> None:
+    assert width <= bucketed(width) <= width * 9 / 8
+    assert len({bucketed(n) for n in range(width, 2 * width, max(1, width // 99))}) <= 18
+
+
+def test_nothing_is_executed_for_an_empty_mask_and_a_crowded_network_runs_densely_and_unmasked() -> None:
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1))
+    network = SparseNetwork(layers, dense_above=0.7)
     image = torch.rand(1, 3, 80, 80)
     out = network.forward(image, np.zeros((80, 80), np.bool_))
     assert network.executed_macs == 0
     assert [layer.mode for layer in network.layers] == ["skipped", "skipped"]
     assert not out.any()
-    network.forward(image, np.ones((80, 80), np.bool_))
+    active = np.ones((80, 80), np.bool_)
+    active[:16] = False
+    out = network.forward(image, active)
     assert network.executed_macs == network.dense_macs
-    assert [layer.reason for layer in network.layers] == ["100% of the blocks are active"] * 2
+    assert [(layer.name, layer.reason) for layer in network.coverage()] == [
+        ("0", "80% of the blocks are active"),
+        ("2", "80% of the blocks are active"),
+    ]
+    torch.testing.assert_close(out, layers(image))
 
 
 class Halved(nn.Conv2d):
@@ -179,12 +194,16 @@ class Halved(nn.Conv2d):
         return super().forward(x) / 2
 
 
-def test_layers_that_cannot_run_on_blocks_are_masked_and_say_why() -> None:
+def test_what_ran_on_whole_maps_is_named() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.BatchNorm2d(3),
         Halved(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),  # not folded: what it reads is not what the convolution gave
         nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.AvgPool2d(2),
+        nn.Sigmoid(),  # not 0 at 0, so the convolution after it sees a whole map
+        nn.Conv2d(4, 4, 3),
         nn.AdaptiveAvgPool2d(2),
         nn.Flatten(),
         nn.Linear(16, 2),
@@ -192,8 +211,48 @@ def test_layers_that_cannot_run_on_blocks_are_masked_and_say_why() -> None:
     image, active = torch.rand(1, 3, 40, 40), mask_of("pixel", (40, 40), 5)
     sparse = SparseNetwork(network)
     torch.testing.assert_close(sparse.forward(image, active), masked_dense(network, image, active))
-    assert [layer.reason for layer in sparse.layers] == ["forward of its own", "padding mode reflect", "linear layer"]
-    assert sparse.executed_macs == sparse.dense_macs
+    assert [layer.name for layer in sparse.coverage()] == [
+        "pad after 1",
+        "avg_pool2d after 3",
+        "adaptive_avg_pool2d after 6",
+        "9",
+    ]
+    assert [layer.name for layer in sparse.layers if layer.mode == "sparse"] == ["1", "3", "6"]
+
+
+class Places(nn.Module):
+    """Maps read by several layers, summed in place and out of place, on tapes laid out differently."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3, padding=1)
+        self.b = nn.Conv2d(8, 8, 3, padding=2, dilation=2)
+        self.c = nn.Conv2d(8, 8, 1)
+        self.d = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.scale = nn.Parameter(torch.rand(1, 8, 1, 1))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        x = self.a(image)
+        before = F.relu(x)
+        y = self.b(x)
+        kept = y
+        y += self.c(x) * self.scale
+        y = F.hardtanh(y, inplace=True)
+        z = self.d(kept) - before
+        z = F.max_pool2d(z, 3, 2, 1, ceil_mode=True)
+        w = F.interpolate(z, size=(37, 29), mode="bilinear", align_corners=True)
+        v = F.interpolate(z, scale_factor=2.0, mode="bilinear")
+        n = F.interpolate(v, size=[37, 29])
+        return x, kept, z, torch.cat([w, n], dim=1), -2 * F.silu(v) / 3
+
+
+@pytest.mark.parametrize("kind", ["empty", "pixel", "border", "random", "half", "full"])
+def test_maps_may_be_shared_and_changed_in_place(kind: str) -> None:
+    torch.manual_seed(0)
+    network, image, active = Places().eval(), torch.rand(1, 3, 37, 61) - 0.5, mask_of(kind, (37, 61), 1)
+    out = SparseNetwork(network, 8, dense_above=1.0).forward(image, active)
+    for found, expected in zip(out, masked_dense(network, image, active, 8), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
 def test_double_precision_runs_densely_with_the_same_meaning() -> None:
@@ -201,7 +260,7 @@ def test_double_precision_runs_densely_with_the_same_meaning() -> None:
     image, active = torch.rand(1, 3, 40, 40).double(), mask_of("pixel", (40, 40), 5)
     sparse = SparseNetwork(network)
     assert torch.equal(sparse.forward(image, active), masked_dense(network, image, active))
-    assert sparse.layers[0].reason == "torch.float64 on cpu"
+    assert sparse.coverage()[0].reason == "torch.float64 on cpu"
 
 
 def test_the_network_is_left_as_it_was() -> None:
@@ -257,4 +316,4 @@ class Crops(nn.Module):
 
 def test_a_layer_that_does_not_see_a_map_of_the_image_is_named() -> None:
     with pytest.raises(ValueError, match="layer branch: expected one map of the image, got a batch of 4"):
-        SparseNetwork(Crops()).forward(torch.rand(1, 3, 8, 8), np.ones((8, 8), np.bool_))
+        SparseNetwork(Crops(), dense_above=1.0).forward(torch.rand(1, 3, 8, 8), np.ones((8, 8), np.bool_))

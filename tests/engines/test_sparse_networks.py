@@ -73,14 +73,15 @@ def test_sparse_equals_masked_dense(name: str, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("dense_above", [0.4, 1.0])
+@pytest.mark.parametrize("dense_above", [0.7, 1.0])
 def test_all_pixels_active_is_the_ordinary_network(name: str, dense_above: float) -> None:
     network, image = network_of(NETWORKS[name]), torch.rand(1, 3, 101, 149)
     sparse = SparseNetwork(network, dense_above=dense_above)
     out = sparse.forward(image, np.ones((101, 149), np.bool_))
     with torch.inference_mode():
         assert largest_difference(out, network(image)) <= 1e-5
-    assert {layer.mode for layer in sparse.layers} == {"dense" if dense_above < 1 else "sparse"}
+    convolutions = {layer.mode for layer in sparse.layers if layer.reason != "a map of one pixel" and layer.dense_macs}
+    assert convolutions == {"dense" if dense_above < 1 else "sparse"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,0 +1,312 @@
+"""What functions of torch do with maps of which only the active blocks exist.
+
+Each function here takes the pass, the torch function and its arguments, and returns a map of blocks, or
+``NotImplemented`` where it cannot: then the function runs on the dense map, with zeros in the inactive blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from argos.engines.block_conv import Geometry, conv_blocks, conv_transpose_blocks, geometry_of, pair
+from argos.engines.block_grid import BlockGrid
+from argos.engines.block_map import BlockMap, Blocks, on_grid, source_of
+from argos.engines.block_pass import LayerRun, Pass, Ranges, block_ranges
+from argos.kernels.block_layers import interpolate, max_pool
+from argos.kernels.tapes import compact_starts
+from argos.types import Size
+
+Function = Callable[..., Any]
+
+
+def conv2d(
+    run: Pass,
+    function: Function,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Any:
+    """A convolution; what of a dense map it needs, it gathers."""
+    if not on_blocks(x):
+        return NotImplemented
+    return conv_blocks(x, weight, bias, geometry_of(weight, stride, padding, dilation), groups, run)
+
+
+def conv_transpose2d(
+    run: Pass,
+    function: Function,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Any:
+    """A transposed convolution."""
+    if not on_blocks(x):
+        return NotImplemented
+    geometry = geometry_of(weight, stride, padding, dilation, output_padding)
+    target = geometry.transposed_size((x.shape[2], x.shape[3]))
+    return conv_transpose_blocks(x, weight, bias, geometry, groups, target, run)
+
+
+def counted(run: Pass, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], reason: str) -> Any:
+    """Run a layer with weights on whole tensors, and note it."""
+    out = function(*args, **kwargs)
+    where = args[0] if function is F.conv_transpose2d else out
+    macs = where.numel() * args[1][0].numel()
+    run.layers.append(LayerRun(run.layer, "dense", reason, 0, 0, macs, macs))
+    return out
+
+
+def on_blocks(x: Tensor) -> bool:
+    """Whether a tensor is a map that convolutions can read in blocks; one of a single pixel is none."""
+    return x.dtype == torch.float32 and x.device.type == "cpu" and (x.shape[2] > 1 or x.shape[3] > 1)
+
+
+def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(x, BlockMap):
+        return NotImplemented
+    return _with_tape(x, function(x.blocks.tape.permute(0, 3, 1, 2), *args, **kwargs).permute(0, 2, 3, 1))
+
+
+def _max_pool(
+    run: Pass,
+    function: Function,
+    x: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    if not isinstance(x, BlockMap) or return_indices:
+        return NotImplemented
+    kernel = pair(kernel_size)
+    before = pair(padding)
+    geometry = Geometry(kernel, pair(stride) if stride else kernel, pair(dilation), before, before)
+    size = (x.shape[2], x.shape[3])
+    target = _pooled_size(size, geometry, ceil_mode)
+
+    def ranges(laid: BlockGrid) -> Ranges:
+        cells = (laid.active.shape[0], laid.active.shape[1])
+        return block_ranges(cells, laid.block, geometry.stride, before, geometry.reach)
+
+    grid, node = run.next_map(target, [x], ranges)
+    starts, width = compact_starts(grid.active, grid.block[1])
+    out = torch.empty((1, grid.block[0], width, x.shape[1]))
+    shape = (kernel, geometry.stride, before, geometry.dilation)
+    max_pool(*source_of(x), grid.active, grid.block, target, *shape, out[0].numpy())
+    return BlockMap(Blocks(out, starts, grid, node))
+
+
+def _pooled_size(size: Size, geometry: Geometry, up: bool) -> Size:
+    """Size of a pooled map; rounded up, a last window still has to begin before the padding at the end."""
+    if not up:
+        return geometry.output_size(size)
+    sides = []
+    for n in (0, 1):
+        stride, before = geometry.stride[n], geometry.before[n]
+        side = -(-(size[n] + 2 * before - geometry.reach[n] - 1) // stride) + 1
+        sides.append(side - 1 if (side - 1) * stride >= size[n] + before else side)
+    return sides[0], sides[1]
+
+
+def _interpolate(
+    run: Pass,
+    function: Function,
+    x: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
+    if not isinstance(x, BlockMap) or mode not in ("nearest", "bilinear") or recompute_scale_factor or antialias:
+        return NotImplemented
+    source = (x.shape[2], x.shape[3])
+    scales: tuple[float | None, float | None] = (None, None)
+    if size is not None:
+        target = pair(size)
+    else:
+        assert scale_factor is not None
+        down, across = (scale_factor, scale_factor) if isinstance(scale_factor, int | float) else scale_factor
+        target, scales = (math.floor(source[0] * down), math.floor(source[1] * across)), (down, across)
+    axes = [_taps(source[n], target[n], scales[n], mode, bool(align_corners)) for n in (0, 1)]
+    grid, node = run.next_map(target, [x], lambda laid: (_span(axes[0][0], laid, 0), _span(axes[1][0], laid, 1)))
+    starts, width = compact_starts(grid.active, grid.block[1])
+    out = torch.empty((1, grid.block[0], width, x.shape[1]))
+    interpolate(*source_of(x), grid.active, grid.block, target, *axes[0], *axes[1], out[0].numpy())
+    return BlockMap(Blocks(out, starts, grid, node))
+
+
+def _taps(
+    source: int, target: int, scale: float | None, mode: str, align_corners: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The two input pixels that each output pixel mixes, along one axis, and how much of each; as torch does it."""
+    at = np.arange(target, dtype=np.float32)
+    ratio = np.float32(1 / scale if scale else source / target)
+    if mode == "nearest":
+        first = np.minimum(np.floor(at * ratio).astype(np.int64), source - 1)
+        return np.stack([first, first], axis=1), np.tile(np.array([1, 0], np.float32), (target, 1))
+    if align_corners:
+        place = at * np.float32((source - 1) / (target - 1) if target > 1 else 0)
+    else:
+        place = np.maximum((at + np.float32(0.5)) * ratio - np.float32(0.5), 0)
+    first = np.minimum(place.astype(np.int64), source - 1)
+    second = np.minimum(first + 1, source - 1)
+    weight = (place - first).astype(np.float32)
+    return np.stack([first, second], axis=1), np.stack([1 - weight, weight], axis=1)
+
+
+def _span(taps: NDArray[np.int64], laid: BlockGrid, n: int) -> NDArray[np.int64]:
+    """Input pixels, end exclusive, that each block of one axis reads."""
+    first = np.arange(laid.active.shape[n]) * laid.block[n]
+    last = np.minimum(first + laid.block[n], laid.size[n]) - 1
+    return np.stack([taps[first, 0], taps[last, 1] + 1], axis=1)
+
+
+def _cat(run: Pass, function: Function, tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    if dim not in (1, -3):
+        return NotImplemented
+    return _joined(run, list(tensors), lambda tapes: torch.cat(tapes, 3), on_grid)
+
+
+def _joined(
+    run: Pass,
+    maps: list[Tensor],
+    on_tapes: Callable[[list[Tensor]], Tensor],
+    otherwise: Callable[[list[BlockMap], BlockGrid, int], BlockMap],
+) -> Any:
+    """Join maps of one size: their tapes if all are laid out alike."""
+    blocks = [x for x in maps if isinstance(x, BlockMap)]
+    first = blocks[0].blocks
+    if len(blocks) < len(maps) or any(x.shape[2:] != blocks[0].shape[2:] for x in blocks):
+        return NotImplemented
+    grid, node = run.next_map(first.grid.size, maps, _same)
+    if all(x.blocks.starts is first.starts and x.blocks.tape.shape[2] == first.tape.shape[2] for x in blocks):
+        tape = on_tapes([x.blocks.tape for x in blocks])
+        return BlockMap(Blocks(tape, first.starts, first.grid, node))
+    return otherwise(blocks, grid, node)
+
+
+def _same(laid: BlockGrid) -> Ranges:
+    """Each block reads itself."""
+    return block_ranges((laid.active.shape[0], laid.active.shape[1]), laid.block, (1, 1), (0, 0), (0, 0))
+
+
+def _unary(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """A function of one value that keeps 0."""
+    if not isinstance(x, BlockMap):
+        return NotImplemented
+    if function in (F.hardtanh, F.hardtanh_, torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_):
+        zero = function(torch.zeros(1), *args, **kwargs)
+        if zero.item() != 0:
+            return NotImplemented
+    tape = function(x.blocks.tape, *args, **kwargs)
+    if tape is x.blocks.tape or tape.shape != x.blocks.tape.shape or tape.dtype != x.dtype:
+        return x if tape is x.blocks.tape else NotImplemented
+    return _with_tape(x, tape)
+
+
+def _binary(run: Pass, function: Function, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+    """A sum, difference or product of maps, or a product with one value per channel."""
+    if args or kwargs:
+        return NotImplemented
+    if isinstance(x, BlockMap) and isinstance(y, BlockMap):
+        if x.shape != y.shape:
+            return NotImplemented
+        on_one_grid = partial(_on_one_grid, function=function, channels=x.shape[1])
+        joined: BlockMap = _joined(run, [x, y], lambda tapes: function(*tapes), on_one_grid)
+        if function in _IN_PLACE:  # whoever else holds x sees the sum too
+            x.blocks = joined.blocks
+            return x
+        return joined
+    blocks, other = (x, y) if isinstance(x, BlockMap) else (y, x)
+    if function in _SUMS or (function in _QUOTIENTS and blocks is y):
+        return NotImplemented
+    if isinstance(other, Tensor):
+        if other.ndim and (other.ndim != 4 or other.shape[2:] != (1, 1) or other.shape[1] not in (1, blocks.shape[1])):
+            return NotImplemented
+        other = other.permute(0, 2, 3, 1) if other.ndim else other
+    tape = blocks.blocks.tape
+    return _with_tape(blocks, function(tape, other) if blocks is x else function(other, tape))
+
+
+def _on_one_grid(maps: list[BlockMap], grid: BlockGrid, node: int, function: Function, channels: int) -> BlockMap:
+    """Compute with two maps that lie on different tapes."""
+    both = on_grid(maps, grid, node)
+    tape = both.blocks.tape
+    return _with_tape(both, function(tape[..., :channels].contiguous(), tape[..., channels:]))
+
+
+def _with_tape(x: BlockMap, tape: Tensor) -> BlockMap:
+    """The same blocks with other values."""
+    return BlockMap(Blocks(tape.contiguous(), x.blocks.starts, x.blocks.grid, x.blocks.node))
+
+
+_UNARY: tuple[Function, ...] = (
+    *(F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.hardtanh, F.hardtanh_, F.silu),
+    *(F.hardswish, F.leaky_relu, F.gelu, F.elu, F.tanh, torch.tanh, Tensor.tanh, F.softsign, F.mish, F.selu),
+    *(torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_, torch.neg, Tensor.neg, F.dropout, F.dropout2d),
+    *(torch.abs, Tensor.abs, torch.sign, Tensor.sign, Tensor.clone, Tensor.detach, Tensor.float, torch.square),
+)
+_SUMS: set[Function] = {
+    torch.add,
+    Tensor.add,
+    Tensor.add_,
+    torch.sub,
+    Tensor.sub,
+    Tensor.__add__,
+    Tensor.__iadd__,
+    Tensor.__radd__,
+}
+_SUMS |= {Tensor.sub_, Tensor.__sub__, Tensor.__isub__, Tensor.__rsub__}
+_PRODUCTS: set[Function] = {torch.mul, Tensor.mul, Tensor.mul_, Tensor.__mul__, Tensor.__imul__, Tensor.__rmul__}
+_IN_PLACE: set[Function] = {Tensor.add_, Tensor.sub_, Tensor.__iadd__, Tensor.__isub__, Tensor.mul_, Tensor.__imul__}
+_QUOTIENTS: set[Function] = {torch.div, Tensor.div, Tensor.__truediv__}
+
+LAYERS: dict[Function, Function] = {
+    F.conv2d: conv2d,
+    F.conv_transpose2d: conv_transpose2d,
+    F.batch_norm: _batch_norm,
+    F.max_pool2d: _max_pool,
+    torch.max_pool2d: _max_pool,
+    F.avg_pool2d: lambda *_, **__: NotImplemented,
+    F.interpolate: _interpolate,
+}
+"""Functions whose results are masked, whether they run on blocks or on the dense map."""
+
+WEIGHTED: set[Function] = {F.conv2d, F.conv_transpose2d, F.linear}
+"""Functions whose multiply-accumulates are counted."""
+
+REARRANGING: set[Function] = {
+    *(Tensor.__getitem__, Tensor.permute, Tensor.reshape, Tensor.view, Tensor.flatten, torch.permute, torch.flatten),
+    *(Tensor.contiguous, Tensor.transpose, torch.transpose, torch.reshape, torch.sigmoid, Tensor.sigmoid, F.sigmoid),
+}
+"""Functions of a whole map that compute each value from one value, so that outputs may go through them."""
+
+FUNCTIONS: dict[Function, Function] = {
+    **LAYERS,
+    **dict.fromkeys(_UNARY, _unary),
+    **dict.fromkeys((*_SUMS, *_PRODUCTS, *_QUOTIENTS), _binary),
+    torch.cat: _cat,
+    torch.concat: _cat,
+}
