@@ -6,7 +6,7 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 BROWSER_PACKAGES := chromium fonts-dejavu-core
 HAS_RTSP := /usr/bin/python3 tests/rtsp_server.py --check
 
-.PHONY: demo test check bench faults clip weights clean system-packages node-packages
+.PHONY: demo test check bench faults endure clip weights clean system-packages node-packages
 
 demo: .venv/installed
 	$(BIN)/argos run configs/demo.yaml
@@ -28,6 +28,14 @@ bench: .venv/installed-dev
 # what each fault of a camera, and bad company on the publisher's port, does; some minutes
 faults: .venv/installed
 	$(BIN)/python benchmarks/faults.py --json benchmarks/results/faults.json
+
+# how ARGOS bears what is done to it: mutants, kill -9 and hours of reconnects; three hours with nothing else to do
+endure: .venv/installed-dev
+	$(BIN)/python benchmarks/mutants.py --count 10000 --json benchmarks/results/mutants.json
+	$(BIN)/python benchmarks/kills.py --count 100 --json benchmarks/results/kills.json
+	$(BIN)/python benchmarks/soak.py --minutes 30 --reconnects 1000 --json benchmarks/results/soak.json
+	$(BIN)/python benchmarks/soak.py --minutes 30 --reconnects 1000 --isolate process \
+	  --json benchmarks/results/soak_process.json
 
 # the shipped sample clip and its ground truth, rendered again
 clip: .venv/installed
