@@ -13,15 +13,18 @@ from argos.version import VERSION
 if TYPE_CHECKING:
     from argos.errors import ArgosError, ConfigError, SchemaError, SourceError, WeightsError
     from argos.pipelines.api import Pipeline
+    from argos.publishing.consumer import Consumer
     from argos.publishing.subscriber import Subscriber
-    from argos.types import Event, Frame, Hello, Overlay, Result, Status
+    from argos.types import Event, Frame, Hello, Notice, Overlay, Result, Status
 
 __all__ = [
     "ArgosError",
     "ConfigError",
+    "Consumer",
     "Event",
     "Frame",
     "Hello",
+    "Notice",
     "Overlay",
     "Pipeline",
     "Result",
@@ -38,9 +41,11 @@ __version__ = VERSION
 _MODULES = {
     "ArgosError": "argos.errors",
     "ConfigError": "argos.errors",
+    "Consumer": "argos.publishing.consumer",
     "Event": "argos.types",
     "Frame": "argos.types",
     "Hello": "argos.types",
+    "Notice": "argos.types",
     "Overlay": "argos.types",
     "Pipeline": "argos.pipelines.api",
     "Result": "argos.types",

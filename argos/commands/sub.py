@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from argos.errors import PublishError, SourceError, UsageError
+from argos.publishing.consumer import Consumer
 from argos.publishing.jsonl import JsonlWriter, result_line
 from argos.publishing.message import KINDS, Message
 from argos.publishing.subscriber import Subscriber
@@ -55,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hold everything that comes in S seconds (default: 10) against the rules of argos/1, print how each "
         "fared, and exit with 7 if one was broken; stands after ENDPOINT",
     )
+    parser.add_argument(
+        "--every",
+        metavar="NAME",
+        help="get every message: ENDPOINT is the address publish.every, which keeps for NAME what it has not done "
+        "with, also while it is away",
+    )
     parser.add_argument("--server-key", metavar="FILE", help="public key of the publisher (argos keygen: server.key)")
     parser.add_argument("--client-key", metavar="FILE", help="keys of this subscriber (NAME.key_secret)")
     parser.add_argument("--count", metavar="N", type=int, help="stop after N messages")
@@ -79,6 +86,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         with _subscriber(args, kinds) as subscriber:
             _follow(subscriber, handle, args.count)
+            if isinstance(subscriber, Consumer):
+                told = (subscriber.missed, subscriber.malformed, subscriber.restarted)
+                logger.info("missed %d, malformed %d, publisher restarted %d times", *told)
+                return 0
             logger.info(
                 "missed %d, discarded %d, malformed %d, publisher restarted %d times",
                 subscriber.missed,
@@ -99,10 +110,16 @@ def _kinds(args: argparse.Namespace) -> list[str]:
         if args.kind and args.kind != [only]:
             raise UsageError(f"--kind {' '.join(args.kind)}: {'--jsonl' if args.jsonl else '--view'} takes {only} only")
         return [only]
-    return args.kind or ["hello", "status", "result"]
+    return args.kind or (["result", "event"] if args.every else ["hello", "status", "result"])
 
 
-def _subscriber(args: argparse.Namespace, kinds: list[str]) -> Subscriber:
+def _subscriber(args: argparse.Namespace, kinds: list[str]) -> Subscriber | Consumer:
+    keys = {"server_key": args.server_key, "client_key": args.client_key}
+    if args.every:
+        try:
+            return Consumer(args.endpoint, args.every, args.camera, kinds, timeout=args.timeout, **keys)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
     queue = None if args.view else _QUEUE
     try:
         return Subscriber(
@@ -111,14 +128,13 @@ def _subscriber(args: argparse.Namespace, kinds: list[str]) -> Subscriber:
             kinds,
             queue=queue,
             timeout=args.timeout,
-            server_key=args.server_key,
-            client_key=args.client_key,
+            **keys,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def _follow(subscriber: Subscriber, handle: _Handle, count: int | None) -> None:
+def _follow(subscriber: Subscriber | Consumer, handle: _Handle, count: int | None) -> None:
     try:
         for n, message in enumerate(subscriber, 1):
             handle(message)

@@ -149,10 +149,15 @@ def serve_curve(
     doorkeeper = ThreadAuthenticator(context, log=logging.getLogger(f"{__name__}.zap"))
     doorkeeper.start()
     doorkeeper.configure_curve_callback(domain=_DOMAIN, credentials_provider=keys.clients)
+    ask_for_keys(socket, keys)
+    return doorkeeper
+
+
+def ask_for_keys(socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
+    """Let a further socket of a context with a doorkeeper, not bound yet, speak CURVE to the same clients."""
     socket.setsockopt(zmq.ZAP_DOMAIN, _DOMAIN.encode())  # another name here or there would refuse everyone
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.pair.secret)
-    return doorkeeper
 
 
 def speak_curve(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:

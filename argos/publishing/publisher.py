@@ -14,7 +14,7 @@ from typing import Self
 import zmq
 
 from argos.errors import PublishError
-from argos.publishing.curve import ServerKeys, serve_curve
+from argos.publishing.curve import ServerKeys, ask_for_keys, serve_curve
 from argos.publishing.encode import (
     MaskEncodings,
     encode_event,
@@ -25,8 +25,9 @@ from argos.publishing.encode import (
     encode_status,
 )
 from argos.publishing.endpoints import bind, is_address, is_loopback
+from argos.publishing.every import MOST_CREDIT, SPOOL_BYTES, Every, Spool, drain
 from argos.publishing.overlays import Draw, OverlayEncoder
-from argos.publishing.socket_options import set_publishing_options
+from argos.publishing.socket_options import set_every_options, set_publishing_options
 from argos.publishing.wake import Wake
 from argos.publishing.wire import KINDS, NO_CAMERA, topic
 from argos.types import Event, Hello, Notice, Overlay, Result, Status
@@ -48,6 +49,7 @@ class Publisher:
 
     Attributes:
         endpoint: the bound address, with the real port.
+        every_endpoint: that of consumers who need every message; None without.
         sent: messages handed to 0MQ, by kind.
         sent_bytes: their bytes, by kind.
         dropped: messages that overflowed the queue or came after ``close``, by kind.
@@ -68,6 +70,8 @@ class Publisher:
         queue: int = 256,
         curve: ServerKeys | None = None,
         insecure: bool = False,
+        every: str | None = None,
+        spool_bytes: int = SPOOL_BYTES,
     ) -> None:
         """Bind and start.
 
@@ -85,16 +89,19 @@ class Publisher:
             queue: messages that may wait for the publisher's thread; the oldest are dropped.
             curve: encrypt, and let only its clients in; None publishes to everyone who reaches the address.
             insecure: allow an address that other machines reach, unencrypted.
+            every: address for consumers that need every message (``argos.Consumer``); None: off.
+            spool_bytes: most bytes kept for each of them.
 
         Raises:
-            PublishError: the address cannot be bound, or is not on loopback with neither ``curve`` nor ``insecure``.
+            PublishError: an address cannot be bound, or is not on loopback with neither ``curve`` nor ``insecure``.
         """
-        if is_address(address) and not is_loopback(address) and curve is None and not insecure:
-            raise PublishError(
-                f"{address}: reachable from other machines without encryption; "
-                "bind to 127.0.0.1, set publish.curve (argos keygen makes keys), "
-                "or set publish.insecure: true on a network you trust"
-            )
+        for asked in (address, every or address):
+            if is_address(asked) and not is_loopback(asked) and curve is None and not insecure:
+                raise PublishError(
+                    f"{asked}: reachable from other machines without encryption; "
+                    "bind to 127.0.0.1, set publish.curve (argos keygen makes keys), "
+                    "or set publish.insecure: true on a network you trust"
+                )
         self.run = run
         self.sent: Counter[str] = Counter()
         self.sent_bytes: Counter[str] = Counter()
@@ -113,12 +120,21 @@ class Publisher:
         self._closed = False
         self._drained_by = 0.0
         self._failure: BaseException | None = None
+        self.every_endpoint: str | None = None
+        self._every: Every | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._doorkeeper = None if curve is None else serve_curve(self._context, self._socket, curve)
         try:
             set_publishing_options(self._socket)
             self.endpoint = bind(self._socket, address)
+            if every is not None:
+                router = self._context.socket(zmq.ROUTER)
+                set_every_options(router, MOST_CREDIT)
+                if curve is not None:
+                    ask_for_keys(router, curve)
+                self.every_endpoint = bind(router, every)
+                self._every = Every(router, run, spool_bytes)
         except PublishError:
             if self._doorkeeper is not None:
                 self._doorkeeper.stop()
@@ -136,6 +152,10 @@ class Publisher:
     def overlays_encoded(self) -> int:
         """Overlays drawn and encoded so far."""
         return self._overlays.encoded
+
+    def spools(self) -> dict[str, Spool]:
+        """What is kept for consumers that need every message, by their names."""
+        return {} if self._every is None else self._every.spools()
 
     def wants(self, kind: str, camera: str) -> bool:
         """Whether somebody is subscribed to this kind of this camera right now."""
@@ -238,23 +258,32 @@ class Publisher:
         except BaseException as error:  # handed on: the next send or close raises it
             self._fail(error)
         finally:
-            self._socket.close(linger=max(0, round(1000 * (self._drained_by - time.monotonic()))))
+            linger = max(0, round(1000 * (self._drained_by - time.monotonic())))
+            self._socket.close(linger=linger)
+            if self._every is not None:
+                self._every.socket.close(linger=linger)
 
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
+        if self._every is not None:
+            poller.register(self._every.socket, zmq.POLLIN)
         due = time.monotonic() + _HEARTBEAT_S
         while not self._closed:
             poller.poll(1 + max(0, int(1000 * (due - time.monotonic()))))
             self._wake.clear()
             self._answer_subscriptions()
             self._send_queued()
+            if self._every is not None:
+                self._every.serve(time.monotonic())
             if time.monotonic() >= due:
                 due = time.monotonic() + _HEARTBEAT_S
                 for camera in self._cameras:
                     self._send_status_of(camera)
         self._send_queued()
+        if self._every is not None:
+            drain(self._every, self._drained_by)
 
     def _answer_subscriptions(self) -> None:
         """Take note of who joined and left; greet those who joined."""
@@ -300,8 +329,15 @@ class Publisher:
             if late:
                 self.dropped[kind] += 1
                 continue
-            if self.wants(kind, item.camera):
-                self._put(kind, self._encoded(item))
+            spooled = self._every is not None and kind in self._kinds and self._every.wants(kind, item.camera)
+            subscribed = self.wants(kind, item.camera)
+            if not (spooled or subscribed):
+                continue
+            parts = self._encoded(item)
+            if subscribed:
+                self._put(kind, parts)
+            if spooled and self._every is not None:
+                self._every.put(kind, item.camera, parts)
 
     def _encoded(self, item: _Item) -> list[bytes]:
         match item:

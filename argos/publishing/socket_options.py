@@ -11,10 +11,16 @@ _UNREAD_MESSAGES = 256  # per connection: a slow subscriber then loses the newes
 _LONGEST_REQUEST = 4096  # bytes; a subscriber sends nothing but prefixes of topics
 
 
-def set_publishing_options(socket: zmq.Socket[bytes]) -> None:
-    """Options of an XPUB socket that is not bound yet."""
-    socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # every subscription is seen, not only the first of a prefix
-    socket.setsockopt(zmq.SNDHWM, _UNREAD_MESSAGES)
+def set_publishing_options(socket: zmq.Socket[bytes], unread: int = _UNREAD_MESSAGES) -> None:
+    """Options of an XPUB or ROUTER socket that is not bound yet.
+
+    Args:
+        socket: to set them on.
+        unread: most messages that wait for one connection.
+    """
+    if socket.type == zmq.XPUB:
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # every subscription is seen, not only the first of a prefix
+    socket.setsockopt(zmq.SNDHWM, unread)
     socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_REQUEST)
     socket.setsockopt(zmq.BACKLOG, 1024)  # 300 subscribers at once: 0.03 s instead of 1.25 s
     socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
@@ -23,6 +29,14 @@ def set_publishing_options(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 10)
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+
+
+def set_every_options(socket: zmq.Socket[bytes], most_on_the_way: int) -> None:
+    """Options of the ROUTER of consumers, not bound yet; credits bound what is on the way, so nothing is dropped."""
+    set_publishing_options(socket, most_on_the_way + 64)
+    socket.setsockopt(zmq.RCVHWM, 1000)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
 
 
 def set_subscribing_options(socket: zmq.Socket[bytes], heartbeat_s: float) -> None:

@@ -112,7 +112,7 @@ class Subscriber:
         self._closed = False
         self._failure: BaseException | None = None
         self._ready = threading.Condition()
-        prefixes = _prefixes(cameras, kinds)
+        prefixes = prefixes_of(cameras, kinds)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         try:
@@ -284,7 +284,12 @@ class Subscriber:
             self._last_seq.popitem(last=False)
 
 
-def _prefixes(cameras: Sequence[str] | None, kinds: Sequence[str]) -> list[bytes]:
+def prefixes_of(cameras: Sequence[str] | None, kinds: Sequence[str]) -> list[bytes]:
+    """Beginnings of the topics of some kinds and cameras.
+
+    Raises:
+        ValueError: a kind or a camera's name is none.
+    """
     unknown = set(kinds) - set(KINDS)
     if unknown or not kinds:
         raise ValueError(f"kinds {list(kinds)}: expected some of {', '.join(KINDS)}")
