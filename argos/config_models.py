@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from argos.config_http import Http
+from argos.config_network import InstancesModel, ModelName, SemanticModel
 from argos.config_privacy import MaskArea, PrivacySection
 from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
 from argos.config_values import (
@@ -234,11 +235,16 @@ class Packing(Section):
 
 
 class Models(Section):
-    """Weights by role: the name of shipped ones or the path of a .safetensors file with its card beside it."""
+    """Models by role: the name of a shipped one, the path of a .safetensors file with its card beside it, or, behind
+    the proposals, a network of one's own."""
 
-    proposal: Annotated[str, Field(min_length=1)] = Field(default="qunet16", description="proposes regions")
-    semantic: Annotated[str, Field(min_length=1)] = Field(default="unet_lite", description="the task semantic")
-    instances: Annotated[str, Field(min_length=1)] = Field(default="ssdisb", description="the task instances")
+    proposal: ModelName = Field(default="qunet16", description="proposes regions")
+    semantic: SemanticModel = Field(
+        default="unet_lite", description="the task semantic: a model, or network, weights, input, output of one's own"
+    )
+    instances: InstancesModel = Field(
+        default="ssdisb", description="the task instances: a model, or network, weights, input, output of one's own"
+    )
 
 
 class Engine(Section):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import importlib.util
 from pathlib import Path
 
-from argos.config_models import Camera, Config, Publish
+from argos.config_models import Camera, Config, Models, Publish
+from argos.config_network import OwnInstancesModel, OwnSemanticModel, is_file
 from argos.sources.names import file_path, kind_of
 
 
@@ -42,6 +44,39 @@ def with_keys_in(publish: Publish, folder: Path | None) -> Publish:
     return publish.model_copy(update={"curve": publish.curve.model_copy(update=found)})
 
 
+def with_models_in(models: Models, folder: Path | None) -> Models:
+    """The section with its files found from ``folder``."""
+    found: dict[str, str | OwnSemanticModel | OwnInstancesModel] = {}
+    for role, model in models:
+        if isinstance(model, str):
+            found[role] = in_folder(model, folder)
+            continue
+        place, colon, function = model.network.rpartition(":")
+        file = place.endswith(".py")
+        network = f"{in_folder(place, folder)}{colon}{function}" if file else in_folder(model.network, folder)
+        weights = None if model.weights is None else in_folder(model.weights, folder)
+        found[role] = model.model_copy(update={"network": network, "weights": weights})
+    return models.model_copy(update=found)
+
+
+def _missing_networks(models: Models) -> list[str]:
+    """Files of the user's own networks that do not exist now, and packages that are not installed."""
+    missing = []
+    for role, model in models:
+        if isinstance(model, str):
+            continue
+        key, place = f"engine.models.{role}", model.network.rpartition(":")[0]
+        files = {"network": model.network if is_file(model.network) else place if place.endswith(".py") else None}
+        for name, file in {**files, "weights": model.weights}.items():
+            if file is not None and not Path(file).is_file():
+                missing.append(f"{key}.{name}: {file} does not exist now")
+        package = "onnxruntime" if model.network.endswith(".onnx") else place.partition(".")[0]
+        if package.isidentifier() and importlib.util.find_spec(package) is None:
+            remedy = "pip install 'argos-vision[onnx]'" if package == "onnxruntime" else "install it"
+            missing.append(f"{key}.network: the package {package} is not installed: {remedy}")
+    return missing
+
+
 def config_warnings(config: Config) -> list[str]:
     """What is no error but will not work as things are: files that do not exist now."""
     keys = [] if config.publish.curve is None else list(config.publish.curve)
@@ -49,4 +84,7 @@ def config_warnings(config: Config) -> list[str]:
         f"camera '{name}': {camera.source.url} does not exist now"
         for name, camera in config.cameras.items()
         if is_path(camera.source.url) and not _exists(camera.source.url)
-    ] + [f"publish.curve.{key}: {name} does not exist now" for key, name in keys if not _exists(name)]
+    ] + [
+        *(f"publish.curve.{key}: {name} does not exist now" for key, name in keys if not _exists(name)),
+        *_missing_networks(config.engine.models),
+    ]

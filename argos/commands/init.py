@@ -79,6 +79,18 @@ camera:                            # one camera; for several write `cameras:` wi
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
   #packing: {canvas: [320, 480], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
   #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb}   # shipped names or paths
+    # in place of the last two, a network of your own (docs/own_network.md): module:function, file.py:function (the code
+    # is run), a .pt2 of torch.export or an .onnx; without input its pictures are RGB of any size in 0..1
+    # semantic:
+    #   network: mine.py:build
+    #   arguments: {classes: 21}
+    #   weights: mine.safetensors
+    #   input: {stride: 32, range: [0, 1], mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], order: rgb}
+    #     # and, where it takes one size only, size: [352, 640]
+    #   output: {name: out, meaning: logits, person: [15], stride: null}   # meaning: probabilities or classes
+    # instances:
+    #   network: mine.onnx
+    #   output: {boxes: boxes, scores: scores, labels: labels, masks: masks, cover: picture, person: [1]}   # cover: box
 
 publish:                           # subscribe with: argos sub tcp://127.0.0.1:5555
   bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and curve

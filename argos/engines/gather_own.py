@@ -16,7 +16,7 @@ from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.engines.own_instances import OwnInstances
 from argos.engines.own_network import OwnNetwork, named_outputs, said
 from argos.engines.own_semantic import OwnSemantic
-from argos.engines.segmenter import Instancewise, Semantic, Takes
+from argos.engines.segmenter import Instancewise, Segmenter, Semantic, Takes
 from argos.engines.sparse import SparseNetwork
 from argos.errors import ArgosError, UsageError
 from argos.types import Instances
@@ -73,6 +73,13 @@ class SparseOwnInstances:
         kept = np.flatnonzero(active[y, x])
         masks = tuple(found.masks[k] for k in kept.tolist())
         return Instances(found.boxes[kept], found.scores[kept], found.labels[kept], masks, found.size)
+
+
+def runs_on_blocks(segmenter: Segmenter) -> bool:
+    """Whether a segmenter may be asked for on active blocks; a module that turns out not to fit says so then."""
+    if isinstance(segmenter, OwnSemantic | OwnInstances):
+        return segmenter.network.module is not None and segmenter.network.device.type == "cpu"
+    return isinstance(segmenter, SemanticSegmenter | InstanceSegmenter)
 
 
 def sparse_semantic(segmenter: Semantic) -> SparseSemantic | SparseOwnSemantic:

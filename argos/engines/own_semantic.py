@@ -82,22 +82,33 @@ class OwnSemantic:
         Raises:
             WeightsError: an output is missing or has another shape or number of channels; NaN.
         """
-        found = output_of(outputs, self.gives.name, self.network.name, f"{KEY}.output.name")
         filled = self.takes.padded(size)
-        odds = self._of_shape(found, filled)
-        if self.gives.meaning == "logits":
-            odds = person_logits(odds, self._person(odds.shape[1], "channels"))
-        elif self.gives.meaning == "probabilities":
-            odds = odds[:, self._person(odds.shape[1], "channels")].sum(dim=1)
-        else:
-            person = torch.tensor(self._person(None, "classes"), device=odds.device)
-            odds = torch.isin(odds[:, 0].round().long(), person).float()
+        odds = self.odds(outputs, filled)
         odds = checked(odds.float(), "semantic")
         if odds.shape[1:] != filled:
             odds = F.interpolate(odds[:, None], filled, mode="bilinear")[:, 0]
         if self.gives.meaning == "logits":
             odds = torch.sigmoid(odds)
         return odds[:, : size[0], : size[1]].clamp(0, 1)
+
+    def odds(self, outputs: Mapping[str, Any], filled: Size) -> Tensor:
+        """Log odds of person where the network gives logits, else probabilities, ``(B, h, w)`` of its map.
+
+        Args:
+            outputs: by name, for pictures of the size ``filled``.
+            filled: a size that the network takes.
+
+        Raises:
+            WeightsError: as ``decoded``.
+        """
+        found = output_of(outputs, self.gives.name, self.network.name, f"{KEY}.output.name")
+        odds = self._of_shape(found, filled)
+        if self.gives.meaning == "logits":
+            return person_logits(odds, self._person(odds.shape[1], "channels"))
+        if self.gives.meaning == "probabilities":
+            return odds[:, self._person(odds.shape[1], "channels")].sum(dim=1)
+        person = torch.tensor(self._person(None, "classes"), device=odds.device)
+        return torch.isin(odds[:, 0].round().long(), person).float()
 
     def _of_shape(self, found: Tensor, size: Size) -> Tensor:
         """The map as ``(B, K, h, w)``, if that is what it is."""

@@ -23,6 +23,7 @@ from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
 from argos.errors import SourceError
 from argos.pipelines.build import output_files, people_of_config, view_of
+from argos.pipelines.deep import InstancesGiven, SemanticGiven
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.outputs import Outputs
@@ -52,6 +53,9 @@ class Pipeline:
     Args:
         config: validated configuration.
         fail_fast: a live camera that cannot be reached ends the run instead of being tried again.
+        semantic, instances: networks of your own in the deep place: an ``nn.Module`` or function as
+            ``engine.models`` describes it, or any ``argos.engines.segmenter.Segmenter``; None: those of the
+            configuration.
 
     Attributes:
         config: as given.
@@ -65,8 +69,16 @@ class Pipeline:
         ...         print(result.camera, len(result.instances))
     """
 
-    def __init__(self, config: Config, *, fail_fast: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        fail_fast: bool = False,
+        semantic: SemanticGiven | None = None,
+        instances: InstancesGiven | None = None,
+    ) -> None:
         self.config = config
+        self._own = (semantic, instances)
         self.run = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"
         self.endpoint: str | None = None
         self.page: str | None = None
@@ -81,22 +93,39 @@ class Pipeline:
         self._web: WebServer | None = None
 
     @classmethod
-    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = (), *, fail_fast: bool = False) -> Pipeline:
+    def from_yaml(
+        cls,
+        path: str | Path,
+        overrides: Sequence[str] = (),
+        *,
+        fail_fast: bool = False,
+        semantic: SemanticGiven | None = None,
+        instances: InstancesGiven | None = None,
+    ) -> Pipeline:
         """A pipeline from ``camera.yaml``; ``overrides`` as ``cameras.door.rate.fps=5``.
 
         Raises:
             ConfigError: with every fault of the file.
         """
-        return cls(load_config(Path(path), overrides), fail_fast=fail_fast)
+        config = load_config(Path(path), overrides)
+        return cls(config, fail_fast=fail_fast, semantic=semantic, instances=instances)
 
     @classmethod
-    def from_sources(cls, *sources: str, overrides: Sequence[str] = (), fail_fast: bool = False) -> Pipeline:
+    def from_sources(
+        cls,
+        *sources: str,
+        overrides: Sequence[str] = (),
+        fail_fast: bool = False,
+        semantic: SemanticGiven | None = None,
+        instances: InstancesGiven | None = None,
+    ) -> Pipeline:
         """A pipeline over sources with the default settings.
 
         Raises:
             ConfigError: with every fault of the sources and overrides.
         """
-        return cls(config_from_sources(sources, overrides), fail_fast=fail_fast)
+        config = config_from_sources(sources, overrides)
+        return cls(config, fail_fast=fail_fast, semantic=semantic, instances=instances)
 
     def __enter__(self) -> Self:
         """Load the networks, bind the publisher, open the outputs, start decoding.
@@ -111,7 +140,7 @@ class Pipeline:
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
             torch.set_num_threads(self.config.engine.threads)
-        self._people, cards = people_of_config(self.config)
+        self._people, cards = people_of_config(self.config, *self._own)
         self._models = {role: card.identity for role, card in cards.items()}
         self._digest = config_digest(self.config)
         views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from argos.config import Camera, Config
-from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, for_inference
+from argos.engines.gather_own import sparse_instances, sparse_semantic
+from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
-from argos.networks.ssd_isb import SSDISB
+from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
 from argos.pipelines.outputs import OutputFile
-from argos.pipelines.people import People
+from argos.pipelines.people import AnyInstances, People
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
@@ -36,45 +39,58 @@ def device_of(asked: str) -> str:
     return asked
 
 
-def people_of_config(config: Config) -> tuple[People, dict[str, Card]]:
+def people_of_config(
+    config: Config, own_semantic: SemanticGiven | None = None, own_instances: InstancesGiven | None = None
+) -> tuple[People, dict[str, Card]]:
     """Load the networks that the cameras need.
+
+    Args:
+        config: validated configuration.
+        own_semantic, own_instances: given from Python, in place of the models that the configuration names.
 
     Returns:
         The line, and the cards of its models by role.
 
     Raises:
         WeightsError: a model is missing, damaged or made for something else.
+        UsageError: a network cannot be run as a camera asks for, or its packages are missing.
         DeviceError: the device is not available.
     """
     device = device_of(config.engine.device)
-    models, cameras = config.engine.models, list(config.cameras.values())
+    models, packing, cameras = config.engine.models, config.engine.packing, list(config.cameras.values())
     network, card = load_network(models.proposal, device, "proposal")
     if not isinstance(network, QUNet):
         raise WeightsError(f"{models.proposal}: engine.models.proposal should be a QU-Net, got {card.network}")
     cards = {"proposal": card}
     proposer = QUNetProposer(network, threshold=card.thresholds["threshold"], device=device)
-    semantic = instances = None
+    semantic: Semantic | None = None
+    instances: AnyInstances | None = None
     if any("semantic" in camera.tasks for camera in cameras):
-        network, card = load_network(models.semantic, device, "semantic")
-        cards["semantic"] = card
-        semantic = SemanticSegmenter(for_inference(network))
+        semantic, cards["semantic"] = semantic_of(models.semantic, own_semantic, packing.canvas, device)
     if any("instances" in camera.tasks for camera in cameras):
-        network, card = load_network(models.instances, device, "instances")
-        if not isinstance(network, SSDISB):
-            raise WeightsError(f"{models.instances}: engine.models.instances should be an SSD-ISB, got {card.network}")
+        instances, card = instances_of(models.instances, own_instances, packing.canvas, device)
         cards["instances"] = card
         limits = {camera.name: instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks}
         tracks = [track_settings(camera, limits.get(camera.name)) for camera in cameras]
         scores = [limit.score_threshold for limit in limits.values()]
         # cameras share canvases, so the network keeps what the least strict of them wants
-        instances = InstanceSegmenter(
-            for_inference(network),
+        instances = replace(
+            instances,
             score_threshold=min(scores + [track.low_score for track in tracks if track is not None]),
             nms=max(limit.nms for limit in limits.values()),
         )
+    _refuse_gather(cameras, semantic, instances)
     compile_kernels()
-    packing = config.engine.packing
     return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
+
+
+def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:
+    """Tell at once, not at the first frame, that a network cannot be run on active blocks."""
+    if any(camera.regions.mode == "gather" for camera in cameras):
+        if semantic is not None:
+            sparse_semantic(semantic)
+        if instances is not None:
+            sparse_instances(instances)
 
 
 def instance_limits(camera: Camera, card: Card) -> InstanceLimits:
@@ -88,7 +104,8 @@ def instance_limits(camera: Camera, card: Card) -> InstanceLimits:
 def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
     """How the frames of a camera are analysed."""
     regions = camera.regions
-    semantic = instances = None
+    semantic: Semantic | None = None
+    instances: AnyInstances | None = None
     if "semantic" in camera.tasks:
         semantic = camera.semantic.threshold
         if semantic is None:

@@ -8,16 +8,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, auto_scale, network_size
+from argos.engines.exported import ExportedInstances
 from argos.engines.gather import SparseInstances, SparseSemantic
+from argos.engines.gather_own import (
+    SparseOwnInstances,
+    SparseOwnSemantic,
+    runs_on_blocks,
+    sparse_instances,
+    sparse_semantic,
+)
 from argos.engines.joint import joined
+from argos.engines.own_instances import GivenInstances, OwnInstances
+from argos.engines.segmenter import Semantic
 from argos.networks.ssd_boxes import nms
 from argos.packing.canvas import smallest_canvas
 from argos.packing.pack import BACKGROUND, pack, resized
@@ -40,6 +50,8 @@ from argos.types import (
     no_instances,
 )
 
+AnyInstances = InstanceSegmenter | OwnInstances | ExportedInstances | GivenInstances
+
 
 @dataclass(slots=True, eq=False)
 class _Work:
@@ -48,6 +60,7 @@ class _Work:
     frame: Frame
     view: View
     scale: float
+    largest: Size | None = None
     mask: RegionMask | None = None
     regions: Regions | None = None
     mode: Mode = "full"
@@ -80,16 +93,27 @@ class People:
     def __init__(
         self,
         proposer: QUNetProposer,
-        semantic: SemanticSegmenter | None,
-        instances: InstanceSegmenter | None,
+        semantic: Semantic | None,
+        instances: AnyInstances | None,
         canvas: Canvas,
     ) -> None:
-        self.proposer, self.semantic, self.instances, self.canvas = proposer, semantic, instances, canvas
+        self.proposer, self.semantic, self.instances = proposer, semantic, instances
+        sizes = [found.size for found in (semantic, instances) if found is not None and found.size is not None]
+        # networks that take one size only get canvases and whole frames of at most that
+        self.largest: Size | None = (min(h for h, _ in sizes), min(w for _, w in sizes)) if sizes else None
+        self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest)
         self.joint = joined(semantic, instances)
-        self.sparse_semantic: SparseSemantic | None = None  # built at the first frame in mode gather
-        self.sparse_instances: SparseInstances | None = None
+        self.sparse_semantic: SparseSemantic | SparseOwnSemantic | None = (
+            None  # built at the first frame in mode gather
+        )
+        self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
         self._memories: dict[str, SceneMemory] = {}  # by camera
         self._in_full: dict[str, int] = {}  # frames in a row for which the planner of ``auto`` chose full, by camera
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the networks can be run on active blocks."""
+        return all(found is None or runs_on_blocks(found) for found in (self.semantic, self.instances))
 
     def step(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> list[Analysis]:
         """Analyse frames together.
@@ -103,7 +127,7 @@ class People:
             One analysis per frame, in order.
         """
         works = [
-            _Work(frame, view, view.scale or AUTO_SIDE / max(frame.size))
+            _Work(frame, view, view.scale or auto_scale(frame.size, self.largest), self.largest)
             for frame, view in zip(frames, views, strict=True)
         ]
         for work, full in zip(works, refresh, strict=True):
@@ -204,14 +228,15 @@ class People:
         )
         areas = _target_areas(batch.placements, len(works))
         for work, area in zip(works, areas, strict=True):
-            work.share = math.prod(batch.pixels.shape[:3]) * area / _full_pixels(work)
+            pixels = len(batch.pixels) * math.prod(self.largest or batch.pixels.shape[1:3])
+            work.share = pixels * area / _full_pixels(work)
             work.spend("pack", start, area)
         self._segment(batch, works, areas)
 
     def _whole(self, work: _Work) -> None:
         """The whole frame as the only rectangle of one canvas; in mode ``mask`` what is not proposed is blanked."""
         start = time.perf_counter()
-        size = network_size(work.frame.size, work.scale)
+        size = network_size(work.frame.size, work.scale, work.largest)
         pixels = resized(work.frame.pixels, size)
         if work.mode == "mask" and work.mask is not None:
             pixels = np.where(_active(work, size)[:, :, None], pixels, np.uint8(BACKGROUND))
@@ -251,21 +276,21 @@ class People:
     def _gathered(self, work: _Work) -> None:
         """The networks in place, on the blocks that hold proposed cells."""
         start = time.perf_counter()
-        size = network_size(work.frame.size, work.scale)
+        size = network_size(work.frame.size, work.scale, work.largest)
         pixels = np.ascontiguousarray(resized(work.frame.pixels, size))
         active = _active(work, size)
         placements = whole_placement(work.frame.size, size, work.scale)
         work.spend("pack", start)
         runs = []
         if self.semantic and work.view.semantic is not None:
-            self.sparse_semantic = self.sparse_semantic or SparseSemantic(self.semantic)
+            self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic)
             start = time.perf_counter()
             scores = self.sparse_semantic.scores(pixels, active)
             work.spend("segment", start)
             _stitch_mask(work, scores[None], placements, 0)
             runs.append(self.sparse_semantic.sparse)
         if self.instances and work.view.instances is not None:
-            self.sparse_instances = self.sparse_instances or SparseInstances(self.instances)
+            self.sparse_instances = self.sparse_instances or sparse_instances(self.instances)
             start = time.perf_counter()
             people = self.sparse_instances.instances(pixels, active)
             work.spend("segment", start)
@@ -356,7 +381,7 @@ def _occupied(work: _Work, grid: Size) -> NDArray[np.bool_]:
 
 
 def _full_pixels(work: _Work) -> int:
-    height, width = network_size(work.frame.size, work.scale)
+    height, width = work.largest or network_size(work.frame.size, work.scale)
     return height * width
 
 

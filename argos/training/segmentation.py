@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.engines.dense import SemanticSegmenter, network_size
+from argos.engines.segmenter import Semantic
 from argos.packing.pack import resized
 from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import grow
@@ -30,16 +31,17 @@ half as much area again for the same people covered."""
 def asbunet_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     """Weighted BCE and dice on the single logit of ASBU-Net."""
     images = batch.images.to(memory_format=torch.channels_last).float().div_(255)
-    return _mask_loss(network(images)[:, 0], batch.ids, positive_weight=1.5)
+    return mask_loss(network(images)[:, 0], batch.ids, positive_weight=1.5)
 
 
 def qunet_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     """The same on the difference of QU-Net's two logits; people weigh more: a miss costs more than a wider region."""
     logits = network(batch.images.to(memory_format=torch.channels_last))
-    return _mask_loss(logits[:, 1] - logits[:, 0], batch.ids, positive_weight=2.0)
+    return mask_loss(logits[:, 1] - logits[:, 0], batch.ids, positive_weight=2.0)
 
 
-def _mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[str, Tensor]:
+def mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[str, Tensor]:
+    """Weighted BCE and dice of log odds ``(N, H, W)`` against id masks of that shape; ignored pixels do not count."""
     person, valid = person_targets(ids)
     return {
         "bce": 2 * weighted_bce(logits, person, valid, positive_weight),
@@ -54,11 +56,15 @@ def semantic_scorer(network: nn.Module, long_side: int) -> Scorer:
         network: ASBU-Net or any other with one logit per pixel, in evaluation mode.
         long_side: network pixels of the picture's long side.
     """
-    segmenter = SemanticSegmenter(network)
+    return scorer(SemanticSegmenter(network), long_side)
+
+
+def scorer(segmenter: Semantic, long_side: int) -> Scorer:
+    """``semantic_scorer`` of any segmenter."""
 
     def score(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows, columns = image.shape[:2]
-        size = network_size((rows, columns), long_side / max(rows, columns))
+        size = network_size((rows, columns), long_side / max(rows, columns), segmenter.size)
         scores = segmenter.scores(np.ascontiguousarray(resized(image, size)[None]))[0]
         return np.asarray(cv2.resize(scores, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
 

@@ -1,0 +1,143 @@
+"""A semantic network that is not ours learns people: from the labelled photos, or from one camera and a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from argos.engines.dense import AUTO_SIDE
+from argos.engines.own_network import OwnNetwork, named_outputs, of_module
+from argos.engines.own_semantic import OwnSemantic, SemanticGives
+from argos.engines.segmenter import Takes
+from argos.engines.weights import load_network
+from argos.errors import WeightsError
+from argos.training import datasets
+from argos.training.collect import collect
+from argos.training.fit import fit
+from argos.training.measure import iou_by_source
+from argos.training.photos import Photo
+from argos.training.recipe import Phase, Recipe
+from argos.training.recipes import labelled_photos
+from argos.training.scenes import Mix
+from argos.training.segmentation import mask_loss, scorer, semantic_scorer
+from argos.training.stream import Batch
+
+SIDES = ((0.6, 160, 8), (1.0, 256, 4))
+"""Share of the training, side of the views and views per step, for networks that take any size."""
+
+HELD = 0.2
+"""Share of a camera's frames, the last ones, that is measured on and not learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What came of a training.
+
+    Attributes:
+        weights: safetensors file.
+        photos: measured on.
+        figures: IoU by source on those, which the network has not seen.
+    """
+
+    weights: Path
+    photos: int
+    figures: Mapping[str, float]
+
+
+def train_own(
+    network: nn.Module,
+    name: str,
+    takes: Takes,
+    gives: SemanticGives,
+    mix: Mix,
+    held: Sequence[Photo],
+    folder: Path,
+    minutes: float,
+) -> Learnt:
+    """Train a network by the loss of ours: weighted cross-entropy and dice on its log odds of person.
+
+    Args:
+        network: learns in place.
+        name: of the network, for messages.
+        takes, gives: its pictures and its map, of logits; the same as later in the pipeline.
+        mix: what the scenes are made of.
+        held: photos to measure on.
+        folder: of checkpoints, log and ``weights.safetensors``; continues there.
+        minutes: length.
+
+    Raises:
+        WeightsError: it gives no logits, or something else than ``gives`` says.
+    """
+    if gives.meaning != "logits":
+        raise WeightsError(
+            f"{name}: gives {gives.meaning}, and training needs logits: leave the last sigmoid, softmax or argmax out"
+        )
+    recipe = Recipe(minutes, phases_of(takes), peak_rate=2e-3, average=0.99)
+
+    def measure(trained: nn.Module) -> dict[str, float]:
+        segmenter = OwnSemantic(of_module(trained, name, str(next(trained.parameters()).device)), takes, gives)
+        return iou_by_source(scorer(segmenter, max(takes.size or (AUTO_SIDE,))), held)
+
+    trained = fit(network, mix, own_loss(name, takes, gives), recipe, folder, measure)
+    path = folder / "weights.safetensors"
+    save_file({key: value.detach().cpu().contiguous() for key, value in trained.state_dict().items()}, path)
+    return Learnt(path, len(held), measure(trained))
+
+
+def own_loss(name: str, takes: Takes, gives: SemanticGives) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """The loss of a network that takes and gives what is said.
+
+    Args:
+        name: of the network, for messages.
+        takes, gives: as in the pipeline.
+    """
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        own = OwnSemantic(OwnNetwork(name, network, batch.images.device), takes, gives)
+        size = (batch.images.shape[2], batch.images.shape[3])
+        image = takes.normalised(takes.filled(batch.images)).contiguous(memory_format=torch.channels_last)
+        filled = takes.padded(size)
+        odds = own.odds(named_outputs(network(image)), filled)
+        if odds.shape[1:] != filled:
+            odds = F.interpolate(odds[:, None], filled, mode="bilinear")[:, 0]
+        return mask_loss(odds[:, : size[0], : size[1]], batch.ids, positive_weight=1.5)
+
+    return loss
+
+
+def phases_of(takes: Takes) -> tuple[Phase, ...]:
+    """Views in sizes that a network takes, small ones first."""
+    if takes.size is not None:
+        return (Phase(1.0, min(takes.size), 4),)
+    stride = takes.stride
+    return tuple(Phase(until, max(stride, round(side / stride) * stride), batch) for until, side, batch in SIDES)
+
+
+def photos_of_camera(
+    source: str, teacher: str, *, every_s: float, most: int, progress: Callable[[int], None]
+) -> tuple[Mix, list[Photo]]:
+    """What one camera shows, labelled by a teacher: scenes of the first frames, and the last ones to measure on.
+
+    Raises:
+        SourceError, WeightsError: see ``collect`` and ``load_network``.
+    """
+    score = semantic_scorer(load_network(teacher, task="semantic")[0], AUTO_SIDE)
+    photos = collect(source, score, every_s=every_s, most=most, progress=progress)
+    first_held = round(len(photos) * (1 - HELD))
+    return Mix([photos[:first_held]], [1.0], [], [], paste=0.0, mosaic=0.2), photos[first_held:]
+
+
+def photos_of_folder(teacher: str | None) -> tuple[Mix, list[Photo]]:
+    """Scenes of the project's training photos, and its validation photos.
+
+    Raises:
+        ArgosError: there is no data; ``ARGOS_DATA`` names its folder.
+    """
+    mix = datasets.semantic_mix(labelled_photos(teacher), min_height=20)
+    return mix, datasets.validation_photos(datasets.data_folder())
