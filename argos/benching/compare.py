@@ -91,6 +91,10 @@ def compare(
     asked: list[AskedMode] = ["full", *(name for name in modes if name != "full")]
     contenders: dict[str, Contender] = {name: mode(setting, name) for name in asked}
     not_run = {}
+    if "gather" in asked and not people.gathers:
+        asked.remove("gather")
+        del contenders["gather"]
+        not_run["gather"] = "a network that is not ours runs as a whole"
     for name in opponents:
         try:
             contenders[name] = OPPONENTS[name](setting)
