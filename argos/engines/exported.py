@@ -83,20 +83,19 @@ def exported_thresholds(network: OwnNetwork, task: Task) -> dict[str, float] | N
     return {key: float(given[key]) for key in THRESHOLDS[task] if key in given}
 
 
-def branches_of(network: OwnNetwork, weights: str | None, device: str = "cpu") -> SSDISB:
-    """The network that a file was exported from, whose branches the file lacks.
+def branches_of(network: OwnNetwork, weights: str | None) -> SSDISB:
+    """The network that a file was exported from, whose branches the file lacks, on the CPU as what the file gives.
 
     Args:
         network: the file.
         weights: path of the model; None: the shipped one that the file names.
-        device: of the branches.
 
     Raises:
         WeightsError: it is another one.
     """
     assert network.about is not None
     identity = str(network.about.get("model"))
-    model, card = load_network(weights or identity.partition("@")[0], device, "instances")
+    model, card = load_network(weights or identity.partition("@")[0], "cpu", "instances")
     if card.identity != identity or not isinstance(model, SSDISB):
         raise WeightsError(
             f"{network.name}: was exported from {identity}, and the branches are those of {card.identity}; export it "

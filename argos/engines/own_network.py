@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from argos.engines.segmenter import Takes
 from argos.engines.weights import check_shapes, digest
 from argos.errors import ArgosError, WeightsError
 from argos.types import Size
+
+log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "uint8": torch.uint8}
 """What the input of a file may be."""
@@ -87,6 +90,7 @@ class OwnNetwork:
         except ArgosError:
             raise
         except Exception as error:  # foreign code may raise anything
+            log.debug("%s fails", self.name, exc_info=True)
             shape = "x".join(map(str, image.shape))
             raise WeightsError(
                 f"{self.name}: fails on pictures {shape}: {said(error)}; its input.size and input.stride say which "
@@ -193,6 +197,7 @@ def build_own(spec: str, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         network = build(**arguments)
     except Exception as error:  # foreign code may raise anything
+        log.debug("%s fails", spec, exc_info=True)
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items()) or "none"
         raise WeightsError(f"{spec}: cannot be called with the arguments given ({given}): {said(error)}") from error
     if not isinstance(network, nn.Module):
@@ -221,6 +226,7 @@ def _imported(place: str, spec: str) -> ModuleType:
     except ArgosError:
         raise
     except Exception as error:  # foreign code may raise anything
+        log.debug("%s fails", spec, exc_info=True)
         remedy = ""
         if isinstance(error, ModuleNotFoundError) and error.name == place.partition(".")[0]:
             beside = Path(*place.split(".")).with_suffix(".py")

@@ -21,7 +21,6 @@ from argos.engines.segmenter import Instancewise, Semantic, Takes
 from argos.engines.weights import Card, Task, load_network
 from argos.errors import WeightsError
 from argos.networks.ssd_isb import SSDISB
-from argos.sources.names import redact
 from argos.types import Size
 
 Network = Callable[[Tensor], Any]
@@ -106,7 +105,7 @@ def own_instances_of(
     card = own_card(network.name, "instances", network.sha256, exported_thresholds(network, "instances") or {})
     score_threshold, nms = card.thresholds["score_threshold"], card.thresholds["nms"]
     if network.about is not None:
-        return ExportedInstances(network, branches_of(network, model.weights, device), score_threshold, nms), card
+        return ExportedInstances(network, branches_of(network, model.weights), score_threshold, nms), card
     if model.weights is not None and is_file(model.network):
         raise WeightsError(
             f"{own_instances.KEY}.weights: {network.name} was not written by argos export and is a whole network: "
@@ -143,12 +142,9 @@ def takes_of(network: OwnNetwork, described: NetworkInput | None, key: str) -> T
             f"{key}.input.size: {network.name} takes {_shape(network.size)} and nothing else, got "
             f"{_shape(takes.size)}; remove the key"
         )
-    if network.dtype == torch.uint8 and takes.normalised(_GREY).ne(_GREY / 255).any():
+    if network.dtype == torch.uint8 and replace(takes, size=None, stride=1, order="rgb") != Takes(stride=1):
         raise WeightsError(f"{key}.input: {network.name} takes uint8, pixels as they are; remove range, mean and std")
     return replace(takes, size=takes.size or network.size)
-
-
-_GREY = torch.full((1, 3, 1, 1), 100.0)
 
 
 def _shape(size: Size | None) -> str:
@@ -158,7 +154,7 @@ def _shape(size: Size | None) -> str:
 def own_card(name: str, task: Task, sha256: str, thresholds: Mapping[str, float]) -> Card:
     """A card for a network that has none: its name, its digest, and thresholds."""
     return Card(
-        name=redact(Path(name).stem if is_file(name) else name),
+        name=Path(name).stem if is_file(name) else name.rpartition("/")[2],  # published: no folders of this machine
         task=task,
         network="own",
         arguments={},

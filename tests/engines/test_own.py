@@ -128,6 +128,23 @@ def test_classes_and_probabilities_are_taken_as_they_are() -> None:
     np.testing.assert_allclose(red.scores(pixels), pixels[..., 0] / 255, atol=1e-6)
 
 
+class Brightness(nn.Module):
+    """Log odds that grow with the mean colour, of bytes with the colours last."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.float().mean(dim=3, keepdim=True) / 25.5 - 5
+
+
+def test_a_file_that_takes_bytes_with_colours_last_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "bytes.pt2"
+    torch.export.save(torch.export.export(Brightness(), (torch.zeros(1, *SIZE, 3, dtype=torch.uint8),)), path)
+    network = loaded(str(path))
+    assert network.size == SIZE
+    pixels = real_pictures(*SIZE)
+    scores = OwnSemantic(network, Takes(size=SIZE), SemanticGives()).scores(pixels)
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(5 - pixels.mean(axis=3) / 25.5)), atol=1e-4)
+
+
 def test_gathering_every_block_is_dense_and_an_empty_one_finds_nobody(shapes: dict[str, str]) -> None:
     own = OwnSemantic(loaded(shapes["code"]), TAKES, GIVES)
     (pixels,) = real_pictures(*SIZE, 1)
