@@ -15,6 +15,7 @@ from pydantic import (
 
 from argos.config_http import Http
 from argos.config_network import InstancesModel, ModelName, SemanticModel
+from argos.config_outputs import Active, EventTypes, MomentsOutput, MqttOutput, WebhookOutput
 from argos.config_privacy import MaskArea, PrivacySection
 from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
 from argos.config_values import (
@@ -330,6 +331,8 @@ class EventsOutput(Section):
 
     type: Literal["events"]
     path: Annotated[str, Field(min_length=1)] = Field(description="file to write; as the path of jsonl")
+    events: EventTypes = None
+    active: Active = None
 
 
 class OverlayOutput(Section):
@@ -364,7 +367,15 @@ class RecordingOutput(Section):
 
 
 Output = Annotated[
-    JsonlOutput | EventsOutput | OverlayOutput | ContactSheetOutput | RecordingOutput, Field(discriminator="type")
+    JsonlOutput
+    | EventsOutput
+    | OverlayOutput
+    | ContactSheetOutput
+    | RecordingOutput
+    | WebhookOutput
+    | MqttOutput
+    | MomentsOutput,
+    Field(discriminator="type"),
 ]
 
 
@@ -383,7 +394,9 @@ class Settings(Section):
     version: Literal[1] = Field(description="version of this form")
     engine: Engine = Field(default=Engine(), description="how the networks are run")
     publish: Publish = Field(default=Publish(), description="publishing over ZeroMQ")
-    outputs: Annotated[tuple[Output, ...], Field(strict=False)] = Field(default=(), description="files to write")
+    outputs: Annotated[tuple[Output, ...], Field(strict=False)] = Field(
+        default=(), description="files to write, and who is told of events"
+    )
     http: Http = Field(default=Http(), description="live page, status, health and metrics over HTTP")
     logging: Logging = Field(default=Logging(), description="messages about the run")
 

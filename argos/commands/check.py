@@ -97,7 +97,14 @@ def _summary(path: Path, config: Config) -> list[str]:
     lines.append(
         f"  publishes: {', '.join(config.publish.kinds)} on {config.publish.bind}" if config.publish.bind else ""
     )
-    lines += [f"  writes: {output.type} {output.path}" for output in config.outputs]
+    for output in config.outputs:
+        match output.type:
+            case "webhook":
+                lines.append(f"  tells: webhook {output.model_dump()['url']}")  # without its secrets
+            case "mqtt":
+                lines.append(f"  tells: mqtt {output.host}")
+            case _:
+                lines.append(f"  writes: {output.type} {output.path}")
     return [line for line in lines if line]
 
 

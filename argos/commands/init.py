@@ -105,6 +105,12 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   #- {type: events, path: out/%camera%/events.jsonl}
   #- {type: overlay, path: out/%camera%/overlay.mp4, style: mask}   # outline, blur, pixelate, background, heatmap
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
+  #- {type: webhook, url: "${HOOK_URL:-http://127.0.0.1:8123/api/webhook/argos}", headers: {}, timeout_s: 3, spool: 1000}
+    # of webhook and mqtt also retry: {initial_s: 0.5, max_s: 60, factor: 2, jitter: 0.2}; of these and events
+    # events: [zone_enter], active: {hours: ["22:00-06:00"]}
+  #- {type: mqtt, host: 127.0.0.1, prefix: argos, home_assistant: null}   # homeassistant: announce sensors there
+    # with port: null, username: null, password: null, tls: false, ca: null
+  #- {type: moments, path: moments/%camera%, before_s: 5, after_s: 5, longest_s: 60, fps: 10, clip: true, quota_mb: null}
   #- {type: recording, path: rec/%camera%, segment_s: 60, quota_mb: null}   # packets as they come, results beside
 
 #http:                             # live page, /status, /healthz, /readyz, /metrics

@@ -201,7 +201,7 @@ class Pipeline:
             kept = {name: [RecordedResults(recorder)] for name, recorder in self._recorders.items()}
             self._outputs = Outputs(output_files(self.config), anew, kept)
         if self.config.http.bind is not None:
-            self._web = open_web(self.config, self.run, self._models, self.status, self._publisher)
+            self._web = open_web(self.config, self.run, self._models, self.status, self._publisher, self._outputs)
             self.page = self._web.url
 
     def __exit__(

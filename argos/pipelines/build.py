@@ -16,8 +16,10 @@ from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
+from argos.pipelines.moments import moments_of
 from argos.pipelines.outputs import OutputFile
 from argos.pipelines.people import AnyInstances, People
+from argos.pipelines.senders import event_filter, sender_of
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
@@ -140,11 +142,18 @@ def output_files(config: Config) -> dict[str, list[OutputFile]]:
         for output in config.outputs:
             if output.type == "recording":
                 continue
+            if output.type in ("webhook", "mqtt"):
+                files[name].append(OutputFile(output.type, None, make=sender_of(output, config.cameras[name])))
+                continue
             path = Path(output.path.replace("%camera%", name))
             if path.resolve() in sources:
                 raise PublishError(
                     f"{path}: is the source of camera '{sources[path.resolve()]}'; write to another path under outputs"
                 )
             style = output.style if output.type == "overlay" else "mask"
-            files[name].append(OutputFile(output.type, path, style))
+            if output.type == "moments":
+                files[name].append(OutputFile(output.type, path, make=moments_of(output, path)))
+                continue
+            passed = event_filter(output) if output.type == "events" else None
+            files[name].append(OutputFile(output.type, path, style, passed))
     return files

@@ -1,14 +1,14 @@
-"""One thread that writes results to files: JSON lines, overlay video, contact sheet."""
+"""One thread that writes results to files, JSON lines, overlay video, contact sheet, and hands them to senders."""
 
 from __future__ import annotations
 
 import os
 import queue
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ from argos.drawing.contact_sheet import contact_sheet
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import Style, remembers
 from argos.errors import PublishError
+from argos.pipelines.senders import EventFilter
+from argos.publishing.delivery import DeliveryTally
 from argos.publishing.jsonl import JsonlWriter, event_line
 from argos.publishing.recorder import VideoWriter
 from argos.types import Result
@@ -36,6 +38,14 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Finish what was written."""
+
+
+@runtime_checkable
+class Sender(Protocol):
+    """An output that delivers to others."""
+
+    def tally(self) -> tuple[str, DeliveryTally]:
+        """Its kind, and how it fares."""
 
 
 class ResultLines:
@@ -69,10 +79,14 @@ class ResultLines:
 class EventLines(ResultLines):
     """Events as JSON lines; results without any leave none."""
 
+    def __init__(self, path: Path, *, anew: bool, passed: EventFilter | None = None) -> None:
+        super().__init__(path, anew=anew)
+        self._passed = passed
+
     def write(self, result: Result) -> None:
         """Append the events of one result."""
         self._begin()
-        for event in result.events:
+        for event in result.events if self._passed is None else self._passed.passed(result):
             self._writer.write_line(event_line(event))
 
 
@@ -132,14 +146,18 @@ class OutputFile(NamedTuple):
     """A file to write.
 
     Attributes:
-        kind: ``jsonl``, ``events``, ``overlay`` or ``contact_sheet``.
-        path: of the file.
+        kind: ``jsonl``, ``events``, ``overlay`` or ``contact_sheet``; others are opened by ``make``.
+        path: of the file; None for what goes elsewhere.
         style: of the people in an overlay.
+        passed: which events go to ``events``; None: all.
+        make: opens an output of another kind.
     """
 
     kind: str
-    path: Path
+    path: Path | None
     style: Style = "mask"
+    passed: EventFilter | None = None
+    make: Callable[[], Output] | None = None
 
 
 def open_output(file: OutputFile, *, anew: bool) -> Output:
@@ -152,7 +170,11 @@ def open_output(file: OutputFile, *, anew: bool) -> Output:
     Raises:
         PublishError: it cannot be written.
     """
-    kind, path, style = file
+    kind, path, style, passed, make = file
+    if make is not None:
+        return make()
+    if path is None:
+        raise ValueError(f"an output of kind '{kind}' has no path")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() or not os.access(path.parent, os.W_OK):
@@ -164,7 +186,7 @@ def open_output(file: OutputFile, *, anew: bool) -> Output:
         case "jsonl":
             return ResultLines(path, anew=anew)
         case "events":
-            return EventLines(path, anew=anew)
+            return EventLines(path, anew=anew, passed=passed)
         case "overlay":
             return OverlayVideo(path, style)
         case "contact_sheet":
@@ -209,7 +231,33 @@ class Outputs:
     @property
     def paths(self) -> list[Path]:
         """Files that got a result."""
-        return [file.path for camera, files in self._files.items() if camera in self._written for file in files]
+        written = [file for camera, files in self._files.items() if camera in self._written for file in files]
+        return [file.path for file in written if file.path is not None]
+
+    @property
+    def tallies(self) -> list[tuple[str, str, DeliveryTally]]:
+        """Camera, kind and tally of each output that delivers to others."""
+        outputs = [(camera, output) for camera, opened in list(self._outputs.items()) for output in opened]
+        return [(camera, *output.tally()) for camera, output in outputs if isinstance(output, Sender)]
+
+    def add(self, camera: str, files: Sequence[OutputFile], opened: Sequence[Output]) -> None:
+        """Write a further camera, to outputs that are open already."""
+
+        def begin() -> None:
+            self._files[camera], self._outputs[camera] = files, list(opened)
+
+        self._queue.put(begin)
+
+    def remove(self, camera: str, then: Callable[[], None] | None = None) -> None:
+        """Finish the files of a camera once what is queued is written; ``then`` is called after it."""
+
+        def end() -> None:
+            for output in self._outputs.pop(camera, []):
+                output.close()
+            if then is not None:
+                then()
+
+        self._queue.put(end)
 
     def write(self, result: Result) -> None:
         """Hand over a result; waits while ``WAITING`` are queued.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from argos.config import Config
 from argos.errors import UsageError
 from argos.pipelines.build import device_of
+from argos.pipelines.outputs import Outputs
 from argos.publishing.publisher import Publisher
 from argos.types import Status
 
@@ -32,6 +33,7 @@ def open_web(
     models: Mapping[str, str],
     status: Callable[[str], Status],
     publisher: Publisher | None,
+    outputs: Outputs | None = None,
 ) -> WebServer:
     """Bind and start the server; ``config.http.bind`` is given.
 
@@ -46,6 +48,13 @@ def open_web(
         if error.name is None or error.name.partition(".")[0] not in ("aiohttp", "prometheus_client"):
             raise
         raise UsageError(f"http.bind needs {error.name}: pip install 'argos-vision[web]'") from error
+
+    def published() -> Published:
+        tallies = [] if outputs is None else outputs.tallies
+        if publisher is None:
+            return Published(outputs=tallies)
+        return Published(dict(publisher.sent), dict(publisher.sent_bytes), tallies)
+
     http = config.http
     assert http.bind is not None
     return WebServer(
@@ -57,7 +66,7 @@ def open_web(
         token=http.token or "",
         hosts=http.hosts,
         shapes=shapes_of(config),
-        published=None if publisher is None else lambda: Published(dict(publisher.sent), dict(publisher.sent_bytes)),
+        published=published,
         device=device_of(config.engine.device),
         quality=http.pictures.quality,
         max_fps=http.pictures.max_fps,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from argos.publishing.delivery import DeliveryTally
 from argos.types import Event, Result, Status
 from argos.version import VERSION
 from argos.web.board import Board
@@ -22,10 +23,11 @@ STAGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the ZeroMQ publisher sent so far, by kind."""
+    """What the ZeroMQ publisher sent so far, by kind, and how the outputs fare that deliver to others."""
 
     messages: Mapping[str, int] = field(default_factory=dict)
     size: Mapping[str, int] = field(default_factory=dict)
+    outputs: Sequence[tuple[str, str, DeliveryTally]] = ()
 
 
 class Metrics:
@@ -150,6 +152,7 @@ class _State(Collector):
             sent = self._published()
             yield _by_kind("argos_publish_messages", "Messages handed to 0MQ.", sent.messages)
             yield _by_kind("argos_publish_bytes", "Bytes handed to 0MQ.", sent.size)
+            yield from _outputs(sent.outputs)
 
     def _sources(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("argos_source_up", "1 while pictures come.", labels=["camera"])
@@ -199,6 +202,26 @@ class _State(Collector):
             for name in MODES:
                 mode.add_metric([camera, name], float(name == result.mode))
         yield from (people, area, share, mode)
+
+
+def _outputs(tallies: Sequence[tuple[str, str, DeliveryTally]]) -> Iterator[Metric]:
+    labels = ["camera", "output"]
+    taken = CounterMetricFamily("argos_output_messages", "Messages delivered by an output.", labels=labels)
+    failed = CounterMetricFamily("argos_output_errors", "Attempts to deliver that did not work.", labels=labels)
+    waiting = GaugeMetricFamily("argos_output_waiting", "Messages that wait to be delivered.", labels=labels)
+    dropped = CounterMetricFamily(
+        "argos_output_dropped", "Messages that an output lost, by reason.", labels=[*labels, "reason"]
+    )
+    sums: dict[tuple[str, str], list[DeliveryTally]] = {}
+    for camera, kind, tally in tallies:
+        sums.setdefault((camera, kind), []).append(tally)
+    for key, of_kind in sums.items():
+        taken.add_metric(key, sum(tally.delivered for tally in of_kind))
+        failed.add_metric(key, sum(tally.failed for tally in of_kind))
+        waiting.add_metric(key, sum(tally.waiting for tally in of_kind))
+        for reason in ("full", "refused", "closed"):
+            dropped.add_metric([*key, reason], sum(tally.dropped[reason] for tally in of_kind))
+    yield from (taken, failed, waiting, dropped)
 
 
 def _by_kind(name: str, words: str, numbers: Mapping[str, int]) -> CounterMetricFamily:

@@ -48,7 +48,7 @@ def test_what_is_commented_out_shows_the_defaults(tmp_path: Path) -> None:
     plain.write_text(configuration_text("webcam:0"))
     full.write_text(re.sub(r"^( *)#(?=[a-z-])", r"\1", plain.read_text(), flags=re.MULTILINE))
     written, default = load_config(full), load_config(plain)
-    assert len(written.outputs) == 5
+    assert len(written.outputs) == 8
     cameras = {name: camera.model_copy(update={"zones": {}, "lines": {}}) for name, camera in written.cameras.items()}
     assert written.model_copy(update={"outputs": (), "cameras": cameras}) == default
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from web_scene import Cameras, scene_results
 
+from argos.publishing.delivery import DeliveryTally
 from argos.web.board import Board
 from argos.web.metrics import Metrics, Published
 from argos.web.server import PATHS
@@ -19,7 +20,8 @@ TEXT = (ROOT / "docs" / "live.md").read_text()
 def test_every_metric_is_described_with_its_labels() -> None:
     cameras = Cameras("door")
     board = Board("r", ["door"], {}, cameras.__getitem__, {"door": {"zones": {"porch": {}}, "lines": {"gate": {}}}})
-    metrics = Metrics(board, "cpu", lambda: Published({"result": 1}, {"result": 9}))
+    outputs = [("door", "mqtt", DeliveryTally())]
+    metrics = Metrics(board, "cpu", lambda: Published({"result": 1}, {"result": 9}, outputs))
     result = scene_results(frames=1)[0]
     board.put(result)
     metrics.result(result)

@@ -1,0 +1,149 @@
+"""The entries of ``outputs`` that go elsewhere than to a file of results: webhooks, MQTT, pictures of events."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_serializer, field_validator
+
+from argos.config_scene import ActiveSection
+from argos.config_values import Seconds, Section, Share, check_unique
+from argos.types import EventType
+
+_MASKED = "***"
+EventTypes = Annotated[
+    tuple[EventType, ...] | None,
+    Field(default=None, strict=False, min_length=1, description="only events of these types; null: all"),
+    AfterValidator(lambda types: types if types is None else check_unique(types)),
+]
+Active = Annotated[
+    ActiveSection | None,
+    Field(default=None, description="only events within these hours of the week; null: always"),
+]
+
+
+class RetrySection(Section):
+    """Pauses between attempts to deliver; what waits meanwhile is in memory."""
+
+    initial_s: Seconds = Field(default=0.5, description="after the first failure, seconds")
+    max_s: Seconds = Field(default=60.0, description="the longest, seconds; at least initial_s")
+    factor: float = Field(default=2.0, ge=1, description="each is so many times as long as the last")
+    jitter: Share = Field(default=0.2, description="random share of the pause that is added or taken away, 0..1")
+
+    @field_validator("max_s")
+    @classmethod
+    def _not_below_initial(cls, max_s: float, info: ValidationInfo) -> float:
+        if max_s < info.data.get("initial_s", 0):
+            raise ValueError(f"should be at least initial_s ({info.data['initial_s']:g}), got {max_s:g}")
+        return max_s
+
+
+class SenderOutput(Section):
+    """Somebody who may be away."""
+
+    timeout_s: Seconds = Field(default=3.0, description="longest wait for an answer, seconds")
+    retry: RetrySection = Field(default=RetrySection(), description="pauses between attempts")
+    spool: int = Field(
+        default=1000, ge=1, description="messages that may wait, in memory; when it is full the oldest is dropped"
+    )
+    events: EventTypes = None
+    active: Active = None
+
+
+def _check_hook(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("should be http://HOST/PATH or https://HOST/PATH (the value is not shown, it may be a secret)")
+    return url
+
+
+def _check_topic(topic: str) -> str:
+    if not re.fullmatch(r"[^+#/\s\x00]+(/[^+#/\s\x00]+)*", topic):
+        raise ValueError(f"should be a topic like argos or home/argos, without + and #, got '{topic}'")
+    return topic
+
+
+class WebhookOutput(SenderOutput):
+    """Every event as a POST of JSON."""
+
+    type: Literal["webhook"]
+    url: Annotated[str, AfterValidator(_check_hook)] = Field(
+        repr=False, description="http(s)://...; keep it out of the file where it is a secret: ${HOOK_URL}"
+    )
+    headers: dict[str, str] = Field(
+        default={}, repr=False, description="further headers, as in {Authorization: 'Bearer ${HOOK_TOKEN}'}"
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _fit(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or re.search(r"[^\t\x20-\x7e]", value):
+                raise ValueError(f"header {name!r} should be a name of letters and dashes with one line of plain text")
+        return headers
+
+    @field_serializer("url")
+    def _without_secrets(self, url: str) -> str:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}/" + (_MASKED if parts.path.strip("/") or parts.query else "")
+
+    @field_serializer("headers")
+    def _masked(self, headers: dict[str, str]) -> dict[str, str]:
+        return dict.fromkeys(headers, _MASKED)
+
+
+class MqttOutput(SenderOutput):
+    """Events and numbers to an MQTT broker, and to Home Assistant through it; needs the extra mqtt."""
+
+    type: Literal["mqtt"]
+    host: Annotated[str, Field(min_length=1)] = Field(description="of the broker")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="null: 1883, with tls 8883")
+    username: str | None = Field(default=None, description="null: none")
+    password: str | None = Field(
+        default=None, repr=False, description="keep it out of the file: ${MQTT_PASSWORD}; null: none"
+    )
+    tls: bool = Field(default=False, description="encrypt, and check the broker's certificate")
+    ca: str | None = Field(default=None, description="file of certificates to trust; null: those of the system")
+    prefix: Annotated[str, AfterValidator(_check_topic)] = Field(
+        default="argos", description="topics are PREFIX/CAMERA/..."
+    )
+    home_assistant: Annotated[str, AfterValidator(_check_topic)] | None = Field(
+        default=None, description="announce sensors under this prefix, which is usually homeassistant; null: not"
+    )
+
+    @field_serializer("password")
+    def _masked(self, password: str | None) -> str | None:
+        return None if password is None else _MASKED
+
+
+class MomentsOutput(Section):
+    """A picture and a clip of every event, from what may be shown: covered where privacy covers."""
+
+    type: Literal["moments"]
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="folder for .jpg, .mp4 and .json of each event, from the current directory; %camera% becomes the "
+        "camera's name and is needed where there are several"
+    )
+    before_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=5.0, description="a clip begins so long before its event, seconds"
+    )
+    after_s: Annotated[float, Field(ge=0, le=600)] = Field(
+        default=5.0, description="and ends so long after it, seconds; further events until then prolong it"
+    )
+    longest_s: Seconds = Field(default=60.0, description="length of a clip at most, seconds")
+    fps: Annotated[float, Field(gt=0)] = Field(default=10.0, description="pictures per second of a clip at most")
+    clip: bool = Field(default=True, description="false: pictures only")
+    style: Literal["mask", "outline", "blur", "pixelate"] = Field(default="mask", description="how people are shown")
+    quota_mb: Annotated[float, Field(ge=1)] | None = Field(
+        default=None,
+        description="the oldest events are deleted so that the folder keeps to this, 10^6 bytes; null: all stay",
+    )
+    events: EventTypes = None
+    active: Active = None

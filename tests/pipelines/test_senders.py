@@ -1,0 +1,116 @@
+"""Webhooks and brokers in a configuration: who gets which events, and what is shown of credentials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from receivers import HookServer
+from tracked_people import people_result
+
+from argos.cli import main
+from argos.config import Config, load_config
+from argos.config_report import config_digest, resolved_yaml
+from argos.errors import ConfigError
+from argos.pipelines.build import output_files
+from argos.pipelines.outputs import Outputs
+from argos.types import Event, Result
+
+HEAD = "version: 1\ncameras:\n  door: {source: 'webcam:0'}\n  gate: {source: 'webcam:1'}\noutputs:\n"
+
+
+def config(folder: Path, *outputs: str) -> Config:
+    path = folder / "camera.yaml"
+    path.write_text(HEAD + "".join(f"  - {output}\n" for output in outputs))
+    return load_config(path)
+
+
+@pytest.fixture
+def server() -> Iterator[HookServer]:
+    served = HookServer()
+    yield served
+    served.stop()
+
+
+def with_events(camera: str, *kinds: str) -> Result:
+    """A result of Friday 20 November 2026, 23:30 in Berlin."""
+    events = tuple(
+        Event(camera, "run", 0, n, kind, "hall", 7, 0, 0, 0.1, 0, (1, 2, 5, 9), (3.0, 9.0), 1, 1)  # type: ignore[arg-type]
+        for n, kind in enumerate(kinds)
+    )
+    return replace(people_result(0, {}), camera=camera, events=events, captured_ns=1795213800 * 10**9)
+
+
+def test_every_camera_tells_the_events_that_are_wanted(server: HookServer, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{server.port}"
+    night = "active: {hours: ['22:00-06:00'], timezone: Europe/Berlin}"
+    chosen = config(
+        tmp_path,
+        f"{{type: webhook, url: '{url}/all'}}",
+        f"{{type: webhook, url: '{url}/some', events: [crowd_start], {night}}}",
+        f"{{type: webhook, url: '{url}/never', {night.replace('22:00-06:00', '06:00-22:00')}}}",
+        f"{{type: events, path: '{tmp_path}/%camera%.jsonl', events: [zone_leave]}}",
+    )
+    outputs = Outputs(output_files(chosen), anew=())
+    for camera in ("door", "gate"):
+        outputs.write(with_events(camera, "zone_enter", "crowd_start", "zone_leave"))
+    outputs.close()
+    told = sorted((path, json.loads(body)["camera"], json.loads(body)["type"]) for path, _, body in server.requests)
+    assert told == sorted(
+        [("/all", camera, kind) for camera in ("door", "gate") for kind in ("zone_enter", "crowd_start", "zone_leave")]
+        + [("/some", camera, "crowd_start") for camera in ("door", "gate")]
+    )
+    assert sorted((camera, kind, tally.delivered) for camera, kind, tally in outputs.tallies) == [
+        ("door", "webhook", 0), ("door", "webhook", 1), ("door", "webhook", 3),
+        ("gate", "webhook", 0), ("gate", "webhook", 1), ("gate", "webhook", 3),
+    ]  # fmt: skip
+    assert sorted(path.name for path in outputs.paths) == ["door.jsonl", "gate.jsonl"]
+    assert [json.loads(line)["type"] for line in (tmp_path / "door.jsonl").open()] == ["zone_leave"]
+
+
+def test_credentials_are_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOOK", "https://me:p4ssw0rd@hooks.example.com:8443/T0/s3cret?key=k3y")
+    monkeypatch.setenv("MQTT_PASSWORD", "br0ker-w0rd")
+    chosen = config(
+        tmp_path,
+        "{type: webhook, url: '${HOOK}', headers: {Authorization: Bearer t0ken}}",
+        "{type: mqtt, host: broker, username: argos, password: '${MQTT_PASSWORD}'}",
+    )
+    assert main(["check", str(tmp_path / "camera.yaml"), "--resolved"]) == 0
+    shown = capsys.readouterr().out + resolved_yaml(chosen) + repr(chosen) + config_digest(chosen)
+    assert main(["check", str(tmp_path / "camera.yaml")]) == 0
+    shown += capsys.readouterr().out
+    assert "tells: webhook https://hooks.example.com:8443/***" in shown
+    for secret in ("p4ssw0rd", "s3cret", "k3y", "t0ken", "br0ker-w0rd"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [
+        (
+            "{type: webhook, url: 'ftp://h/s3cret'}",
+            "outputs.0.url: should be http://HOST/PATH or https://HOST/PATH (the",
+        ),
+        ("{type: webhook, url: 'http://h:99999/s3cret'}", "outputs.0.url: should be http://HOST/PATH"),
+        ("{type: webhook}", "outputs.0.url: is required"),
+        ("{type: webhook, url: 'http://h/', headers: {'X: y': s3cret}}", "outputs.0.headers: header 'X: y' should be"),
+        (
+            "{type: webhook, url: 'http://h/', retry: {max_s: 0.1}}",
+            "outputs.0.retry.max_s: should be at least initial_s",
+        ),
+        ("{type: mqtt, host: h, events: [zone_entr]}", "did you mean 'zone_enter'?"),
+        ("{type: mqtt, host: h, prefix: 'a/+'}", "outputs.0.prefix: should be"),
+        ("{type: mqtt, host: h, spool: 0}", "outputs.0.spool: should be at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(tmp_path: Path, output: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        config(tmp_path, output)
+    assert fault in str(error.value)
+    assert "s3cret" not in str(error.value)
