@@ -362,6 +362,12 @@ class Result:
             raise ValueError("this result has no image: results received from a subscriber carry none")
         return overlay(self.image, self)
 
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows of the result: ``plot`` as PNG; None where there is no picture."""
+        from argos.drawing.overlay import png
+
+        return None if self.image is None else png(self.plot())
+
     def to_coco(self) -> list[dict[str, Any]]:
         """Annotations in COCO's result format, masks as compressed full-frame RLE."""
         from argos.publishing.coco import coco_annotations

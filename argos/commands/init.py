@@ -58,8 +58,8 @@ camera:                            # one camera; for several write `cameras:` wi
   #lines:                          # who crosses, in which direction
     #gate: {points: [[0.2, 0.8], [0.8, 0.8]], anchor: mask_bottom, confirm_frames: 2}
     # in pixels: {units: px, reference: [1280, 720], points: [[256, 576], [1024, 576]]}
-  #active: null                    # watched in {hours: ["mon-fri 22:00-06:00", "sat,sun"], timezone: Europe/Berlin} only;
-                                   # also below a zone or line
+  #active: null                    # watched only in {hours: ["mon-fri 22:00-06:00", "sat,sun"],
+                                   # timezone: Europe/Berlin}; also below a zone or line
 
   #mask_areas: []                  # filled before anything looks, e.g. [[[0, 0], [0.3, 0], [0.3, 0.2], [0, 0.2]]]
   #privacy:                        # covered in every picture that is published, written, streamed or given to Python
@@ -105,12 +105,12 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   #- {type: events, path: out/%camera%/events.jsonl}
   #- {type: overlay, path: out/%camera%/overlay.mp4, style: mask}   # outline, blur, pixelate, background, heatmap
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
-  #- {type: webhook, url: "${HOOK_URL:-http://127.0.0.1:8123/api/webhook/argos}", headers: {}, timeout_s: 3, spool: 1000}
-    # of webhook and mqtt also retry: {initial_s: 0.5, max_s: 60, factor: 2, jitter: 0.2}; of these and events
-    # events: [zone_enter], active: {hours: ["22:00-06:00"]}
+  #- {type: webhook, url: "${HOOK_URL:-http://127.0.0.1:8123/api/webhook/argos}", headers: {}}
+    # of webhook and mqtt also timeout_s: 3, spool: 1000, retry: {initial_s: 0.5, max_s: 60, factor: 2, jitter: 0.2};
+    # of these, moments and events also events: [zone_enter], active: {hours: ["22:00-06:00"]}
   #- {type: mqtt, host: 127.0.0.1, prefix: argos, home_assistant: null}   # homeassistant: announce sensors there
     # with port: null, username: null, password: null, tls: false, ca: null
-  #- {type: moments, path: moments/%camera%, before_s: 5, after_s: 5, longest_s: 60, fps: 10, clip: true, quota_mb: null}
+  #- {type: moments, path: moments/%camera%, before_s: 5, after_s: 5, longest_s: 60, fps: 10, clip: true}
   #- {type: recording, path: rec/%camera%, segment_s: 60, quota_mb: null}   # packets as they come, results beside
 
 #http:                             # live page, /status, /healthz, /readyz, /metrics

@@ -20,6 +20,7 @@ from argos.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from argos.config import Config
+    from argos.drawing.window import Window
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
 
@@ -34,6 +35,7 @@ EXAMPLES = """examples:
   argos run rtsp://10.0.0.7/stream1        a camera; publishes to tcp://127.0.0.1:5555 until Ctrl-C
   argos run webcam:0 --record out          a webcam, also written to out/
   argos run webcam:0 --web 127.0.0.1:8080  with the live page at http://127.0.0.1:8080/
+  argos run webcam:0 --window              in a window on this machine
   argos run camera.yaml --set camera.regions.mode=full --duration 30s
 """
 
@@ -54,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "each camera to DIR/CAMERA (default for files without a configuration: out)")  # fmt: skip
     parser.add_argument("--web", metavar="HOST:PORT", help="serve the live page there, as http.bind does, "
                         "e.g. 127.0.0.1:8080")  # fmt: skip
+    parser.add_argument("--window", action="store_true", help="show the cameras in a window on this machine's display; "
+                        "q ends")  # fmt: skip
     parser.add_argument("--fail-fast", action="store_true", help="end with status 3 when a camera cannot be reached, "
                         "instead of trying again")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -62,15 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until the sources end, the limit is reached, or a signal; returns the exit status."""
     overrides = args.set if args.web is None else [*args.set, f"http.bind={json.dumps(args.web)}"]
-    return run_config(configuration(args.what, overrides, args.record), args)
+    return run_config(configuration(args.what, overrides, args.record), args, window=args.window)
 
 
-def run_config(config: Config, args: argparse.Namespace) -> int:
+def run_config(config: Config, args: argparse.Namespace, *, window: bool = False) -> int:
     """Run a configuration to its end; returns the exit status.
 
     Args:
         config: validated.
         args: ``frames``, ``duration``, ``fail_fast``, ``json`` and what is everywhere.
+        window: show the pictures on this machine's display.
     """
     from argos.engines.threads import prepare_threads
     from argos.logs import set_up_logs
@@ -81,8 +86,9 @@ def run_config(config: Config, args: argparse.Namespace) -> int:
     from argos.pipelines.summary import Summary
 
     pipeline = Pipeline(config, fail_fast=args.fail_fast)
+    shown = _open_window(pipeline) if window else None
     _stop_on_signals(pipeline)
-    with pipeline:
+    with contextlib.nullcontext() if shown is None else contextlib.closing(shown), pipeline:
         summary = Summary()
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)
@@ -92,6 +98,8 @@ def run_config(config: Config, args: argparse.Namespace) -> int:
             try:
                 for result in pipeline:
                     summary.add(result)
+                    if shown is not None:
+                        _show(shown, result)
                     if summary.frames == args.frames:
                         break
             except SourceError:
@@ -104,6 +112,18 @@ def run_config(config: Config, args: argparse.Namespace) -> int:
     if not summary.frames:
         log.warning("no frame was analysed")
     return 0
+
+
+def _open_window(pipeline: Pipeline) -> Window:
+    from argos.drawing.window import Window
+
+    return Window(f"ARGOS: {', '.join(pipeline.config.cameras)}", pipeline.stop)
+
+
+def _show(window: Window, result: Result) -> None:
+    """Show a result, where it would be seen."""
+    if window.is_due() and result.image is not None:
+        window.show(result.camera, result.plot())
 
 
 @contextlib.contextmanager

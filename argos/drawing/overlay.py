@@ -84,6 +84,11 @@ def overlay(
     return drawn
 
 
+def png(image: NDArray[np.uint8]) -> bytes:
+    """``(H, W, 3)`` uint8 RGB as PNG."""
+    return cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
+
+
 def legend_of(result: Result) -> list[str]:
     """What the legend says: mode, people or person area, share of pixels computed, milliseconds.
 

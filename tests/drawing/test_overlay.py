@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -144,6 +145,16 @@ def test_legend_wraps_in_a_narrow_picture() -> None:
     wide = changed(overlay(grey(), result(people())))
     assert narrow.any(axis=1).sum() > 1.5 * wide.any(axis=1).sum()
     assert not narrow[:, -3:].any()
+
+
+def test_a_notebook_shows_the_picture_of_a_result() -> None:
+    drawn = dataclasses.replace(result(people((40, 40, 80, 120))), image=grey())
+    data = drawn._repr_png_()
+    assert data is not None
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert (picture[:, :, ::-1] == drawn.plot()).all()
+    assert result()._repr_png_() is None  # received from a subscriber
 
 
 def test_picture_of_another_size_is_refused() -> None:
