@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 
 from torch import nn
 
-from argos.networks import counting, ssd_isb
+from argos.networks import counting
 from argos.networks.asbunet import asbunet
 from argos.networks.comparing import Cell, Row, Size, Table, forward_ms
 from argos.networks.dual_aspp import dual_aspp
@@ -130,8 +130,8 @@ _RTSEG_5_9 = (
     Row("MS-Default", multi_shape, (variables("8014288"),)),
     Row("MS-MN0.75", partial(multi_shape, multiplier=0.75), (variables("5211360"),)),
     Row("MS-FCN16", partial(multi_shape, steps=1), (variables("7767888"),)),
-    Row("MS-NewShapes", partial(multi_shape, ssd_isb.NEW_SHAPES), (variables("7273069"),)),
-    Row("MS-SmallShapes", partial(multi_shape, ssd_isb.SMALL_SHAPES), (variables("7520142"),)),
+    Row("MS-NewShapes", partial(multi_shape, "new"), (variables("7273069"),)),
+    Row("MS-SmallShapes", partial(multi_shape, "small"), (variables("7520142"),)),
 )
 
 # ---- ESSNet thesis --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn as nn
@@ -17,11 +17,26 @@ from torch import Tensor
 
 from argos.networks.backbones.efficientnet_lite import DETECTION_CHANNELS, EfficientNetLite0
 from argos.networks.backbones.mobilenet_v1 import Features, MobileNetV1, conv_bn_relu, scaled
-from argos.networks.ssd_boxes import ANCHORS_PERSON, ANCHORS_PUBLISHED, Sizes, crop, encompassing, make_anchors
+from argos.networks.ssd_boxes import (
+    ANCHORS_PERSON,
+    ANCHORS_PUBLISHED,
+    STRIDES,
+    Sizes,
+    encompassing,
+    make_anchors,
+)
+from argos.networks.ssd_branches import (
+    SINGLE_BRANCH,
+    SINGLE_SHAPE,
+    SINGLE_SHAPE_PLUS,
+    STRIDE,
+    THRESHOLDS,
+    Branch,
+    Shape,
+    choose_branches,
+)
 
-STRIDE = 32  # of the map from which branches are cropped
 EXTRAS = ((256, 512), (128, 256), (128, 256), (64, 128))  # filters of the four pairs of extra layers
-SEPARABLE_FILTERS, DECODER_FILTERS = 128, 32
 
 
 class SSDOutput(NamedTuple):
@@ -57,78 +72,6 @@ class BranchMasks:
     index: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Input of one branch, in cells of the 1/32 map.
-
-    Attributes:
-        height: cells.
-        width: cells.
-        exact: take only boxes of exactly this shape; otherwise also smaller ones, resized.
-        pool: crop at twice the size, then 2x2 max pooling, as the Single-Branch network does.
-    """
-
-    height: int
-    width: int
-    exact: bool = False
-    pool: bool = False
-
-
-class Branch(nn.Module):
-    """Instance segmentation branch: separable convolution, then FCN steps with skips, then a score.
-
-    ReLU follows each sum, as is the default of the layers that the thesis used.
-
-    Args:
-        channels: of the maps at 1/8, 1/16 and 1/32.
-        shape: of the input.
-        steps: 2, 1 or 0 doublings, for FCN-8, FCN-16 and FCN-32.
-        num_classes: masks per box.
-        centred: see ``SSDISB``.
-
-    Reference:
-        Kolhatkar 2020, Figure 3.4 and section 3.2.1.
-    """
-
-    def __init__(
-        self, channels: tuple[int, int, int], shape: Shape, steps: int, num_classes: int, centred: bool = False
-    ) -> None:
-        super().__init__()
-        self.shape = shape
-        self.centred = centred
-        self.depthwise = nn.Conv2d(channels[2], channels[2], 3, padding=1, groups=channels[2], bias=False)
-        self.pointwise = nn.Conv2d(channels[2], SEPARABLE_FILTERS, 1)
-        self.up = nn.ModuleList()
-        self.skips = nn.ModuleList()
-        width = SEPARABLE_FILTERS
-        for skip_channels in (channels[1], channels[0])[:steps]:
-            self.up.append(nn.ConvTranspose2d(width, DECODER_FILTERS, 4, stride=2, padding=1))
-            self.skips.append(nn.Conv2d(skip_channels, DECODER_FILTERS, 1))
-            width = DECODER_FILTERS
-        self.score = nn.Conv2d(width, num_classes, 1)
-
-    def forward(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
-        """Mask logits ``(M, num_classes, h * 2**steps, w * 2**steps)`` of encompassing boxes ``(M, 4)``."""
-        h, w = self.shape.height, self.shape.width
-        if self.shape.pool:
-            x = F.max_pool2d(self._crop(features.stride32, STRIDE, boxes, image, (2 * h, 2 * w)), 2)
-        else:
-            x = self._crop(features.stride32, STRIDE, boxes, image, (h, w))  # (M, C32, h, w)
-        x = F.relu(self.pointwise(self.depthwise(x)))  # (M, 128, h, w)
-        maps = ((features.stride16, STRIDE // 2), (features.stride8, STRIDE // 4))
-        for up, skip, (feature, stride) in zip(self.up, self.skips, maps, strict=False):
-            h, w = 2 * h, 2 * w
-            # a 1x1 convolution commutes with interpolation; before the crop it is paid once, not per box
-            x = F.relu(up(x) + self._crop(skip(feature), stride, boxes, image, (h, w)))  # (M, 32, h, w)
-        logits: Tensor = self.score(x)
-        return logits
-
-    def _crop(self, features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        # with symmetric padding the field of cell k is centred on pixel k * stride, not on the middle of the cell
-        shift = (stride - 1) / 2 if self.centred else 0.0
-        return crop(features, stride, boxes + shift, image, size)
-
-
 Backbone = Literal["mobilenet_v1", "efficientnet_lite0"]
 
 
@@ -150,7 +93,7 @@ class SSDISB(nn.Module):
         backbone: MobileNet-v1 as published, or EfficientNet-Lite0.
 
     Raises:
-        ValueError: ``align`` does not divide 32, or ``steps`` is not 0, 1 or 2.
+        ValueError: an argument has a value that is not named here, or ``anchors`` are not those of six maps.
     """
 
     def __init__(
@@ -171,6 +114,16 @@ class SSDISB(nn.Module):
             raise ValueError(f"align should divide {STRIDE}, got {align}")
         if steps not in (0, 1, 2):
             raise ValueError(f"steps should be 0, 1 or 2, got {steps}")
+        if not 0 < multiplier <= 1:
+            raise ValueError(f"multiplier should be above 0 and at most 1, got {multiplier}")
+        if num_classes < 1:
+            raise ValueError(f"num_classes should be at least 1, got {num_classes}")
+        if max_boxes < 1:
+            raise ValueError(f"max_boxes should be at least 1, got {max_boxes}")
+        if len(anchors) != len(STRIDES) or not all(anchors):
+            raise ValueError(f"anchors should hold sizes for {len(STRIDES)} maps, got {anchors!r}")
+        if backbone not in get_args(Backbone):
+            raise ValueError(f"backbone should be one of {', '.join(get_args(Backbone))}, got {backbone!r}")
         self.num_classes = num_classes
         self.anchor_table = anchors
         self.stop_gradient = stop_gradient
@@ -220,14 +173,22 @@ class SSDISB(nn.Module):
 
     def heads(self, features: Features) -> SSDOutput:
         """Detect on the maps of the backbone."""
-        height, width = (STRIDE * side for side in features.stride32.shape[-2:])
+        return self.output_of(*self.predictions(features), features)
+
+    def predictions(self, features: Features) -> tuple[Tensor, Tensor]:
+        """What the heads compute on the maps of the backbone: ``deltas`` and ``logits`` of ``SSDOutput``."""
         maps = [features.stride16, features.stride32]
         for extra in self.extras:
             maps.append(extra(maps[-1]))  # (N, C, ceil(H/64), ceil(W/64)), 1/128, 1/256, 1/512
         deltas = [_flat(head(x), 4) for head, x in zip(self.box_heads, maps, strict=True)]
         logits = [_flat(head(x), self.num_classes + 1) for head, x in zip(self.class_heads, maps, strict=True)]
+        return torch.cat(deltas, dim=1), torch.cat(logits, dim=1)
+
+    def output_of(self, deltas: Tensor, logits: Tensor, features: Features) -> SSDOutput:
+        """Predictions with the anchors that they are for."""
+        height, width = (STRIDE * side for side in features.stride32.shape[-2:])
         anchors = make_anchors(height, width, self.anchor_table).to(features.stride32.device)
-        return SSDOutput(torch.cat(deltas, dim=1), torch.cat(logits, dim=1), anchors, features)
+        return SSDOutput(deltas, logits, anchors, features)
 
     def masks(self, features: Features, boxes: Sequence[Tensor]) -> list[BranchMasks]:
         """Segment boxes of a batch.
@@ -257,23 +218,6 @@ class SSDISB(nn.Module):
         return result
 
 
-def choose_branches(boxes: Tensor, shapes: Sequence[Shape]) -> Tensor:
-    """Branch of each encompassing box ``(M, 4)``: the first shape that holds it, the largest if none does.
-
-    Returns:
-        ``(M,)`` int64, -1 where only exact shapes exist and none fits.
-    """
-    chosen = torch.full((len(boxes),), -1, dtype=torch.int64, device=boxes.device)
-    cells = torch.ceil((boxes[:, 2:] - boxes[:, :2]) / STRIDE)  # (M, 2): width, height
-    for n in reversed(range(len(shapes))):
-        size = cells.new_tensor([shapes[n].width, shapes[n].height])
-        fits = (cells == size).all(dim=1) if shapes[n].exact else (cells <= size).all(dim=1)
-        if n == len(shapes) - 1 and not shapes[n].exact:
-            fits = torch.ones_like(fits)
-        chosen[fits] = n
-    return chosen
-
-
 def _first(image: Tensor, mask: Tensor, most: int) -> Tensor:
     """Indices where ``mask``, at most ``most`` of each image."""
     taken = torch.nonzero(mask).squeeze(1)
@@ -283,54 +227,78 @@ def _first(image: Tensor, mask: Tensor, most: int) -> Tensor:
 
 def _flat(x: Tensor, values: int) -> Tensor:
     """``(N, n * values, H, W)`` to ``(N, H * W * n, values)``."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)  # len(x) would be a constant in what is traced
 
 
-SINGLE_BRANCH = (Shape(10, 10, pool=True),)
-MULTI_SHAPE = tuple(
-    Shape(h, w) for h, w in ((15, 10), (9, 4), (7, 3), (6, 3), (5, 2), (4, 2), (3, 2), (2, 2), (2, 1), (1, 1))
-)
-NEW_SHAPES = tuple(Shape(n, n) for n in (15, 10, 8, 6, 4, 2, 1))
-SMALL_SHAPES = tuple(Shape(h, w) for h, w in ((10, 10), (8, 6), (6, 4), (5, 3), (4, 2), (2, 2), (2, 1), (1, 1)))
-SINGLE_SHAPE = tuple(
-    Shape(h, w, exact=True)
-    for h, w in ((7, 2), (6, 3), (6, 2), (5, 3), (5, 2), (4, 3), (4, 2), (3, 3), (3, 2), (3, 1), (2, 2), (2, 1))
-)
-SINGLE_SHAPE_PLUS = (*SINGLE_SHAPE, Shape(1, 1, exact=True), Shape(14, 14))
+def ssd_mobilenet(
+    multiplier: float = 1.0, anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED, num_classes: int = 1
+) -> SSDISB:
+    """The detector alone: 5,543,558 variables, 3,152,790 with multiplier 0.75. Arguments as in ``SSDISB``."""
+    return SSDISB((), multiplier, num_classes, anchors=anchors)
 
 
-def ssd_mobilenet(multiplier: float = 1.0, anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
-    """The detector alone: 5,543,558 variables, 3,152,790 with multiplier 0.75."""
-    return SSDISB((), multiplier, anchors=anchors)
+def single_branch(
+    multiplier: float = 1.0, steps: int = 2, anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED, num_classes: int = 1
+) -> SSDISB:
+    """Single-Branch, 5,790,631 variables; SB-FCN16 with one step, SB-MN0.75 with that multiplier (Tables 5.5, 5.7).
 
-
-def single_branch(multiplier: float = 1.0, steps: int = 2, anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
-    """Single-Branch, 5,790,631 variables; SB-FCN16 with one step, SB-MN0.75 with that multiplier (Tables 5.5, 5.7)."""
-    return SSDISB(SINGLE_BRANCH, multiplier, steps=steps, anchors=anchors)
+    Arguments as in ``SSDISB``.
+    """
+    return SSDISB(SINGLE_BRANCH, multiplier, num_classes, steps, anchors)
 
 
 def multi_shape(
-    shapes: Sequence[Shape] = MULTI_SHAPE,
+    shapes: str | Sequence[Shape] = "multi",
     multiplier: float = 1.0,
     steps: int = 2,
     anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED,
+    num_classes: int = 1,
 ) -> SSDISB:
-    """Multi-Shape, 8,014,288 variables; MS-FCN16, MS-MN0.75, MS-NewShapes, MS-SmallShapes (Tables 5.5, 5.9)."""
-    return SSDISB(shapes, multiplier, steps=steps, anchors=anchors, max_boxes=30)
+    """Multi-Shape, 8,014,288 variables; MS-FCN16, MS-MN0.75, MS-NewShapes, MS-SmallShapes (Tables 5.5, 5.9).
+
+    Args:
+        shapes: a key of ``THRESHOLDS``, or shapes of your own; each is the threshold of one branch.
+        multiplier, steps, anchors, num_classes: as in ``SSDISB``.
+
+    Raises:
+        ValueError: no such shapes, or none at all.
+    """
+    if isinstance(shapes, str):
+        if shapes not in THRESHOLDS:
+            raise ValueError(f"shapes should be one of {', '.join(THRESHOLDS)}, got {shapes!r}")
+        shapes = THRESHOLDS[shapes]
+    if not shapes:
+        raise ValueError("shapes should hold at least one shape, got none")
+    return SSDISB(shapes, multiplier, num_classes, steps, anchors, max_boxes=30)
 
 
-def single_shape(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
+def single_shape(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED, num_classes: int = 1) -> SSDISB:
     """Single-Shape: 12 branches without resizing. Boxes of other shapes get no mask."""
-    return SSDISB(SINGLE_SHAPE, anchors=anchors, max_boxes=30)
+    return SSDISB(SINGLE_SHAPE, num_classes=num_classes, anchors=anchors, max_boxes=30)
 
 
-def single_shape_plus(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED) -> SSDISB:
+def single_shape_plus(anchors: tuple[Sizes, ...] = ANCHORS_PUBLISHED, num_classes: int = 1) -> SSDISB:
     """Single-Shape+, 9,002,580 variables: Single-Shape, 1x1, and a 14x14 branch that resizes all other boxes."""
-    return SSDISB(SINGLE_SHAPE_PLUS, anchors=anchors, max_boxes=30)
+    return SSDISB(SINGLE_SHAPE_PLUS, num_classes=num_classes, anchors=anchors, max_boxes=30)
 
 
 def person_isb(
-    multiplier: float = 0.75, align: int = 8, centred: bool = False, backbone: Backbone = "mobilenet_v1"
+    multiplier: float = 0.75,
+    align: int = 8,
+    centred: bool = False,
+    backbone: Backbone = "mobilenet_v1",
+    num_classes: int = 1,
 ) -> SSDISB:
-    """Our network for people: Single-Branch with upright anchors and tight encompassing boxes."""
-    return SSDISB(SINGLE_BRANCH, multiplier, anchors=ANCHORS_PERSON, align=align, centred=centred, backbone=backbone)
+    """Our network for people: Single-Branch with upright anchors and tight encompassing boxes.
+
+    Arguments as in ``SSDISB``.
+    """
+    return SSDISB(
+        SINGLE_BRANCH,
+        multiplier,
+        num_classes,
+        anchors=ANCHORS_PERSON,
+        align=align,
+        centred=centred,
+        backbone=backbone,
+    )

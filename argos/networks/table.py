@@ -11,7 +11,14 @@ from argos.networks.dual_aspp import dual_aspp
 from argos.networks.essnet import erfnet, essnet, essnet_a, essnet_b, wspdnet
 from argos.networks.fcn import mobilenet_fcn, person_crop_fcn, squeezenet_fcn
 from argos.networks.qunet import qunet, unet
-from argos.networks.ssd_isb import multi_shape, person_isb, single_branch
+from argos.networks.ssd_isb import (
+    multi_shape,
+    person_isb,
+    single_branch,
+    single_shape,
+    single_shape_plus,
+    ssd_mobilenet,
+)
 from argos.networks.unets import unet_lite
 from argos.networks.unets_published import efficientnet_unet, mobilenet_v2_unet
 
@@ -28,6 +35,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "ssd_isb.person": person_isb,
     "ssd_isb.single_branch": single_branch,
     "ssd_isb.multi_shape": multi_shape,
+    "ssd_isb.single_shape": single_shape,
+    "ssd_isb.single_shape_plus": single_shape_plus,
+    "ssd_isb.detector": ssd_mobilenet,
     "dual_aspp": dual_aspp,
     "erfnet": erfnet,
     "essnet_a": essnet_a,

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from argos.networks.backbones.mobilenet_v1 import Features
 from argos.networks.ssd_boxes import ANCHORS_PERSON, encode, iou, make_anchors
-from argos.networks.ssd_decode import detect, detections, fit_mask
-from argos.networks.ssd_isb import SINGLE_SHAPE, SSDISB, Shape, SSDOutput
+from argos.networks.ssd_branches import SINGLE_SHAPE, Shape
+from argos.networks.ssd_decode import detect, detections, fit_mask, people_of
+from argos.networks.ssd_isb import SSDISB, SSDOutput
 from argos.training.losses_ssd import Truth, mask_loss, multibox_loss
 
 PEOPLE = torch.tensor([[12.0, 10, 36, 70], [60.0, 30, 84, 92]])
@@ -66,6 +67,13 @@ def test_boxes_are_clipped_to_the_picture_without_its_padding() -> None:
 def test_boxes_outside_the_picture_are_dropped() -> None:
     (found,) = detections(raw(torch.tensor([[70.0, 10, 94, 70]]), [0.9], [0]), size=(96, 60))
     assert found.boxes.shape == (0, 4)
+
+
+def test_each_detection_knows_the_default_anchor_it_came_from() -> None:
+    output = raw(PEOPLE, [0.6, 0.9], [0, 0])
+    (found,) = detections(output)
+    best = iou(PEOPLE.flip(0), output.anchors).argmax(dim=1)
+    assert torch.equal(found.anchors, output.anchors[best])
 
 
 def array(*values: float) -> np.ndarray:
@@ -121,13 +129,13 @@ def test_masks_stay_in_the_picture_and_fit_their_box(seed: int) -> None:
         assert found.mask.any()
 
 
-def learnt(image: Tensor, masks: Tensor, steps: int = 45) -> SSDISB:
+def learnt(image: Tensor, masks: Tensor, steps: int = 60) -> SSDISB:
     torch.manual_seed(0)
-    network = SSDISB((Shape(4, 4),), multiplier=0.25, align=8)
+    network = SSDISB((Shape(4, 4),), multiplier=0.25, align=8, num_classes=2)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 0.3  # moving statistics follow within the few steps
-    people = Truth(PEOPLE, torch.zeros(2, dtype=torch.int64), torch.zeros((0, 4)), masks)
+    people = Truth(PEOPLE, torch.tensor([0, 1]), torch.zeros((0, 4)), masks)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     for _ in range(steps):
         found = network(image)
@@ -139,7 +147,7 @@ def learnt(image: Tensor, masks: Tensor, steps: int = 45) -> SSDISB:
     return network.eval()
 
 
-def test_people_of_a_learnt_picture_are_found_with_their_masks() -> None:
+def test_two_classes_of_a_learnt_picture_are_found_with_their_masks() -> None:
     torch.manual_seed(0)
     masks = torch.zeros(2, 90, 100, dtype=torch.bool)  # not a multiple of 32
     for mask, (x0, y0, x1, y1) in zip(masks, PEOPLE.int().tolist(), strict=True):
@@ -148,13 +156,31 @@ def test_people_of_a_learnt_picture_are_found_with_their_masks() -> None:
     images = torch.rand(2, 3, 90, 100) * 0.2 + 0.7 * masks.any(dim=0)  # two, for the statistics of the smallest map
     found = detect(learnt(images, masks), images, score_threshold=0.5)[0]
     assert found.size == (90, 100)
-    assert len(found) == 2
+    assert sorted(found.labels.tolist()) == [0, 1]
+    for n, label in enumerate(found.labels.tolist()):
+        mask, true = found.full_mask(n), masks[label].numpy()
+        assert np.logical_and(mask, true).sum() / np.logical_or(mask, true).sum() > 0.7
+
+
+def test_masks_cropped_from_default_anchors_are_those_of_the_anchors() -> None:
+    torch.manual_seed(0)
+    network = SSDISB((Shape(2, 2),), multiplier=0.25, align=8).eval()
+    torch.nn.init.normal_(network.branches[0].score.weight, std=1.0)
+    with torch.no_grad():
+        output = network(torch.rand(1, 3, 96, 128))
+    output = raw(PEOPLE + 5, [0.6, 0.9], [0, 0])._replace(features=output.features)
+    (people,) = people_of(network, output, (96, 128), crop_anchors=True)
+    (found,) = detections(output, size=(96, 128))
+    with torch.no_grad():
+        (branch,) = network.masks(output.features, [found.anchors])
+    assert not torch.equal(found.anchors, found.boxes)
+    assert len(people) == 2
     for n in range(2):
-        shared = [
-            np.logical_and(found.full_mask(n), m).sum() / np.logical_or(found.full_mask(n), m).sum()
-            for m in masks.numpy()
-        ]
-        assert max(shared) > 0.8
+        logits, around = branch.logits[n, 0].numpy(), branch.boxes[n].numpy()
+        expected = fit_mask(logits, around, found.boxes[n].numpy(), 3, (96, 128))
+        assert expected is not None
+        assert tuple(people.boxes[n]) == expected.box
+        assert np.array_equal(people.masks[n], expected.mask)
 
 
 def test_no_threshold_finds_at_most_max_people_and_nothing_fails_on_noise() -> None:

@@ -13,7 +13,16 @@ from torch import Tensor
 from argos.networks import ssd_isb
 from argos.networks.backbones.mobilenet_v1 import Features, MobileNetV1
 from argos.networks.ssd_boxes import crop
-from argos.networks.ssd_isb import SSDISB, Branch, Shape, choose_branches
+from argos.networks.ssd_branches import (
+    SINGLE_BRANCH,
+    SINGLE_SHAPE,
+    SINGLE_SHAPE_PLUS,
+    THRESHOLDS,
+    Branch,
+    Shape,
+    choose_branches,
+)
+from argos.networks.ssd_isb import SSDISB
 
 NONE = torch.zeros((0, 4))
 
@@ -40,8 +49,8 @@ def small(branches: tuple[Shape, ...] = (Shape(2, 2),), **options) -> SSDISB:
         (ssd_isb.multi_shape, 8_014_288),  # Table 5.5
         (lambda: ssd_isb.multi_shape(steps=1), 7_767_888),  # MS-FCN16, Table 5.9
         (lambda: ssd_isb.multi_shape(multiplier=0.75), 5_211_360),  # MS-MN0.75
-        (lambda: ssd_isb.multi_shape(ssd_isb.NEW_SHAPES), 7_273_069),
-        (lambda: ssd_isb.multi_shape(ssd_isb.SMALL_SHAPES), 7_520_142),
+        (lambda: ssd_isb.multi_shape("new"), 7_273_069),
+        (lambda: ssd_isb.multi_shape("small"), 7_520_142),
         (ssd_isb.single_shape_plus, 9_002_580),  # 14 branches
         (ssd_isb.person_isb, 3_358_647),
     ],
@@ -201,7 +210,7 @@ def test_masks_have_the_resolution_of_their_fcn_variant(steps: int, factor: int)
 
 
 def test_single_branch_pools_crops_of_twice_the_size() -> None:
-    network = small(ssd_isb.SINGLE_BRANCH)
+    network = small(SINGLE_BRANCH)
     with torch.no_grad():
         features = network(torch.rand(1, 3, 64, 64)).features
         (found,) = network.masks(features, [torch.tensor([[3.0, 5, 40, 60]])])
@@ -256,29 +265,58 @@ def boxes_of_cells(*cells: tuple[int, int]) -> Tensor:
 
 
 def test_multi_shape_takes_the_smallest_threshold_that_holds_the_box() -> None:
-    shapes = small(ssd_isb.MULTI_SHAPE).shapes
+    shapes = small(THRESHOLDS["multi"]).shapes
     chosen = choose_branches(boxes_of_cells((1, 1), (3, 1), (1, 2), (7, 3), (7, 4), (10, 4), (20, 20)), shapes)
     found = [(shapes[n].height, shapes[n].width) for n in chosen.tolist()]
     assert found == [(1, 1), (3, 2), (2, 2), (7, 3), (9, 4), (15, 10), (15, 10)]
 
 
 def test_single_shape_prunes_boxes_of_other_shapes() -> None:
-    shapes = small(ssd_isb.SINGLE_SHAPE).shapes
+    shapes = small(SINGLE_SHAPE).shapes
     chosen = choose_branches(boxes_of_cells((7, 2), (1, 1), (2, 1), (8, 8)), shapes).tolist()
     assert [n >= 0 for n in chosen] == [True, False, True, False]
     assert shapes[chosen[0]] == Shape(7, 2, exact=True)
 
 
 def test_single_shape_plus_resizes_what_no_exact_branch_takes() -> None:
-    shapes = small(ssd_isb.SINGLE_SHAPE_PLUS).shapes
+    shapes = small(SINGLE_SHAPE_PLUS).shapes
     chosen = choose_branches(boxes_of_cells((1, 1), (1, 2), (20, 20)), shapes).tolist()
     assert [shapes[n] for n in chosen] == [Shape(1, 1, exact=True), Shape(14, 14), Shape(14, 14)]
 
 
-def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="align should divide 32, got 12"):
-        small(align=12)
-    with pytest.raises(ValueError, match="steps should be 0, 1 or 2, got 3"):
-        small(steps=3)
-    with pytest.raises(ValueError, match="output_stride should be 8, 16 or 32, got 4"):
-        MobileNetV1(output_stride=4)
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: small(align=12), "align should divide 32, got 12"),
+        (lambda: small(steps=3), "steps should be 0, 1 or 2, got 3"),
+        (lambda: small(max_boxes=0), "max_boxes should be at least 1, got 0"),
+        (lambda: small(anchors=((),) * 6), "anchors should hold sizes for 6 maps"),
+        (lambda: ssd_isb.single_branch(anchors=(((9.0, 9.0),),)), r"anchors should hold sizes for 6 maps, got \(\("),
+        (lambda: ssd_isb.single_branch(0.0), "multiplier should be above 0 and at most 1, got 0.0"),
+        (lambda: ssd_isb.multi_shape("big"), "shapes should be one of multi, new, small, got 'big'"),
+        (lambda: ssd_isb.multi_shape(()), "shapes should hold at least one shape, got none"),
+        (lambda: ssd_isb.single_shape(num_classes=0), "num_classes should be at least 1, got 0"),
+        (lambda: ssd_isb.single_shape_plus(num_classes=-1), "num_classes should be at least 1, got -1"),
+        (lambda: ssd_isb.ssd_mobilenet(1.5), "multiplier should be above 0 and at most 1, got 1.5"),
+        (lambda: ssd_isb.person_isb(backbone="vgg"),
+         "backbone should be one of mobilenet_v1, efficientnet_lite0, got 'vgg'"),
+        (lambda: MobileNetV1(output_stride=4), "output_stride should be 8, 16 or 32, got 4"),
+    ],
+)  # fmt: skip
+def test_wrong_argument_names_what_is_allowed(build: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_gradients_reach_every_parameter_of_every_branch(steps: int) -> None:
+    torch.manual_seed(0)
+    network = small((Shape(2, 2), Shape(1, 1)), steps=steps, num_classes=3, stop_gradient=False).train()
+    output = network(torch.rand(2, 3, 512, 64))
+    masks = network.masks(output.features, [torch.tensor([[0.0, 0, 60, 60], [0.0, 0, 20, 20]])] * 2)
+    assert len(masks) == 2
+    parts = [output.deltas, output.logits, *(found.logits for found in masks)]
+    torch.stack([(x * torch.randn_like(x)).sum() for x in parts]).sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name

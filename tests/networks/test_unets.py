@@ -27,3 +27,8 @@ def test_padding_does_not_reach_into_the_picture() -> None:
     image = torch.rand(1, 3, 64, 64)
     image[..., 50:] = 0.5
     assert torch.equal(network(image)[..., :50], network(image[..., :50]))
+
+
+def test_wrong_number_of_classes_is_named() -> None:
+    with pytest.raises(ValueError, match="num_classes must be at least 1, got 0"):
+        unet_lite(0)

@@ -9,9 +9,18 @@ import torch
 from torch import Tensor
 
 from argos.networks.backbones.mobilenet_v1 import Features
-from argos.networks.ssd_boxes import BACKGROUND, IGNORED, encode, match
-from argos.networks.ssd_isb import SSDISB, BranchMasks, Shape, SSDOutput
-from argos.training.losses_ssd import Truth, hard_negatives, jitter_boxes, mask_loss, multibox_loss, resized_masks
+from argos.networks.ssd_boxes import ANCHORS_PERSON, BACKGROUND, IGNORED, encode, iou, make_anchors, match
+from argos.networks.ssd_branches import Shape
+from argos.networks.ssd_isb import SSDISB, BranchMasks, SSDOutput
+from argos.training.losses_ssd import (
+    Truth,
+    anchor_crops,
+    hard_negatives,
+    jitter_boxes,
+    mask_loss,
+    multibox_loss,
+    resized_masks,
+)
 
 NONE = torch.zeros((0, 4))
 ANCHORS = torch.tensor([[0.0, 0, 20, 40], [40.0, 0, 60, 40], [0.0, 60, 20, 100], [40.0, 60, 60, 100]])
@@ -133,6 +142,21 @@ def test_the_mask_of_the_class_of_the_box_is_taught() -> None:
     people = Truth(torch.zeros(1, 4), torch.tensor([1]), NONE, filled(32, 32, 0, 0, 32, 32))
     mask_loss([branch_masks(logits, [[0.0, 0, 32, 32]], [0], [0])], [people]).backward()
     assert [bool(g.any()) for g in logits.grad[0]] == [False, True, False]
+
+
+def test_crops_from_default_anchors_are_many_for_one_person_and_none_holds_it_well() -> None:
+    anchors = make_anchors(96, 128, ANCHORS_PERSON)
+    boxes = torch.tensor([[12.0, 10, 36, 70], [60.0, 30, 84, 92]])
+    people = truth(boxes, masks=torch.cat([filled(96, 128, 12, 10, 36, 70), filled(96, 128, 60, 30, 84, 92)]))
+    said = SSDOutput(torch.zeros(1, len(anchors), 4), torch.zeros(1, len(anchors), 2), anchors, MAPS)
+    (crops,), (repeated,) = anchor_crops(said, [people])
+    assert len(crops) == len(repeated.boxes) == len(repeated.masks) > len(boxes)
+    overlaps = iou(crops, repeated.boxes).diagonal()
+    assert float(overlaps.min()) > 0.5
+    assert float(overlaps.max()) < 0.9
+    for n, box in enumerate(repeated.boxes):
+        own = int((boxes == box).all(dim=1).nonzero())
+        assert torch.equal(repeated.masks[n], people.masks[own])
 
 
 @pytest.mark.parametrize("masks", [None, torch.zeros(1, 32, 32, dtype=torch.bool)])
