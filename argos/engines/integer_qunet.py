@@ -73,19 +73,15 @@ class IntegerQUNet:
         if not is_integer(network):
             raise ValueError("only a QU-Net whose layers all have bits runs in integers: not published, no DCT")
         self.route = route or fastest_route()
-        bits = network.bits
-        assert bits.initial is not None
-        assert bits.middle is not None
-        assert bits.decoder is not None
         encoder = (network.inc, network.down1, network.down2, network.down3, network.down4)
         decoder = (network.up1, network.up2, network.up3, network.up4)
         self.encoder = [_stage(stage, ROUTES[self.route]) for stage in encoder]
         self.decoder = [_stage(stage, ROUTES[self.route]) for stage in decoder]
         stored = [_bits(bits) for bits in network.stored]
-        takers = (bits.initial, bits.initial, bits.middle, bits.middle)
-        self.image_shift = 8 - bits.initial
-        self.pooled = [_reduction(*pair) for pair in zip(stored, takers, strict=False)]
-        self.skipped = [_reduction(have, bits.decoder) for have in stored[:4]]
+        taken = {layer: _bits(bits) for layer, bits in network.bits.every().items()}
+        self.image_shift = 8 - taken["inc.0"]
+        self.pooled = [_reduction(stored[n], taken[f"down{n + 1}.0"]) for n in range(4)]
+        self.skipped = [_reduction(stored[n], taken[f"up{4 - n}.0"]) for n in range(4)]
         weight, bias, grid = (part.cpu().numpy() for part in network.exact_last_weights())
         self.last = weight[:, :, 0, 0].astype(np.int32), bias.astype(np.int32), grid
 
@@ -131,7 +127,9 @@ class IntegerQUNet:
 
 def is_integer(network: nn.Module) -> TypeGuard[QUNet]:
     """Whether a network is a QU-Net of nothing but integer layers."""
-    return isinstance(network, QUNet) and not network.published and network.dct is None and None not in network.stored
+    if not isinstance(network, QUNet) or network.published or network.dct is not None:
+        return False
+    return None not in network.bits.every().values()
 
 
 def _stage(stage: nn.Module, route: Route) -> tuple[Layer, Layer]:

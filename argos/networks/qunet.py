@@ -13,7 +13,8 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,25 +30,60 @@ LAST_BITS = 8
 """Bits of what enters the last, full-precision convolution in the deployed arithmetic: it is stored as uint8 too."""
 
 
+GROUPS = {
+    "initial": ("inc", "down1", "down2"),
+    "middle": ("down3", "down4"),
+    "decoder": ("up1", "up2", "up3", "up4"),
+}
+"""Stages of each group; a stage is two layers."""
+
+LAYERS = {f"{stage}.{n}": group for group, stages in GROUPS.items() for stage in stages for n in (0, 1)}
+"""The 18 layers by the names that they have in the network, and the group of each."""
+
+
 @dataclass(frozen=True, slots=True)
 class BitPlan:
-    """Activation bits of the three groups of layers; ``None`` leaves a group (its weights too) in full precision.
+    """Bits of the activations that layers take; ``None`` leaves them (and their weights) in full precision.
 
     Attributes:
-        initial: ``inc``, ``down1`` and ``down2``.
-        middle: ``down3`` and ``down4``.
-        decoder: ``up1`` to ``up4``.
+        initial: of ``inc``, ``down1`` and ``down2``.
+        middle: of ``down3`` and ``down4``.
+        decoder: of ``up1`` to ``up4``.
+        layers: of single layers, by a name of ``LAYERS``, where they differ from their group.
     """
 
     initial: int | None = 8
     middle: int | None = 1
     decoder: int | None = 4
+    layers: Mapping[str, int | None] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("initial", "middle", "decoder"):
-            bits = getattr(self, name)
+        for layer in self.layers:
+            if layer not in LAYERS:
+                raise ValueError(f"bits.layers must have names of {', '.join(LAYERS)}, got {layer!r}")
+        of_layers = {f"layers.{layer}": bits for layer, bits in self.layers.items()}
+        for name, bits in ({group: getattr(self, group) for group in GROUPS} | of_layers).items():
             if bits is not None and bits not in range(1, 9):
                 raise ValueError(f"bits.{name} must be 1 to 8 or None (full precision), got {bits!r}")
+
+    def of(self, layer: str) -> int | None:
+        """Bits of one layer."""
+        return self.layers.get(layer, self._group(layer))
+
+    def every(self) -> dict[str, int | None]:
+        """Bits of each layer."""
+        return {layer: self.of(layer) for layer in LAYERS}
+
+    def changed(self, layer: str, bits: int | None) -> BitPlan:
+        """The same plan with other bits in one layer."""
+        layers = {**self.layers, layer: bits}
+        return BitPlan(
+            self.initial, self.middle, self.decoder, {k: b for k, b in layers.items() if b != self._group(k)}
+        )
+
+    def _group(self, layer: str) -> int | None:
+        bits: int | None = getattr(self, LAYERS[layer])
+        return bits
 
 
 FULL_PRECISION = BitPlan(None, None, None)
@@ -65,44 +101,42 @@ class QUNet(nn.Module):
                  published: bool) -> None:  # fmt: skip
         super().__init__()
         self.num_classes = num_classes
+        self.channels = channels
         self.bits = bits
+        self.se_reduction = se_reduction
         self.published = published
         self.dct = BlockDCT() if dct else None
-        groups = (bits.initial, bits.initial, bits.initial, bits.middle, bits.middle)
+        of = bits.of
         self.stored = tuple(
             None if published else stored_bits(group, takers)
-            for group, takers in zip(
-                groups,
-                (
-                    (bits.initial, bits.decoder),
-                    (bits.initial, bits.decoder),
-                    (bits.middle, bits.decoder),
-                    (bits.middle, bits.decoder),
-                    (bits.decoder,),
-                ),
-                strict=True,
+            for group, takers in (
+                (of("inc.1"), (of("down1.0"), of("up4.0"))),
+                (of("down1.1"), (of("down2.0"), of("up3.0"))),
+                (of("down2.1"), (of("down3.0"), of("up2.0"))),
+                (of("down3.1"), (of("down4.0"), of("up1.0"))),
+                (of("up1.0"), (of("up1.0"),)),  # one layer takes it
             )
         )
-        decoder_stored = None if published else bits.decoder
-        last_stored = None if published or bits.decoder is None else LAST_BITS
+        last_stored = None if published or of("up4.1") is None else LAST_BITS
 
-        def stage(c_in: int, c_middle: int, c_out: int, group: int | None, stored: int | None) -> nn.Sequential:
-            between = None if published else group
+        def stage(name: str, c_in: int, c_middle: int, c_out: int, stored: int | None) -> nn.Sequential:
+            first, second = of(f"{name}.0"), of(f"{name}.1")
+            stored = None if published else stored
             return nn.Sequential(
-                unit(c_in, c_middle, group, between, se_reduction, published),
-                unit(c_middle, c_out, group, stored, se_reduction, published),
+                unit(c_in, c_middle, first, None if published else second, se_reduction, published),
+                unit(c_middle, c_out, second, stored, se_reduction, published),
             )
 
         c1, c2, c3, c4, c5 = channels
-        self.inc = stage(192 if dct else 3, c1, c1, bits.initial, self.stored[0])
-        self.down1 = stage(c1, c2, c2, bits.initial, self.stored[1])
-        self.down2 = stage(c2, c3, c3, bits.initial, self.stored[2])
-        self.down3 = stage(c3, c4, c4, bits.middle, self.stored[3])
-        self.down4 = stage(c4, c5, c5, bits.middle, self.stored[4])
-        self.up1 = stage(c4 + c5, c4, c4 // 2, bits.decoder, decoder_stored)
-        self.up2 = stage(c3 + c4 // 2, c3, c3 // 2, bits.decoder, decoder_stored)
-        self.up3 = stage(c2 + c3 // 2, c2, c2 // 2, bits.decoder, decoder_stored)
-        self.up4 = stage(c1 + c2 // 2, c1, c1, bits.decoder, last_stored)
+        self.inc = stage("inc", 192 if dct else 3, c1, c1, self.stored[0])
+        self.down1 = stage("down1", c1, c2, c2, self.stored[1])
+        self.down2 = stage("down2", c2, c3, c3, self.stored[2])
+        self.down3 = stage("down3", c3, c4, c4, self.stored[3])
+        self.down4 = stage("down4", c4, c5, c5, self.stored[4])
+        self.up1 = stage("up1", c4 + c5, c4, c4 // 2, of("up2.0"))
+        self.up2 = stage("up2", c3 + c4 // 2, c3, c3 // 2, of("up3.0"))
+        self.up3 = stage("up3", c2 + c3 // 2, c2, c2 // 2, of("up4.0"))
+        self.up4 = stage("up4", c1 + c2 // 2, c1, c1, last_stored)
         self.last_takes_codes = last_stored is not None
         self.last_step = 1.0 if last_stored is None else span(last_stored) / levels(last_stored)
         self.out = nn.Conv2d(c1, num_classes, 1)
@@ -121,14 +155,14 @@ class QUNet(nn.Module):
         # the maps of the DCT are padded where they are odd, but the deepest needs a pixel: 8 * 2**4
         image = pad_to_multiple(image, 16) if self.dct is None else pad_to_multiple(image, 8, minimum=128)
         x1 = self.inc(self.take_image(image))  # (N, C1, H, W), with the DCT (N, C1, H/8, W/8)
-        x2 = self.down1(self.pool(x1, 0, self.bits.initial))  # half of it
-        x3 = self.down2(self.pool(x2, 1, self.bits.initial))  # a quarter
-        x4 = self.down3(self.pool(x3, 2, self.bits.middle))  # an eighth
-        x5 = self.down4(self.pool(x4, 3, self.bits.middle))  # a sixteenth
-        x = self.up1(self.merge(x4, 3, x5))  # (N, C4/2), an eighth
-        x = self.up2(self.merge(x3, 2, x))  # (N, C3/2), a quarter
-        x = self.up3(self.merge(x2, 1, x))  # (N, C2/2), half
-        x = self.up4(self.merge(x1, 0, x))  # (N, C1)
+        x2 = self.down1(self.pool(x1, 0, "down1.0"))  # half of it
+        x3 = self.down2(self.pool(x2, 1, "down2.0"))  # a quarter
+        x4 = self.down3(self.pool(x3, 2, "down3.0"))  # an eighth
+        x5 = self.down4(self.pool(x4, 3, "down4.0"))  # a sixteenth
+        x = self.up1(self.merge(x4, 3, x5, "up1.0"))  # (N, C4/2), an eighth
+        x = self.up2(self.merge(x3, 2, x, "up2.0"))  # (N, C3/2), a quarter
+        x = self.up3(self.merge(x2, 1, x, "up3.0"))  # (N, C2/2), half
+        x = self.up4(self.merge(x1, 0, x, "up4.0"))  # (N, C1)
         x = F.conv2d(x, *self.last_weights())  # (N, num_classes)
         if self.dct is not None:
             x = F.interpolate(x, scale_factor=8, mode="bilinear", align_corners=self.published)
@@ -149,22 +183,22 @@ class QUNet(nn.Module):
 
     def take_image(self, image: Tensor) -> Tensor:
         """Turn an image in 0..255 into what the first convolution takes."""
-        bits = self.bits.initial
+        bits = self.bits.of("inc.0")
         if self.published or bits is None:
             image = image * (1 / 255)
             return image if self.dct is None else self.dct(image)
         return image_codes(image, bits) if self.dct is None else dct_codes(self.dct(image), bits)
 
-    def pool(self, x: Tensor, stage: int, bits: int | None) -> Tensor:
-        """Halve an encoder map, and bring it to what the next stage takes."""
-        return take(F.max_pool2d(x, 2), self.stored[stage], None if self.published else bits)
+    def pool(self, x: Tensor, stage: int, taker: str) -> Tensor:
+        """Halve the map of an encoder ``stage``, and bring it to what the layer ``taker`` takes."""
+        return take(F.max_pool2d(x, 2), self.stored[stage], None if self.published else self.bits.of(taker))
 
-    def merge(self, skip: Tensor, stage: int, deep: Tensor) -> Tensor:
-        """Double the deep map and put the skip of encoder ``stage`` before it.
+    def merge(self, skip: Tensor, stage: int, deep: Tensor, taker: str) -> Tensor:
+        """Double the deep map and put the skip of encoder ``stage`` before it, both as the layer ``taker`` takes them.
 
         The padding is for the DCT variant, whose maps have odd sizes (5 -> 2 -> 4 + 1).
         """
-        bits = None if self.published else self.bits.decoder
+        bits = None if self.published else self.bits.of(taker)
         skip = take(skip, self.stored[stage], bits)
         if bits is not None:
             deep = upsample_codes(deep)
@@ -204,7 +238,7 @@ def take(x: Tensor, stored: int | None, bits: int | None) -> Tensor:
 def qunet(
     width: int = 64,
     num_classes: int = 2,
-    bits: BitPlan | Mapping[str, int | None] = BitPlan(),
+    bits: BitPlan | Mapping[str, Any] = BitPlan(),
     se_reduction: int = 16,
     dct: bool = False,
     published: bool = False,
@@ -214,8 +248,8 @@ def qunet(
     Args:
         width: channels of the first stage: 64 as published; 32, 16 and 8 for real time.
         num_classes: 2 as published, background and region.
-        bits: activation bits of the three groups, as a plan or, in a card, as a mapping of its names; a group left out
-            has its published bits. ``FULL_PRECISION`` gives the plain U-Net.
+        bits: activation bits of the three groups and of single layers, as a plan or, in a card, as a mapping of its
+            names; a group left out has its published bits. ``FULL_PRECISION`` gives the plain U-Net.
         se_reduction: squeeze-excite hidden width is ``max(4, C_in // se_reduction)``.
         dct: take an 8x8 block DCT of the image; the map is made at 1/8 and enlarged.
         published: the thesis' arithmetic instead of the deployed one. Drawn at random, its middle group is silent and
@@ -231,12 +265,30 @@ def qunet(
     if se_reduction < 1:
         raise ValueError(f"se_reduction must be at least 1, got {se_reduction}")
     if not isinstance(bits, BitPlan):
-        groups = ("initial", "middle", "decoder")
-        if not set(bits) <= set(groups):
-            raise ValueError(f"bits must have no other keys than {groups}, got {sorted(bits)}")
+        names = (*GROUPS, "layers")
+        if not set(bits) <= set(names):
+            raise ValueError(f"bits must have no other keys than {names}, got {sorted(bits)}")
         bits = BitPlan(**bits)
     channels = (width, 2 * width, 4 * width, 8 * width, 8 * width)
     return QUNet(channels, num_classes, bits, se_reduction, dct, published)
+
+
+def with_bits(network: QUNet, bits: BitPlan) -> QUNet:
+    """Build the same QU-Net with another bit plan and the same weights.
+
+    Its running statistics are those of the old activations: measure them anew (``training.fit.recalibrate``) or train
+    on before it is judged.
+
+    Raises:
+        ValueError: a layer is in full precision in one plan only: it has other weights there.
+    """
+    for layer, wanted in bits.every().items():
+        if (wanted is None) != (network.bits.of(layer) is None):
+            raise ValueError(f"bits of {layer} must {'not ' if wanted is None else ''}be None, as in the network")
+    dct, published = network.dct is not None, network.published
+    other = QUNet(network.channels, network.num_classes, bits, network.se_reduction, dct, published)
+    other.load_state_dict(network.state_dict())
+    return other.to(next(network.parameters()).device).train(network.training)
 
 
 def unet(width: int = 64, num_classes: int = 2, dct: bool = False, published: bool = False) -> QUNet:

@@ -21,7 +21,9 @@ from argos.networks.qunet import FULL_PRECISION, BitPlan, QUNet, qunet
 from argos.sources.read import read
 
 CLIP = Path(__file__).parents[2] / "samples" / "people.mp4"
-PLANS = {"published": BitPlan(), "few": BitPlan(4, 2, 8), "binary": BitPlan(8, 1, 1), "even": BitPlan(5, 3, 3)}
+PLANS = {"published": BitPlan(), "few": BitPlan(4, 2, 8), "binary": BitPlan(8, 1, 1), "even": BitPlan(5, 3, 3),
+         "deep": BitPlan(2, 8, 4),
+         "layers": BitPlan(8, 4, 2, {"inc.1": 2, "down2.0": 1, "down4.1": 8, "up1.0": 1, "up4.1": 3})}  # fmt: skip
 
 
 def images(n: int, height: int, width: int, seed: int = 3) -> torch.Tensor:

@@ -200,7 +200,7 @@ def test_learns_where_a_bright_square_is() -> None:
         ({"width": 48}, r"width must be one of \(64, 32, 16, 8\), got 48"),
         ({"num_classes": 0}, "num_classes must be at least 1"),
         ({"se_reduction": 0}, "se_reduction must be at least 1"),
-        ({"bits": {"first": 8}}, r"bits must have no other keys than \('initial', .*\), got \['first'\]"),
+        ({"bits": {"first": 8}}, r"bits must have no other keys than \('initial', .*'layers'\), got \['first'\]"),
         ({"bits": {"middle": 9}}, "bits.middle must be 1 to 8 or None"),
     ],
 )

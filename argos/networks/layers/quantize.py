@@ -75,6 +75,14 @@ def sign_weights(weight: Tensor, scale: Tensor) -> Tensor:
     return _SignWeights.apply(weight, scale)  # type: ignore[no-any-return]
 
 
+def power_above(x: Tensor) -> Tensor:
+    """Smallest power of two above ``x``, float64, at least 2**-60, by what every exported format has (no frexp)."""
+    x = x.clamp_min(2.0**-61)
+    power = torch.exp2(torch.floor(torch.log2(x)) + 1)
+    power = torch.where(power > x, power, power * 2)  # the logarithm may be off by a rounding at a power of two
+    return torch.where(power * 0.5 > x, power * 0.5, power)
+
+
 def exact_affine(scale: Tensor, offset: Tensor, largest: int) -> tuple[Tensor, Tensor]:
     """Round an affine step so that float32 takes sums to codes without rounding on the way.
 
@@ -89,8 +97,7 @@ def exact_affine(scale: Tensor, offset: Tensor, largest: int) -> tuple[Tensor, T
     Returns:
         Scale and offset, float32.
     """
-    _, exponent = torch.frexp(largest + 1 + offset.abs())
-    grid = torch.ldexp(torch.ones_like(offset), exponent - 24)
+    grid = power_above(largest + 1 + offset.abs()) * 2.0**-24
     scale = (scale / grid).round().clamp(-(2.0**24), 2.0**24) * grid
     return scale.float(), ((offset / grid).round() * grid).float()
 
@@ -108,8 +115,8 @@ def exact_weights(weight: Tensor, bias: Tensor, largest: int) -> tuple[Tensor, T
         multiplied by, a power of two; all float64.
     """
     weight, bias = weight.detach().double(), bias.detach().double()
-    _, exponent = torch.frexp(largest * weight.abs().sum((1, 2, 3)) + bias.abs())
-    grid = torch.ldexp(torch.ones_like(bias), exponent - 23)  # a bit is left for what rounding adds
+    # a bit is left for what rounding adds
+    grid = power_above(largest * weight.abs().sum((1, 2, 3)) + bias.abs()) * 2.0**-23
     return (weight / grid[:, None, None, None]).round(), (bias / grid).round(), grid
 
 
@@ -126,6 +133,8 @@ class _Round(torch.autograd.Function):
 
 def round_ste_(x: Tensor) -> Tensor:
     """Round to the nearest integer in place, halves to even; the gradient passes unchanged."""
+    if torch.compiler.is_compiling():  # it knows no function in place; the sum rounds nothing: both have x's grid
+        return x + (x.round() - x).detach()
     return _Round.apply(x)  # type: ignore[no-any-return]
 
 
@@ -220,4 +229,7 @@ def upsample_codes(codes: Tensor) -> Tensor:
     Returns:
         ``(N, C, 2H, 2W)``, integers on the same grid; the gradient is that of bilinear interpolation.
     """
-    return _RoundHalfUp.apply(F.interpolate(codes, scale_factor=2, mode="bilinear", align_corners=False))  # type: ignore[no-any-return]
+    x = F.interpolate(codes, scale_factor=2, mode="bilinear", align_corners=False)
+    if torch.compiler.is_compiling():  # see round_ste_
+        return x + ((x + 0.5).floor() - x).detach()
+    return _RoundHalfUp.apply(x)  # type: ignore[no-any-return]
