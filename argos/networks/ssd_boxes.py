@@ -74,6 +74,7 @@ def _anchor_array(height: int, width: int, table: tuple[Sizes, ...]) -> np.ndarr
     return np.concatenate(boxes).astype(np.float32)
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def make_anchors(height: int, width: int, table: tuple[Sizes, ...]) -> Tensor:
     """Anchors for an input of ``height`` x ``width``: maps, then rows, then columns, then the shapes of a cell.
 

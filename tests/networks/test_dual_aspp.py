@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from network_checks import SIZES, check_batch_and_layout, check_captures_as_one_graph, check_gradients, check_state_dict
+from network_checks import SIZES, check_batch_and_layout, check_gradients, check_state_dict
 
 from argos.networks.backbones.features import DeepFeatures
 from argos.networks.backbones.mobilenet_v2 import MobileNetV2
@@ -172,11 +172,6 @@ def test_batches_of_one_train_and_the_state_dict_restores_the_network(encoder: s
 def test_images_of_a_batch_do_not_mix_and_the_layout_does_not_matter(encoder: str, head: str) -> None:
     torch.manual_seed(0)
     check_batch_and_layout(dual_aspp(encoder, head), torch.rand(2, 3, 64, 64))
-
-
-def test_captures_as_one_graph() -> None:
-    torch.manual_seed(0)
-    check_captures_as_one_graph(dual_aspp(SMALL, build="standard"), torch.rand(1, 3, 32, 64))
 
 
 def test_norm_behind_a_pool_takes_running_statistics_for_a_single_image() -> None:

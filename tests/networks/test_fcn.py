@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from network_checks import SIZES, check_batch_and_layout, check_captures_as_one_graph, check_gradients, check_state_dict
+from network_checks import SIZES, check_batch_and_layout, check_gradients, check_state_dict
 
 from argos.networks.backbones.mobilenet_v1 import MobileNetV1
 from argos.networks.backbones.squeezenet import SqueezeNet
@@ -115,11 +115,6 @@ def test_state_dict_restores_the_network(name: str) -> None:
 def test_images_of_a_batch_do_not_mix_and_the_layout_does_not_matter(name: str) -> None:
     torch.manual_seed(0)
     check_batch_and_layout(VARIANTS[name](), torch.rand(2, 3, 64, 64))
-
-
-def test_captures_as_one_graph() -> None:
-    torch.manual_seed(0)
-    check_captures_as_one_graph(squeezenet_fcn(2, steps=1), torch.rand(1, 3, 32, 64))
 
 
 @pytest.mark.parametrize("size", CROP_SIZES)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from network_checks import SIZES, check_batch_and_layout, check_captures_as_one_graph, check_gradients, check_state_dict
+from network_checks import SIZES, check_batch_and_layout, check_gradients, check_state_dict
 
 from argos.networks.backbones.inverted_residual import Expansions
 from argos.networks.counting import conv_macs, tf_variables
@@ -85,11 +85,6 @@ def test_batches_of_one_train_and_the_state_dict_restores_the_network(name: str)
 def test_images_of_a_batch_do_not_mix_and_the_layout_does_not_matter(name: str) -> None:
     torch.manual_seed(0)
     check_batch_and_layout(BUILDERS[name](), torch.rand(2, 3, 32, 48))
-
-
-def test_captures_as_one_graph() -> None:
-    torch.manual_seed(0)
-    check_captures_as_one_graph(efficientnet_unet(), torch.rand(1, 3, 32, 32))
 
 
 def test_input_is_normalised_by_imagenet() -> None:
