@@ -106,8 +106,7 @@ def instance_limits(camera: Camera, card: Card) -> InstanceLimits:
 def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
     """How the frames of a camera are analysed."""
     regions = camera.regions
-    semantic: Semantic | None = None
-    instances: AnyInstances | None = None
+    semantic = instances = None
     if "semantic" in camera.tasks:
         semantic = camera.semantic.threshold
         if semantic is None:

@@ -83,7 +83,7 @@ def own_semantic_of(
     if given is not None and hasattr(given, "scores"):
         return cast(Semantic, given), own_card("given", "semantic", "", {})
     model = described if isinstance(described, OwnSemanticModel) else OwnSemanticModel(network="given:network")
-    network = load(model, cast(Network | None, given), device)
+    network = load(model, given, device)
     thresholds = exported_thresholds(network, "semantic") or {}
     gives = SemanticGives() if model.output is None else SemanticGives(**model.output.model_dump())
     segmenter = OwnSemantic(network, takes_of(network, model.input, own_semantic.KEY), gives)
@@ -101,7 +101,7 @@ def own_instances_of(
             cast(Instancewise, given), card.thresholds["score_threshold"], card.thresholds["nms"]
         ), card
     model = described if isinstance(described, OwnInstancesModel) else OwnInstancesModel(network="given:network")
-    network = load(model, cast(Network | None, given), device)
+    network = load(model, given, device)
     card = own_card(network.name, "instances", network.sha256, exported_thresholds(network, "instances") or {})
     score_threshold, nms = card.thresholds["score_threshold"], card.thresholds["nms"]
     if network.about is not None:
