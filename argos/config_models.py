@@ -104,6 +104,18 @@ class Latency(Section):
         description="latest: older frames are dropped and counted; every_frame: reading waits; "
         "null: every_frame for files, latest for live sources",
     )
+    max_age_ms: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="age that results of a live source should not exceed, from capture to publishing: when they do, "
+        "less is computed, step by step (rate, then regions only, then scale), until it is over; null: never",
+    )
+
+    @field_validator("max_age_ms")
+    @classmethod
+    def _may_drop(cls, max_age_ms: float | None, info: ValidationInfo) -> float | None:
+        if max_age_ms is not None and info.data.get("policy") == "every_frame":
+            raise ValueError("needs policy latest: with every_frame nothing may be left out")
+        return max_age_ms
 
 
 class RegionsSection(Section):
@@ -289,6 +301,23 @@ class Curve(Section):
     )
 
 
+class EverySection(Section):
+    """A second address, for consumers that need every message: what they have not done with is kept for them."""
+
+    bind: str = Field(
+        description="tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5556; read by argos sub --every"
+    )
+    spool_mb: Annotated[float, Field(gt=0, le=4096)] = Field(
+        default=64.0,
+        description="most that is kept for one consumer that is slow or away, 10^6 bytes; then its oldest messages go",
+    )
+
+
+def _bind_mapping(every: Any) -> Any:
+    """``every: ADDRESS`` is short for ``every: {bind: ADDRESS}``."""
+    return {"bind": every} if isinstance(every, str) else every
+
+
 class Publish(Section):
     """Publishing over ZeroMQ by the contract argos/1."""
 
@@ -298,6 +327,9 @@ class Publish(Section):
         default=None,
         description="tcp://HOST:PORT or ipc://PATH, as in tcp://127.0.0.1:5555; null: off",
     )
+    every: Annotated[
+        EverySection | None, BeforeValidator(_bind_mapping, json_schema_input_type=str | EverySection | None)
+    ] = Field(default=None, description="a second address for consumers that need every message; null: off")
     kinds: Annotated[
         tuple[Literal["result", "event", "status", "overlay", "notice"], ...],
         Field(strict=False, min_length=1),
@@ -310,10 +342,23 @@ class Publish(Section):
     @classmethod
     def _reachable(cls, bind: str | None, info: ValidationInfo) -> str | None:
         if bind is not None:
-            # faulty keys or a faulty insecure are faults of their own
-            closed = info.data.get("curve", True) is not None
-            check_bind(bind, insecure=info.data.get("insecure", True) or closed)
+            cls._reachable_at(bind, info)
         return bind
+
+    @field_validator("every")
+    @classmethod
+    def _beside(cls, every: EverySection | None, info: ValidationInfo) -> EverySection | None:
+        if every is not None:
+            if info.data.get("bind", "") is None:
+                raise ValueError("needs publish.bind beside it, as in tcp://127.0.0.1:5555")
+            cls._reachable_at(every.bind, info)
+        return every
+
+    @classmethod
+    def _reachable_at(cls, bind: str, info: ValidationInfo) -> None:
+        # faulty keys or a faulty insecure are faults of their own
+        closed = info.data.get("curve", True) is not None
+        check_bind(bind, insecure=info.data.get("insecure", True) or closed)
 
 
 class JsonlOutput(Section):

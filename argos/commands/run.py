@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from argos.commands.reload import Again, Reloader, reload_on_hangup
 from argos.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from argos.drawing.window import Window
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
+    from argos.types import Result
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ EXAMPLES = """examples:
   argos run webcam:0 --record out          a webcam, also written to out/
   argos run webcam:0 --web 127.0.0.1:8080  with the live page at http://127.0.0.1:8080/
   argos run webcam:0 --window              in a window on this machine
+  argos run camera.yaml --watch            load it again when the file changes (or on SIGHUP: kill -HUP PID)
   argos run camera.yaml --set camera.regions.mode=full --duration 30s
 """
 
@@ -60,38 +63,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "q ends")  # fmt: skip
     parser.add_argument("--fail-fast", action="store_true", help="end with status 3 when a camera cannot be reached, "
                         "instead of trying again")  # fmt: skip
+    parser.add_argument("--watch", action="store_true", help="load the configuration again whenever its file changes, "
+                        "as SIGHUP does: cameras come, go and change without the others noticing")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until the sources end, the limit is reached, or a signal; returns the exit status."""
     overrides = args.set if args.web is None else [*args.set, f"http.bind={json.dumps(args.web)}"]
-    return run_config(configuration(args.what, overrides, args.record), args, window=args.window)
+    files = [name for name in args.what if _is_config(name)]
+    if args.watch and not files:
+        raise UsageError("--watch: there is no configuration to watch; write one with argos init")
+
+    def load() -> Config:
+        return configuration(args.what, overrides, args.record)
+
+    again = Again(load, Path(files[0]), args.watch) if files else None
+    return run_config(load(), args, again, window=args.window)
 
 
-def run_config(config: Config, args: argparse.Namespace, *, window: bool = False) -> int:
+def run_config(config: Config, args: argparse.Namespace, again: Again | None = None, *, window: bool = False) -> int:
     """Run a configuration to its end; returns the exit status.
 
     Args:
         config: validated.
         args: ``frames``, ``duration``, ``fail_fast``, ``json`` and what is everywhere.
+        again: how it is loaded again; None where it does not come from a file.
         window: show the pictures on this machine's display.
     """
     from argos.engines.threads import prepare_threads
     from argos.logs import set_up_logs
 
-    set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format)
+    def log_as(config: Config) -> None:
+        set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format, run)
+
+    run: str | None = None
+    log_as(config)
     prepare_threads(config.engine.threads)
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
 
     pipeline = Pipeline(config, fail_fast=args.fail_fast)
+    run = pipeline.run
+    log_as(config)
     shown = _open_window(pipeline) if window else None
     _stop_on_signals(pipeline)
-    with contextlib.nullcontext() if shown is None else contextlib.closing(shown), pipeline:
+    with contextlib.ExitStack() as beside:
+        if shown is not None:
+            beside.enter_context(contextlib.closing(shown))
+        beside.enter_context(pipeline)
+        if again is not None:
+            reloader = beside.enter_context(Reloader(pipeline, again, log_as))
+            reload_on_hangup(reloader, pipeline.stop)
         summary = Summary()
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)
+        if pipeline.every_endpoint:
+            log.info("every message for consumers at %s", pipeline.every_endpoint)
         if pipeline.page:
             log.info("live page at %s", pipeline.page)
         with _stopped_after(pipeline, args.duration), _Progress(pipeline, summary, args.frames, args.quiet):
@@ -149,7 +177,7 @@ def configuration(what: list[str], overrides: list[str], record: str | None) -> 
     from argos.config import config_from_sources, load_config
     from argos.sources.names import IMAGE_SUFFIXES, is_live
 
-    files = [name for name in what if name.endswith((".yaml", ".yml"))]
+    files = [name for name in what if _is_config(name)]
     if files and len(what) > 1:
         raise UsageError(
             f"{files[0]}: give one configuration or sources, not both; several sources go under 'cameras:'"
@@ -173,14 +201,22 @@ def configuration(what: list[str], overrides: list[str], record: str | None) -> 
     return config_from_sources(what, [*extra, *overrides])
 
 
+def _is_config(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
+
+
 def _outputs(folder: str) -> str:
     kinds = {"jsonl": "results.jsonl", "overlay": "overlay.mp4", "contact_sheet": "contact_sheet.png"}
     entries = [{"type": kind, "path": f"{folder}/%camera%/{name}"} for kind, name in kinds.items()]
     return f"outputs={json.dumps(entries)}"
 
 
+DRAIN_S = 15.0
+"""Longest wait, after the first signal, for what is written and sent; an output that blocks does not hold it up."""
+
+
 def _stop_on_signals(pipeline: Pipeline) -> None:
-    """The first signal drains, the second ends at once."""
+    """The first signal drains, within ``DRAIN_S``; the second ends at once."""
     seen: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
@@ -188,9 +224,19 @@ def _stop_on_signals(pipeline: Pipeline) -> None:
             os._exit(128 + number)
         seen.append(number)
         pipeline.stop()
+        timer = threading.Timer(DRAIN_S, _give_up, (number,))
+        timer.daemon = True
+        timer.start()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+
+
+def _give_up(number: int) -> None:
+    """End although not everything is written."""
+    words = "not everything could be written within %g s of the signal; the rest is given up"
+    log.error(words, DRAIN_S, extra={"event": "run.drain_timeout"})
+    os._exit(128 + number)
 
 
 class _Progress:

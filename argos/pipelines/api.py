@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,23 +17,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from argos.config import Config, config_digest, config_from_sources, load_config, source_options
+from argos.config import Config, config_digest, config_from_sources, load_config
 from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
-from argos.errors import SourceError
-from argos.pipelines.build import output_files, people_of_config, view_of
+from argos.errors import ArgosError, SourceError
+from argos.pipelines.build import output_files, people_of_config
+from argos.pipelines.cameras import Cameras
+from argos.pipelines.changes import Changes, check, compare, is_rewatched
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
 from argos.pipelines.feeds import Arrived, Feed
-from argos.pipelines.follow import Following, analyst_of, track_settings
-from argos.pipelines.outputs import Outputs
-from argos.pipelines.packets import recorders
-from argos.pipelines.shield import Shield, Shown
-from argos.pipelines.web import open_web
+from argos.pipelines.ladder import STEPS
+from argos.pipelines.notices import Notices
+from argos.pipelines.outputs import Output, Outputs, open_outputs
+from argos.pipelines.packets import recorders, recording_of
+from argos.pipelines.shield import Shown
+from argos.pipelines.web import open_web, shapes_of
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
+from argos.publishing.every import SPOOL_BYTES
 from argos.publishing.publisher import Publisher
-from argos.recording.recorder import PacketRecorder
+from argos.publishing.wire import NO_CAMERA
 from argos.recording.results import RecordedResults
 from argos.sources.names import is_live
 from argos.types import Result, Status
@@ -58,9 +62,10 @@ class Pipeline:
             configuration.
 
     Attributes:
-        config: as given.
+        config: in force: as given, and then as ``reload`` changed it.
         run: id of this run, in every message.
         endpoint: bound address of the publisher; None when nothing is published.
+        every_endpoint: bound address for consumers that need every message; None without ``publish.every``.
         page: address of the live page; None without ``http.bind``.
 
     Example:
@@ -81,14 +86,16 @@ class Pipeline:
         self._own = (semantic, instances)
         self.run = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"
         self.endpoint: str | None = None
+        self.every_endpoint: str | None = None
         self.page: str | None = None
         self._fail_fast = fail_fast
         self._stop = threading.Event()
         self._changed = threading.Condition()
-        self._feeds: dict[str, Feed] = {}
+        self._cameras: Cameras | None = None
+        self._asked: Config | None = None
+        self._notices = Notices(self.run)
         self._publisher: Publisher | None = None
         self._outputs: Outputs | None = None
-        self._recorders: dict[str, PacketRecorder] = {}
         self._drawn: dict[str, Memory] = {}
         self._web: WebServer | None = None
 
@@ -135,7 +142,7 @@ class Pipeline:
             ConfigError: an output would show what is to be covered.
             ValueError: it was entered before.
         """
-        if self._feeds:
+        if self._cameras is not None:
             raise ValueError("this pipeline has run; make a new one")
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
@@ -143,37 +150,21 @@ class Pipeline:
         self._people, cards = people_of_config(self.config, *self._own)
         self._models = {role: card.identity for role, card in cards.items()}
         self._digest = config_digest(self.config)
-        views = {name: view_of(camera, self.config, cards) for name, camera in self.config.cameras.items()}
-        self._following = Following(
-            {name: track_settings(self.config.cameras[name], view.instances) for name, view in views.items()},
-            {name: analyst_of(camera) for name, camera in self.config.cameras.items()},
+        self._cameras = Cameras(
+            self.config,
+            self._people,
+            cards,
+            recorders=recorders(self.config),
+            fail_fast=self._fail_fast,
+            changed=self._changed,
+            on_state=self._publish_state,
         )
-        self._shield = Shield(self.config.cameras)
-        self._views = {name: self._shield.view(name, self._following.view(name, view)) for name, view in views.items()}
-        self._last_full_s: dict[str, tuple[int, float]] = {}
-        self._seq = dict.fromkeys(self.config.cameras, 0)
-        self._recorders = recorders(self.config)
-        for name, camera in self.config.cameras.items():
-            live = is_live(camera.source.url)
-            self._feeds[name] = Feed(
-                name,
-                camera.source.url,
-                source_options(camera),
-                every_frame=(camera.latency.policy or ("latest" if live else "every_frame")) == "every_frame",
-                live=live,
-                fail_fast=self._fail_fast,
-                tap=self._recorders.get(name),
-                changed=self._changed,
-                on_state=self._publish_state,
-                stop=self._stop,
-            )
         try:
             self._open()
         except BaseException:
             self.close()
             raise
-        for feed in self._feeds.values():
-            feed.start()
+        self._cameras.start()
         return self
 
     def _open(self) -> None:
@@ -193,16 +184,19 @@ class Pipeline:
                 overlay_quality=publish.overlay.quality,
                 curve=keys,
                 insecure=publish.insecure,
+                every=None if publish.every is None else publish.every.bind,
+                spool_bytes=SPOOL_BYTES if publish.every is None else round(publish.every.spool_mb * 1e6),
             )
-            self.endpoint = self._publisher.endpoint
+            self.endpoint, self.every_endpoint = self._publisher.endpoint, self._publisher.every_endpoint
         if self.config.outputs:
             # a file is analysed anew; a camera goes on where it stopped
-            anew = {name for name, feed in self._feeds.items() if not feed.live}
-            kept = {name: [RecordedResults(recorder)] for name, recorder in self._recorders.items()}
+            anew = {name for name, feed in self._running.feeds.items() if not feed.live}
+            kept = {name: [RecordedResults(recorder)] for name, recorder in self._running.recorders.items()}
             self._outputs = Outputs(output_files(self.config), anew, kept)
         if self.config.http.bind is not None:
             self._web = open_web(self.config, self.run, self._models, self.status, self._publisher, self._outputs)
             self.page = self._web.url
+        self._notices.to(self._publisher, self._web)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -223,23 +217,55 @@ class Pipeline:
             PublishError: an output cannot be written any more.
             ValueError: the pipeline is not open.
         """
-        if not self._feeds:
+        if self._cameras is None:
             raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
         while not self._stop.is_set():
+            self._reload()
             arrived = self._wait()
             for result in self._analysed(arrived or []):
                 self._send(result)
+                self._ease(result)
                 yield result
             self._raise_faults()
-            if arrived is None:
+            if arrived is None and self._asked is None:
                 self._raise_if_nothing_came()
                 return
 
     def stop(self) -> None:
         """End the iteration after the present frame; from any thread, any number of times."""
         self._stop.set()
+        for feed in [] if self._cameras is None else self._cameras.everyone():
+            feed.stop()
         with self._changed:
             self._changed.notify_all()
+
+    def reload(self, config: Config) -> Changes:
+        """Change cameras while the pipeline runs, before the next frame; those that stay as they are do not notice.
+
+        Call it from any thread. What the reading of a new configuration can still meet then (a file that cannot be
+        opened) is told by a notice ``config.refused``; the old one stays in force as a whole.
+
+        Args:
+            config: validated.
+
+        Returns:
+            What will change.
+
+        Raises:
+            ConfigError: it changes what holds while ARGOS runs; the keys are named, and nothing changes.
+            ValueError: the pipeline is not open.
+        """
+        check(self.config, config, [task for task in self._models if task != "proposal"])
+        recording_of(config)
+        with self._changed:
+            self._asked = config
+            self._changed.notify_all()
+        return compare(self.config, config)
+
+    def refuse(self, error: ArgosError) -> None:
+        """Tell that a new configuration was not taken, in one line; the old one stays."""
+        text = "; ".join(str(error).splitlines())
+        self._notices.tell("config.refused", NO_CAMERA, f"the old configuration stays: {text}", level="error")
 
     def close(self) -> None:
         """Stop decoding, finish the files, send what waits to be published; any number of times.
@@ -249,12 +275,12 @@ class Pipeline:
         """
         self.stop()
         end = time.monotonic() + JOIN_S
-        for feed in self._feeds.values():
+        for feed in [] if self._cameras is None else self._cameras.everyone():
             feed.join(max(0.0, end - time.monotonic()))
         try:
             if self._outputs is not None:
                 self._outputs.close()
-            for recorder in self._recorders.values():
+            for recorder in [] if self._cameras is None else list(self._cameras.recorders.values()):
                 recorder.close()
         finally:
             try:
@@ -268,27 +294,99 @@ class Pipeline:
     def paths(self) -> list[Path]:
         """Files that got a result, and folders of recordings."""
         files = [] if self._outputs is None else self._outputs.paths
-        return files + [recorder.folder for recorder in self._recorders.values()]
+        kept = [] if self._cameras is None else list(self._cameras.recorders.values())
+        return files + [recorder.folder for recorder in kept]
+
+    @property
+    def _running(self) -> Cameras:
+        assert self._cameras is not None
+        return self._cameras
 
     def status(self, camera: str) -> Status:
         """How a camera is doing now; what the publisher itself had to drop counts for all cameras together."""
-        status = self._feeds[camera].status(self.run)
+        status = self._running.feed(camera).status(self.run)
+        status = replace(status, step=self._running.step(camera), config=self._digest)
         lost = self._publisher.dropped if self._publisher is not None else {}
         return replace(status, dropped={**status.dropped, **{f"publish_{kind}": n for kind, n in lost.items()}})
 
     @property
     def errors(self) -> dict[str, SourceError]:
         """Cameras whose source ended by a fault, and the fault."""
-        return {name: feed.error for name, feed in self._feeds.items() if feed.error is not None}
+        feeds = [] if self._cameras is None else list(self._cameras.feeds.values())
+        return {feed.camera: feed.error for feed in feeds if feed.error is not None}
+
+    def _reload(self) -> None:
+        """Take over the configuration that was asked for, if one was; in the thread that iterates."""
+        with self._changed:
+            config, self._asked = self._asked, None
+        if config is None:
+            return
+        changes = compare(self.config, config)
+        if changes:
+            try:
+                self._take_over(config, changes)
+            except ArgosError as error:
+                self.refuse(error)
+                return
+        words = f"the configuration was loaded again: {changes}"
+        self._notices.tell("config.applied", NO_CAMERA, words, {"config": self._digest})
+
+    def _take_over(self, config: Config, changes: Changes) -> None:
+        """Change what differs; what can fail comes first and leaves everything as it was."""
+        check(self.config, config, [task for task in self._models if task != "proposal"])
+        files = output_files(config)
+        kept = recorders(config, changes.added)
+        opened: dict[str, list[Output]] = {}
+        for name in changes.added if self._outputs is not None else ():
+            anew = not is_live(config.cameras[name].source.url)
+            opened[name] = [RecordedResults(kept[name])] if name in kept else []
+            opened[name] += open_outputs(files[name], anew=anew)
+        gone = {name: self.status(name) for name in changes.removed}
+        rewatched = {n for n in changes.adjusted if is_rewatched(self.config.cameras[n], config.cameras[n])}
+        self._running.apply(config, changes, kept)
+        self.config, self._digest = config, config_digest(config)
+        for name in changes.removed:
+            self._drawn.pop(name, None)
+            if self._outputs is not None:
+                recorder = self._running.recorders.pop(name, None)
+                self._outputs.remove(name, None if recorder is None else recorder.close)
+        for name, outputs in opened.items():
+            assert self._outputs is not None
+            self._outputs.add(name, files[name], outputs)
+        self._show(changes, gone, rewatched)
+
+    def _show(self, changes: Changes, gone: Mapping[str, Status], rewatched: Collection[str]) -> None:
+        """Tell subscribers and pages of other cameras."""
+        names, other = list(self.config.cameras), {*changes.added, *changes.reopened, *changes.adjusted}
+        if self._publisher is not None:
+            self._publisher.set_cameras(names)
+            for name in names:
+                self._publisher.status_changed(self.status(name))
+        for name, status in gone.items():
+            now = time.time_ns()
+            words = f"camera '{name}': not in the configuration any more"
+            ended = replace(status, state="ended", code="removed", message=words, since_ns=now, sent_ns=now)
+            if self._publisher is not None:
+                self._publisher.status_changed(ended)
+            if self._web is not None:
+                self._web.status_changed(ended)
+        if self._web is not None:
+            again = {*changes.added, *changes.reopened, *rewatched}
+            self._web.set_cameras(names, shapes_of(self.config), {*gone, *other}, again)
+        for name in other:
+            self._drawn.pop(name, None)
 
     def _wait(self) -> list[Arrived] | None:
         """At most one frame of each camera, as soon as one has any; None when all have ended."""
         with self._changed:
             while not self._stop.is_set():
-                arrived = [a for feed in self._feeds.values() if (a := feed.take()) is not None]
+                feeds = self._running.feeds.values()
+                arrived = [a for feed in feeds if (a := feed.take()) is not None]
                 if arrived:
                     return arrived
-                if all(feed.done for feed in self._feeds.values()):
+                if self._asked is not None:
+                    return []
+                if all(feed.done for feed in feeds):
                     return None
                 self._changed.wait(0.5)
         return None
@@ -297,28 +395,16 @@ class Pipeline:
         if not arrived:
             return []
         frames = [a.frame for a in arrived]
-        views = [self._views[frame.camera] for frame in frames]
+        cameras = self._running
+        views = [cameras.views[frame.camera] for frame in frames]
         # from here on there are only pictures that may be shown
-        shown = self._shield.step(self._people, frames, views, [self._due_full(a) for a in arrived])
+        shown = cameras.shield.step(self._people, frames, views, [cameras.due_full(a) for a in arrived])
         return [self._result(a, s) for a, s in zip(arrived, shown, strict=True)]
 
-    def _due_full(self, arrived: Arrived) -> bool:
-        """Whether a frame is analysed in full, because the last full one is too long ago."""
-        frame = arrived.frame
-        every = self.config.cameras[frame.camera].regions.refresh_full_s
-        if every is None:
-            return False
-        epoch, last = self._last_full_s.get(frame.camera, (-1, 0.0))
-        if epoch == frame.epoch and frame.pts_s - last < every:
-            return False
-        self._last_full_s[frame.camera] = (frame.epoch, frame.pts_s)
-        return True
-
     def _result(self, arrived: Arrived, shown: Shown) -> Result:
-        frame, feed = arrived.frame, self._feeds[arrived.frame.camera]
-        analysis = self._following.followed(frame, shown.analysis)
-        seq = self._seq[frame.camera]
-        self._seq[frame.camera] = seq + 1
+        frame, feed = arrived.frame, self._running.feeds[arrived.frame.camera]
+        analysis = self._running.following.followed(frame, shown.analysis)
+        seq = self._running.next_seq(frame.camera)
         now = time.time_ns()
         feed.rate_out.tick()
         feed.age_ms = None if frame.clock == "recording" else (now - frame.captured_ns) / 1e6
@@ -347,7 +433,25 @@ class Pipeline:
             image=shown.pixels,
             privacy=shown.privacy,
         )
-        return self._following.watched(result)
+        return self._running.following.watched(result)
+
+    def _ease(self, result: Result) -> None:
+        """Hold more or less back, as the age of a result asks for, and tell it."""
+        name, age_ms = result.camera, (result.published_ns - result.captured_ns) / 1e6
+        before = self._running.step(name)
+        if not self._running.aged(name, age_ms, time.monotonic()):
+            return
+        step = self._running.step(name)
+        limit = self.config.cameras[name].latency.max_age_ms
+        self._notices.tell(
+            "overload.step",
+            name,
+            f"step {step} ({STEPS[step]}) under overload, from {before}: results are {age_ms:.0f} ms old, "
+            f"max_age_ms is {limit:g}",
+            {"step": step, "from": before, "held_back": STEPS[step], "age_ms": round(age_ms, 1)},
+            level="warning" if step > before else "info",
+        )
+        self._publish_state(self._running.feed(name))
 
     def _send(self, result: Result) -> None:
         if self._publisher is not None:
@@ -375,12 +479,12 @@ class Pipeline:
 
     def _raise_if_nothing_came(self) -> None:
         """Without a frame there is no result to tell a fault by."""
-        if self.errors and not self._stop.is_set() and not any(self._seq.values()):
+        if self.errors and not self._stop.is_set() and not self._running.gave_results:
             raise next(iter(self.errors.values()))
 
     def _raise_faults(self) -> None:
         """Raise what ended a feed, once its last frame was analysed."""
-        for feed in self._feeds.values():
+        for feed in self._running.feeds.values():
             if feed.crash is not None:
                 raise feed.crash
             if self._fail_fast and feed.error is not None and feed.done:

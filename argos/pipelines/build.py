@@ -72,15 +72,8 @@ def people_of_config(
     if any("instances" in camera.tasks for camera in cameras):
         instances, card = instances_of(models.instances, own_instances, packing.canvas, device)
         cards["instances"] = card
-        limits = {camera.name: instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks}
-        tracks = [track_settings(camera, limits.get(camera.name)) for camera in cameras]
-        scores = [limit.score_threshold for limit in limits.values()]
-        # cameras share canvases, so the network keeps what the least strict of them wants
-        instances = replace(
-            instances,
-            score_threshold=min(scores + [track.low_score for track in tracks if track is not None]),
-            nms=max(limit.nms for limit in limits.values()),
-        )
+        score_threshold, nms = least_strict(cameras, card)
+        instances = replace(instances, score_threshold=score_threshold, nms=nms)
     _refuse_gather(cameras, semantic, instances)
     compile_kernels()
     return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
@@ -93,6 +86,20 @@ def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instanc
             sparse_semantic(semantic)
         if instances is not None:
             sparse_instances(instances)
+
+
+def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:
+    """Lowest score and highest IoU that any camera wants: they share canvases, so the network keeps it for all.
+
+    Args:
+        cameras: at least one of them has the task ``instances``.
+        card: of the network.
+    """
+    limits = {camera.name: instance_limits(camera, card) for camera in cameras if "instances" in camera.tasks}
+    tracks = [track_settings(camera, limits.get(camera.name)) for camera in cameras]
+    scores = [limit.score_threshold for limit in limits.values()]
+    low = [track.low_score for track in tracks if track is not None]
+    return min(scores + low), max(limit.nms for limit in limits.values())
 
 
 def instance_limits(camera: Camera, card: Card) -> InstanceLimits:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argos.errors import SourceError
 from argos.sources.options import SourceOptions, SourceState
@@ -19,6 +19,12 @@ log = logging.getLogger(__name__)
 
 QUEUED = 4
 """Decoded frames that wait when every frame is kept; more would only use memory."""
+
+QUEUED_BYTES = 128 << 20
+"""Bytes of them at most; one frame always may wait, however large it is."""
+
+LEAVES_S = 10.0
+"""Longest wait of a feed for the one before it to let go of the source."""
 
 WINDOW_S = 5.0
 """Frame rates are counted over this long."""
@@ -76,6 +82,8 @@ class Feed:
         on_state: called at every change of state, in the reading thread: a short one would be over before the
             next frame is analysed.
         stop: ends the thread.
+        after: the feed of the same camera before, whose source is to be let go of first; frames, epochs and drops are
+            counted on from it.
 
     Attributes:
         error: why the source ended, if it ended by a fault.
@@ -97,19 +105,26 @@ class Feed:
         changed: threading.Condition,
         on_state: Callable[[Feed], None],
         stop: threading.Event,
+        after: Feed | None = None,
     ) -> None:
         self.camera, self.source, self.live = camera, source, live
         self.error: SourceError | None = None
         self.crash: BaseException | None = None
-        self.dropped: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter() if after is None else after.dropped.copy()
         self.rate_in, self.rate_out = Rate(), Rate()
         self.age_ms: float | None = None
         self._options, self._every, self._fail_fast, self._tap = options, every_frame, fail_fast, tap
         self._changed, self._on_state, self._stop = changed, on_state, stop
         self._waiting: deque[Arrived] = deque()
         self._ended = False
+        self._period_s = self._due_s = 0.0
+        self._after, self._index, self._epoch = after, 0, 0
+        self._first_index = self._first_epoch = 0
+        if after is not None:
+            self._first_index, self._first_epoch = after._index, after._epoch + 1
+            self._index, self._epoch = self._first_index, self._first_epoch
         # replaced as a whole, so that another thread never sees half of a change
-        self._now, self._since_ns = SourceState("connecting", "", "", 0), time.time_ns()
+        self._now, self._since_ns = SourceState("connecting", "", "", self._epoch), time.time_ns()
         self._told: SourceState | None = None
         self._last_pts_s: float | None = None
         self._size: Size | None = None
@@ -124,13 +139,44 @@ class Feed:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
+    def stop(self) -> None:
+        """End soon; whoever waits for frames is to be woken."""
+        self._stop.set()
+
+    def leave(self) -> None:
+        """End, without waiting for it; nothing more is given. Called with ``changed`` held."""
+        self._stop.set()
+        if self._waiting:
+            self.dropped["reload"] += len(self._waiting)
+        self._waiting.clear()
+        self._changed.notify_all()
+
+    def begin_epoch(self) -> None:
+        """Let a new epoch begin with the next frame, without a new connection. Called with ``changed`` held."""
+        self._first_epoch += 1
+        self._epoch += 1
+        self._now = replace(self._now, epoch=self._now.epoch + 1)
+        later = [replace(a, frame=replace(a.frame, epoch=a.frame.epoch + 1)) for a in self._waiting]
+        self._waiting = deque(later)
+
     def take(self) -> Arrived | None:
         """The next frame, or None when none waits. Called with ``changed`` held."""
         if not self._waiting:
             return None
         arrived = self._waiting.popleft()
+        self._due_s = time.monotonic() + self._period_s
         self._changed.notify_all()
         return arrived
+
+    def hold_back(self, period_s: float) -> None:
+        """Give at most one frame in so many seconds from now on, and drop the others as they come; 0 gives all."""
+        self._period_s = period_s
+        self._due_s = time.monotonic() + period_s if period_s else 0.0
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether frames are dropped as they come."""
+        return self._period_s > 0
 
     @property
     def done(self) -> bool:
@@ -159,12 +205,16 @@ class Feed:
 
     def _work(self) -> None:
         try:
+            if self._after is not None:
+                self._change(replace(self._now, epoch=0, code="reload", message="the configuration has changed"))
+                self._after.join(LEAVES_S)
+                self._after = None
             try:
                 self._decode()
             except SourceError as error:
                 self.error = error
             code, message = (self.error.code, str(self.error)) if self.error else ("", "")
-            self._change(SourceState("ended", code, message, self._now.epoch))
+            self._change(SourceState("ended", code, message, self._now.epoch - self._first_epoch))
         except BaseException as error:  # handed to the main thread, which raises it
             self.crash = error
         with self._changed:
@@ -197,19 +247,32 @@ class Feed:
         """Hand over a frame; False when the feed has to end."""
         with self._changed:
             if self._every:
-                while len(self._waiting) >= QUEUED and not self._stop.is_set():
+                while self._is_full(frame) and not self._stop.is_set():
                     self._changed.wait(0.2)
             elif self._waiting:
                 self._waiting.clear()
                 self.dropped["stale"] += 1
             if self._stop.is_set():
                 return False
+            held_back = not self._every and time.monotonic() < self._due_s
+            if self._first_epoch or self._first_index:
+                index, epoch = frame.index + self._first_index, frame.epoch + self._first_epoch
+                frame = replace(frame, index=index, epoch=epoch)
+            self._index, self._epoch = frame.index + 1, frame.epoch
+            if held_back:
+                self.dropped["overload"] += 1
+                return True
             self._waiting.append(Arrived(frame, decode_ms, dict(self.dropped)))
             self._changed.notify_all()
         return True
 
+    def _is_full(self, frame: Frame) -> bool:
+        waiting = sum(arrived.frame.pixels.nbytes for arrived in self._waiting)
+        return len(self._waiting) >= QUEUED or (waiting > 0 and waiting + frame.pixels.nbytes > QUEUED_BYTES)
+
     def _change(self, state: SourceState) -> None:
         """Take note of a state, log and tell it; in the reading thread."""
+        state = replace(state, epoch=state.epoch + self._first_epoch)
         before, self._told = self._told, state
         if state == before:
             return

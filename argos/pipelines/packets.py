@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from argos.config import Config, source_options
+from argos.config_models import RecordingOutput
 from argos.errors import ArgosError, ConfigError
 from argos.recording.recorder import PacketRecorder
 from argos.sources.names import is_live
@@ -18,16 +20,38 @@ _RARELY_FPS = 0.01
 """Pictures are decoded, so that a frozen camera is noticed, but hardly any is turned into a frame."""
 
 
-def recorders(config: Config) -> dict[str, PacketRecorder]:
-    """What keeps the packets of each camera; empty where no recording is asked for.
+def recorders(config: Config, cameras: Collection[str] | None = None) -> dict[str, PacketRecorder]:
+    """What keeps the packets of each camera, or of ``cameras`` alone; empty where no recording is asked for.
 
     Raises:
         ConfigError: two recordings, or one of a camera whose pictures are covered: packets show what was there.
         PublishError: a folder cannot be written to.
     """
+    output = recording_of(config)
+    if output is None:
+        return {}
+    return {
+        name: PacketRecorder(
+            output.path.replace("%camera%", name),
+            name,
+            segment_s=output.segment_s,
+            quota_mb=output.quota_mb,
+            waits=not is_live(camera.source.url),
+        )
+        for name, camera in config.cameras.items()
+        if cameras is None or name in cameras
+    }
+
+
+def recording_of(config: Config) -> RecordingOutput | None:
+    """The recording that is asked for.
+
+    Raises:
+        ConfigError: two of them, or one of a camera whose pictures are covered: packets show what was there.
+    """
     wanted = [output for output in config.outputs if output.type == "recording"]
     if not wanted:
-        return {}
+        return None
     if len(wanted) > 1:
         raise ConfigError(f"outputs: two of type recording ({wanted[0].path}, {wanted[1].path}); keep one of them")
     covered = [name for name, camera in config.cameras.items() if camera.privacy.is_on or camera.mask_areas]
@@ -36,16 +60,7 @@ def recorders(config: Config) -> dict[str, PacketRecorder]:
             f"outputs: type recording keeps what the camera sends, and camera '{covered[0]}' is covered (privacy or "
             "mask_areas); leave the recording out, or record an overlay, which is covered"
         )
-    return {
-        name: PacketRecorder(
-            wanted[0].path.replace("%camera%", name),
-            name,
-            segment_s=wanted[0].segment_s,
-            quota_mb=wanted[0].quota_mb,
-            waits=not is_live(camera.source.url),
-        )
-        for name, camera in config.cameras.items()
-    }
+    return wanted[0]
 
 
 def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool) -> tuple[list[Path], list[ArgosError]]:

@@ -110,6 +110,22 @@ class People:
         self._memories: dict[str, SceneMemory] = {}  # by camera
         self._in_full: dict[str, int] = {}  # frames in a row for which the planner of ``auto`` chose full, by camera
 
+    def forget(self, camera: str) -> None:
+        """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
+        self._memories.pop(camera, None)
+
+    def keep_from(self, score_threshold: float, nms: float) -> None:
+        """Find people of other scores from now on; the networks stay."""
+        if self.instances is None:
+            return
+        self.instances = replace(self.instances, score_threshold=score_threshold, nms=nms)
+        if self.joint is not None and isinstance(self.instances, InstanceSegmenter):
+            self.joint = replace(self.joint, instances=self.instances)
+        if isinstance(self.sparse_instances, SparseInstances) and isinstance(self.instances, InstanceSegmenter):
+            self.sparse_instances.segmenter = self.instances
+        if isinstance(self.sparse_instances, SparseOwnInstances) and isinstance(self.instances, OwnInstances):
+            self.sparse_instances.segmenter = self.instances
+
     @property
     def gathers(self) -> bool:
         """Whether the networks can be run on active blocks."""
@@ -127,7 +143,12 @@ class People:
             One analysis per frame, in order.
         """
         works = [
-            _Work(frame, view, view.scale or auto_scale(frame.size, self.largest), self.largest)
+            _Work(
+                frame,
+                view,
+                (view.scale or auto_scale(frame.size, self.largest)) * view.shrink,
+                self.largest,
+            )
             for frame, view in zip(frames, views, strict=True)
         ]
         for work, full in zip(works, refresh, strict=True):

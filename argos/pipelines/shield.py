@@ -64,6 +64,14 @@ class Shield:
         self._guards = {name: Guard(privacy) for name, privacy in chosen.items() if privacy is not None}
         self._told_s = -REPEATED_S
 
+    def cover(self, name: str, camera: Camera | None) -> None:
+        """Cover a camera so from now on; None: it is gone."""
+        self._areas[name] = () if camera is None else camera.mask_areas
+        privacy = None if camera is None else privacy_of(camera)
+        self._guards.pop(name, None)
+        if privacy is not None:
+            self._guards[name] = Guard(privacy)
+
     def view(self, camera: str, view: View) -> View:
         """The view of a camera; a covered one has its proposer asked about every frame, as a witness."""
         return replace(view, watched=True) if camera in self._guards else view

@@ -41,6 +41,7 @@ class View:
         instances: of the people; None when the task is off.
         memory: whether what the deep networks found corrects later proposals, see ``SceneMemory``.
         scale: network pixels per frame pixel; None: the long side of the frame becomes ``AUTO_SIDE``.
+        shrink: the scale is taken times this, under overload.
         watched: ask the proposer about every frame, and look wherever it sees somebody, whatever the memory says.
     """
 
@@ -54,6 +55,7 @@ class View:
     scale: float | None
     memory: bool = False
     watched: bool = False
+    shrink: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

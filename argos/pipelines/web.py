@@ -53,7 +53,7 @@ def open_web(
         tallies = [] if outputs is None else outputs.tallies
         if publisher is None:
             return Published(outputs=tallies)
-        return Published(dict(publisher.sent), dict(publisher.sent_bytes), tallies)
+        return Published(dict(publisher.sent), dict(publisher.sent_bytes), tallies, publisher.spools())
 
     http = config.http
     assert http.bind is not None

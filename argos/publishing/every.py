@@ -91,6 +91,7 @@ class _Consumer:
     flying: int = 0
     lost: int = 0
     told_s: float = 0.0
+    replaced: deque[bytes] = field(default_factory=lambda: deque(maxlen=8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,10 @@ class Every:
                 self._deliver(identity, b"", _encode(Told(self._run, refused=refused)))
                 return
             one = self._consumers[ask.name] = _Consumer(ask.name, now_s)
+        if identity in one.replaced:
+            words = "another consumer of this name has connected since"
+            self._deliver(identity, b"", _encode(Told(self._run, refused=words)))
+            return
         known = ask.run == self._run
         if known:
             while one.waiting and one.waiting[0][0] <= ask.done:
@@ -193,6 +198,8 @@ class Every:
                 logger.info(
                     "consumer '%s' is back, %d wait for it", one.name, len(one.waiting), extra={"event": "every.back"}
                 )
+            if one.identity is not None:
+                one.replaced.append(one.identity)
             one.identity, seen = identity, ask.seen if known else 0
             one.flying = sum(1 for number, _, _ in one.waiting if number <= seen)
             self._tell(one, now_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -60,6 +60,14 @@ class Board:
         self._history: dict[str, deque[tuple[float | None, ...]]] = {
             name: deque(maxlen=HISTORY_S) for name in self.cameras
         }
+
+    def set_cameras(self, cameras: Sequence[str], shapes: Shapes, forgotten: Collection[str]) -> None:
+        """Show other cameras from now on; the newest pictures of those ``forgotten`` are not shown any more."""
+        # each replaced as a whole: the server's thread goes through them at any time
+        self._history = {name: self._history.get(name, deque(maxlen=HISTORY_S)) for name in cameras}
+        self.shapes, self.cameras = shapes, tuple(cameras)
+        for name in forgotten:
+            self._latest.pop(name, None)
 
     def put(self, result: Result) -> None:
         """Show a result."""

@@ -12,22 +12,27 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from argos.publishing.delivery import DeliveryTally
+from argos.publishing.every import Spool
 from argos.types import Event, Result, Status
 from argos.version import VERSION
-from argos.web.board import Board
+from argos.web.board import Board, Shapes
 
 MODES = ("pack", "gather", "full", "mask", "skip")
 AGES_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STAGE_OF = {"damaged": "decode", "stale": "queue", "overload": "queue", "reload": "queue"}
+"""Reason of a drop -> where it happens; others happen in the decoder."""
+
 STAGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the ZeroMQ publisher sent so far, by kind, and how the outputs fare that deliver to others."""
+    """What the ZeroMQ publisher sent so far, by kind, what it keeps, and how outputs fare that deliver to others."""
 
     messages: Mapping[str, int] = field(default_factory=dict)
     size: Mapping[str, int] = field(default_factory=dict)
     outputs: Sequence[tuple[str, str, DeliveryTally]] = ()
+    spools: Mapping[str, Spool] = field(default_factory=dict)
 
 
 class Metrics:
@@ -85,20 +90,21 @@ class Metrics:
             ("camera", "line", "direction"),
             registry=self._registry,
         )
-        for (
-            camera,
-            shapes,
-        ) in board.shapes.items():  # from the start, because a count that appears later looks like none
-            for zone in shapes.get("zones", {}):
-                self._occupancy.labels(camera, zone)
-            for line in shapes.get("lines", {}):
-                for direction in ("left_to_right", "right_to_left"):
-                    self._crossings.labels(camera, line, direction)
+        self.expect(board.shapes)
         self._epochs: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._registry.register(_State(board, published))
         prometheus.ProcessCollector(registry=self._registry)
         prometheus.GCCollector(registry=self._registry)
+
+    def expect(self, shapes: Shapes) -> None:
+        """Show zones and lines, empty, from the start: a count that appears with its first event looks like none."""
+        for camera, of_camera in shapes.items():
+            for zone in of_camera.get("zones", {}):
+                self._occupancy.labels(camera, zone).set(0)
+            for line in of_camera.get("lines", {}):
+                for direction in ("left_to_right", "right_to_left"):
+                    self._crossings.labels(camera, line, direction)
 
     def result(self, result: Result) -> None:
         """Count a result."""
@@ -153,6 +159,7 @@ class _State(Collector):
             yield _by_kind("argos_publish_messages", "Messages handed to 0MQ.", sent.messages)
             yield _by_kind("argos_publish_bytes", "Bytes handed to 0MQ.", sent.size)
             yield from _outputs(sent.outputs)
+            yield from _of_spools(sent.spools)
 
     def _sources(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("argos_source_up", "1 while pictures come.", labels=["camera"])
@@ -165,10 +172,16 @@ class _State(Collector):
         dropped = CounterMetricFamily(
             "argos_frames_dropped", "Frames and messages dropped.", labels=["camera", "stage", "reason"]
         )
+        step = GaugeMetricFamily("argos_degrade_step", "Step of the ladder under overload.", labels=["camera"])
+        config = GaugeMetricFamily("argos_config_info", "1 for the configuration in force.", labels=["digest"])
+        digests: set[str] = set()
         lost: Counter[str] = Counter()
         for camera in self._board.cameras:
             status, result = self._board.status(camera), self._board.latest(camera)
             up.add_metric([camera], float(status.state == "up"))
+            step.add_metric([camera], status.step)
+            if status.config:
+                digests.add(status.config)
             if result is not None:
                 decoded.add_metric([camera], result.index + 1)
                 last.add_metric([camera], result.captured_ns / 1e9)
@@ -176,10 +189,12 @@ class _State(Collector):
                 if reason.startswith("publish_"):
                     lost[reason.removeprefix("publish_")] = number  # the publisher counts all cameras together
                 else:
-                    dropped.add_metric([camera, "decode", reason], number)
+                    dropped.add_metric([camera, STAGE_OF.get(reason, "decode"), reason], number)
+        for digest in digests:
+            config.add_metric([digest], 1.0)
         for kind, number in lost.items():
             dropped.add_metric(["", "publish", kind], number)
-        yield from (up, decoded, last, dropped)
+        yield from (up, decoded, last, dropped, step, config)
 
     def _results(self) -> Iterator[Metric]:
         people = GaugeMetricFamily("argos_people", "People in the newest result.", labels=["camera"])
@@ -222,6 +237,19 @@ def _outputs(tallies: Sequence[tuple[str, str, DeliveryTally]]) -> Iterator[Metr
         for reason in ("full", "refused", "closed"):
             dropped.add_metric([*key, reason], sum(tally.dropped[reason] for tally in of_kind))
     yield from (taken, failed, waiting, dropped)
+
+
+def _of_spools(spools: Mapping[str, Spool]) -> Iterator[Metric]:
+    kept = GaugeMetricFamily("argos_spool_messages", "Messages kept for a consumer.", labels=["consumer"])
+    size = GaugeMetricFamily("argos_spool_bytes", "Their bytes.", labels=["consumer"])
+    lost = CounterMetricFamily("argos_spool_lost", "Messages its spool had no room for.", labels=["consumer"])
+    there = GaugeMetricFamily("argos_consumer_up", "1 while the consumer is there.", labels=["consumer"])
+    for name, spool in spools.items():
+        kept.add_metric([name], spool.messages)
+        size.add_metric([name], spool.size)
+        lost.add_metric([name], spool.lost)
+        there.add_metric([name], float(spool.connected))
+    yield from (kept, size, lost, there)
 
 
 def _by_kind(name: str, words: str, numbers: Mapping[str, int]) -> CounterMetricFamily:

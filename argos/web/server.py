@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -116,6 +116,21 @@ class WebServer:
     def viewers(self) -> int:
         """Who gets pictures now."""
         return self._live.viewers
+
+    def set_cameras(
+        self, cameras: Sequence[str], shapes: Shapes, forgotten: Collection[str], recounted: Collection[str]
+    ) -> None:
+        """Show other cameras, zones and lines from now on; open pages connect again and are told.
+
+        Args:
+            cameras: names.
+            shapes: zones and lines of all of them.
+            forgotten: cameras whose newest picture is not shown any more.
+            recounted: cameras whose zones and lines are watched anew.
+        """
+        self.board.set_cameras(cameras, shapes, forgotten)
+        self.metrics.expect({name: shapes[name] for name in recounted if name in shapes})
+        self._call(self._live.send_away)
 
     def offer(self, result: Result) -> None:
         """Show a result with its picture; encodes nothing, waits for nobody."""

@@ -248,6 +248,21 @@ def test_a_connection_that_breaks_goes_on_after_what_was_seen_and_credit_bounds_
     context.term()
 
 
+def test_of_two_consumers_of_one_name_the_newer_one_is_served() -> None:
+    context = zmq.Context()
+    with made_publisher() as publisher, closing(Raw(context, publisher.every_endpoint)) as older:
+        older.ask()
+        assert older.told().refused == ""
+        with closing(Raw(context, publisher.every_endpoint)) as newer:
+            newer.ask()
+            assert newer.told().refused == ""
+            older.ask()
+            wait_for(lambda: older.told().refused == "another consumer of this name has connected since")
+            publisher.send(made_result(0))
+            assert newer.numbers(1) == [1]
+    context.term()
+
+
 def test_garbage_and_too_many_names_disturb_nobody() -> None:
     context = zmq.Context()
     with (

@@ -9,6 +9,7 @@ from pathlib import Path
 from web_scene import Cameras, scene_results
 
 from argos.publishing.delivery import DeliveryTally
+from argos.publishing.every import Spool
 from argos.web.board import Board
 from argos.web.metrics import Metrics, Published
 from argos.web.server import PATHS
@@ -21,7 +22,8 @@ def test_every_metric_is_described_with_its_labels() -> None:
     cameras = Cameras("door")
     board = Board("r", ["door"], {}, cameras.__getitem__, {"door": {"zones": {"porch": {}}, "lines": {"gate": {}}}})
     outputs = [("door", "mqtt", DeliveryTally())]
-    metrics = Metrics(board, "cpu", lambda: Published({"result": 1}, {"result": 9}, outputs))
+    spools = {"book": Spool(2, 18, 1, True)}
+    metrics = Metrics(board, "cpu", lambda: Published({"result": 1}, {"result": 9}, outputs, spools))
     result = scene_results(frames=1)[0]
     board.put(result)
     metrics.result(result)

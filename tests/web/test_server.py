@@ -20,6 +20,7 @@ from web_scene import Cameras, again, scene_results, served, split
 
 from argos.errors import PublishError
 from argos.publishing.decode import decode
+from argos.publishing.every import Spool
 from argos.types import Event, Result
 from argos.web.metrics import Published
 from argos.web.server import WebServer
@@ -100,7 +101,7 @@ def test_status_holds_the_argos_status_and_figures_of_every_camera() -> None:
 
 def test_metrics_have_the_names_of_the_design() -> None:
     cameras = Cameras("door")
-    published = Published({"result": 3}, {"result": 900})
+    published = Published({"result": 3}, {"result": 900}, spools={"book": Spool(4, 1200, 7, False)})
     with served(cameras, published=lambda: published) as server:
         results = scene_results(frames=2)
         for result in results:
@@ -130,6 +131,12 @@ def test_metrics_have_the_names_of_the_design() -> None:
         'argos_events_total{camera="door",type="source.lost"}': 1,
         'argos_publish_messages_total{kind="result"}': 3,
         'argos_publish_bytes_total{kind="result"}': 900,
+        'argos_degrade_step{camera="door"}': 1,
+        'argos_config_info{digest="sha256:cc"}': 1,
+        'argos_spool_messages{consumer="book"}': 4,
+        'argos_spool_bytes{consumer="book"}': 1200,
+        'argos_spool_lost_total{consumer="book"}': 7,
+        'argos_consumer_up{consumer="book"}': 0,
     }
     assert {name: float(lines[name]) for name in expected} == pytest.approx(expected)
     assert float(lines['argos_source_last_frame_timestamp_seconds{camera="door"}']) == pytest.approx(

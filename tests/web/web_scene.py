@@ -95,6 +95,8 @@ class Cameras:
             last_pts_s=1.0,
             dropped={"stale": 2, "publish_result": 1},
             size=(180, 320),
+            step=1,
+            config="sha256:cc",
         )
 
     def set(self, name: str, state: State, code: str = "", message: str = "", epoch: int = 0) -> Status:

@@ -1,0 +1,106 @@
+"""Loading the configuration again while ARGOS runs: on SIGHUP, or whenever its file has changed."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from argos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argos.config import Config
+    from argos.pipelines.api import Pipeline
+
+LOOK_S = 1.0
+"""A watched file is looked at this often; it is read once it has stayed the same from one look to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a configuration is loaded again.
+
+    Attributes:
+        load: reads and validates it, with the overrides of the command line.
+        file: the file it comes from.
+        watch: load it when the file changes, too.
+    """
+
+    load: Callable[[], Config]
+    file: Path
+    watch: bool
+
+
+class Reloader:
+    """Loads the configuration again in a thread of its own; a context manager.
+
+    Args:
+        pipeline: that runs it.
+        again: how it is loaded.
+        loaded: called with each configuration that was taken.
+    """
+
+    def __init__(self, pipeline: Pipeline, again: Again, loaded: Callable[[Config], None]) -> None:
+        self._pipeline, self._again, self._loaded = pipeline, again, loaded
+        self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put is safe in a signal handler
+        self._state = self._file_state()
+        self._thread = threading.Thread(target=self._work, name="argos-reload", daemon=True)
+
+    def ask(self) -> None:
+        """Load it again soon; from any thread, and from signal handlers."""
+        self._asked.put(True)
+
+    def __enter__(self) -> Reloader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asked.put(False)
+        self._thread.join()
+
+    def _work(self) -> None:
+        before = self._state
+        while True:
+            try:
+                if not self._asked.get(timeout=LOOK_S if self._again.watch else None):
+                    return
+            except queue.Empty:
+                now = self._file_state()
+                settled, before = now == before, now
+                if not settled or now == self._state:
+                    continue
+            self._state = self._file_state()
+            try:
+                config = self._again.load()
+                self._pipeline.reload(config)
+            except ConfigError as error:
+                self._pipeline.refuse(error)
+            else:
+                self._loaded(config)
+
+    def _file_state(self) -> tuple[int, int, int] | None:
+        """Another one means another content; None while there is no file, as between two steps of an editor."""
+        try:
+            found = self._again.file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def reload_on_hangup(reloader: Reloader, stop: Callable[[], None]) -> None:
+    """Take SIGHUP for a wish to load again; when a terminal was closed it ends ARGOS, as it does without this."""
+    had_terminal = sys.stderr.isatty()
+
+    def on_hangup(_: int, __: FrameType | None) -> None:
+        if had_terminal and not sys.stderr.isatty():
+            stop()
+        else:
+            reloader.ask()
+
+    signal.signal(signal.SIGHUP, on_hangup)

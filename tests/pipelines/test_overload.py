@@ -1,0 +1,50 @@
+"""The overload ladder from end to end: a live camera whose results are always too old."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from main_job import free_port, own_models, until
+from watched_pipeline import more, running, written
+
+from argos.config import load_config
+from argos.pipelines import cameras
+from argos.pipelines.ladder import Ladder, Patience
+from argos.types import Notice, Result, Status
+
+
+def test_a_camera_that_is_always_late_is_held_back_step_by_step_and_let_go_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cameras, "Ladder", partial(Ladder, patience=Patience(late_s=0.2)))
+    models, port = own_models(tmp_path), free_port()
+    full = ", regions: {mode: full}, latency: {max_age_ms: "
+    late = load_config(written(tmp_path, models, port, hurried=full + "0.001}", other=", regions: {mode: full}"))
+    calm = load_config(written(tmp_path, models, port, hurried=full + "1000000}", other=", regions: {mode: full}"))
+    with running(late, port) as (pipeline, messages):
+        until(lambda: [n for n in messages.of(Notice, "hurried") if n.values.get("step") == 3])
+        more(messages, "hurried", 2)
+        assert pipeline.status("hurried").step == 3
+        dropped = pipeline.status("hurried").dropped["overload"]
+        assert pipeline.reload(calm).adjusted == ("hurried",)
+        more(messages, "hurried", 2, lambda r: r.config != late_digest(messages))
+        assert pipeline.status("hurried").step == 0
+    steps = [n for n in messages.of(Notice, "hurried") if n.type == "overload.step"]
+    assert [(n.values["from"], n.values["step"], n.values["held_back"]) for n in steps] == [
+        (0, 1, "rate"), (1, 2, "regions"), (2, 3, "scale"),
+    ]  # fmt: skip
+    assert dropped > 0
+    assert {s.step for s in messages.of(Status, "hurried")} >= {1, 2, 3}
+    assert {s.step for s in messages.of(Status, "other")} == {0}
+    results = messages.of(Result, "hurried")
+    assert all(r.index == r.seq + sum(r.dropped.values()) for r in results)
+    assert results[0].mode == "full"
+    assert {r.mode for r in results[-2:]} == {"full"}  # as asked for, again
+    assert {r.mode for r in messages.of(Result, "other")} == {"full"}
+
+
+def late_digest(messages) -> str:
+    return messages.of(Result, "hurried")[0].config

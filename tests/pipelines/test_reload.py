@@ -1,0 +1,138 @@
+"""Cameras come, go and change while a pipeline runs, and the others do not notice: real sources, sockets, signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from main_job import FAST, assert_gapless, finish, free_port, lines_of, own_models, start, until
+from watched_pipeline import SCENE, ZONE, more, running, written
+
+from argos.config import load_config
+from argos.errors import ConfigError
+from argos.types import Hello, Notice, Result, Status
+
+
+def assert_untouched(results: list[Result]) -> None:
+    """Gapless, of one connection, and with ids that go on."""
+    first = results[0].seq
+    assert [r.seq for r in results] == list(range(first, first + len(results)))
+    assert {r.epoch for r in results} == {0}
+    assert all(a.index < b.index and a.pts_s < b.pts_s for a, b in pairwise(results))
+    # a live camera: what was not analysed is counted, so nothing was lost on the way either
+    assert all(r.index == r.seq + sum(r.dropped.values()) for r in results)
+    ids = [i for r in results if r.instances is not None for i in r.instances.ids.tolist() if i >= 0]
+    assert max(ids) >= 1
+
+
+def test_one_camera_changes_and_the_other_does_not_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    models, port = own_models(tmp_path), free_port()
+    before = load_config(written(tmp_path, models, port, stays="", door=", zones: " + ZONE))
+    after = load_config(written(tmp_path, models, port, stays="", door=f", rate: {{fps: 5}}, zones: {ZONE}", attic=""))
+    adjusted = load_config(written(tmp_path, models, port, stays="", door=f", zones: {ZONE}, regions: {{mode: full}}"))
+    with running(before, port) as (pipeline, messages):
+        more(messages, "stays", 4)
+        more(messages, "door", 4)
+        changes = pipeline.reload(after)
+        assert (changes.added, changes.removed, changes.reopened, changes.adjusted) == (("attic",), (), ("door",), ())
+        more(messages, "attic", 3)
+        more(messages, "door", 3, lambda r: r.epoch == 1)
+        with pytest.raises(ConfigError, match=r"engine.threads: cannot change while ARGOS runs"):
+            pipeline.reload(after.model_copy(update={"engine": after.engine.model_copy(update={"threads": 1})}))
+        pipeline.reload(adjusted)  # opens the door again, for the rate, and lets the attic go
+        more(messages, "door", 2, lambda r: r.epoch == 2)
+        more(messages, "stays", 3)
+    stays, door, attic = (messages.of(Result, name) for name in ("stays", "door", "attic"))
+    assert_untouched(stays)
+    assert [r.seq for r in door] == list(range(door[0].seq, door[-1].seq + 1))
+    assert [r.epoch for r in door] == sorted(r.epoch for r in door)
+    assert {r.epoch for r in door} == {0, 1, 2}
+    assert all(a.index < b.index for a, b in pairwise(door))
+    assert {r.mode for r in door if r.epoch == 2} == {"full"}
+    assert [r.seq for r in attic] == list(range(len(attic)))
+    assert [line["seq"] for line in lines_of(tmp_path / "out" / "door.jsonl")] == list(range(door[-1].seq + 1))
+    assert_gapless(lines_of(tmp_path / "out" / "stays.jsonl"))
+    assert len(lines_of(tmp_path / "out" / "attic.jsonl")) >= len(attic)
+    assert [h.cameras for h in messages.of(Hello)] == [
+        ("stays", "door"), ("stays", "door", "attic"), ("stays", "door"),
+    ]  # fmt: skip
+    notices = messages.of(Notice)
+    assert [n.type for n in notices] == ["config.applied", "config.applied"]
+    assert "added attic; reopened door" in notices[0].text
+    assert {r.config for r in stays} == {r.config for r in door}
+    assert [n.values["config"] for n in notices] == list(dict.fromkeys(r.config for r in stays))[1:]
+    assert messages.of(Status, "stays")[-1].config == notices[-1].values["config"]
+    gone = messages.of(Status, "attic")[-1]
+    assert (gone.state, gone.code) == ("ended", "removed")
+
+
+def test_an_adjusted_camera_stays_connected_and_new_ids_begin_a_new_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models, port = own_models(tmp_path), free_port()
+    before = load_config(written(tmp_path, models, port, door=""))
+    mode = load_config(written(tmp_path, models, port, door=", regions: {mode: full}"))
+    track = load_config(written(tmp_path, models, port, door=", regions: {mode: full}, track: {confirm_frames: 1}"))
+    with running(before, port) as (pipeline, messages):
+        more(messages, "door", 4)
+        assert pipeline.reload(mode).adjusted == ("door",)
+        more(messages, "door", 3, lambda r: r.mode == "full" and r.config == pipeline.status("door").config)
+        assert pipeline.reload(track).adjusted == ("door",)
+        more(messages, "door", 3, lambda r: r.epoch == 1)
+    door = messages.of(Result, "door")
+    assert [r.seq for r in door] == list(range(door[0].seq, door[-1].seq + 1))
+    assert all(r.index == r.seq + sum(r.dropped.values()) for r in door)  # the source was never closed
+    assert {r.epoch for r in door} == {0, 1}
+    people = next(r.instances for r in door if r.epoch == 1)
+    assert people is not None
+    assert sorted(people.ids.tolist()) == [1, 2, 3]  # confirmed at once, and counted anew
+
+
+def test_the_command_loads_a_file_that_changes_and_keeps_the_old_one_when_it_is_bad(tmp_path: Path) -> None:
+    models, port = own_models(tmp_path), free_port()
+    path = written(tmp_path, models, port, stays="", door="")
+    process = start(
+        "--log-format", "json", "run", "camera.yaml", "--watch", "--set", "engine.threads=1", folder=tmp_path
+    )
+    results = tmp_path / "out"
+    until(lambda: all((results / f"{name}.jsonl").exists() for name in ("stays", "door")), of=process)
+    path.write_text(path.read_text().replace("max_people: 3", "max_peple: 3"))
+    lines: list[dict[str, object]] = []
+
+    def read_logs() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            lines.append(json.loads(line))
+
+    reader = threading.Thread(target=read_logs)
+    reader.start()
+    until(lambda: any(line["event"] == "config.refused" for line in lines), of=process)
+    written(tmp_path, models, port, stays="", attic="")
+    until(lambda: (results / "attic.jsonl").exists(), of=process)
+    process.send_signal(signal.SIGHUP)  # nothing is new
+    until(lambda: sum(line["event"] == "config.applied" for line in lines) == 2, of=process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(170) == 0
+    reader.join()
+    assert process.stdout is not None
+    process.stdout.close()
+    refused = next(line for line in lines if line["event"] == "config.refused")
+    assert "camera.yaml:3:" in str(refused["msg"])
+    assert "unknown key - did you mean 'max_people'?" in str(refused["msg"])
+    assert "\n" not in str(refused["msg"])
+    applied = [str(line["msg"]) for line in lines if line["event"] == "config.applied"]
+    assert "added attic; removed door" in applied[0]
+    assert "nothing has changed" in applied[1]
+    assert_gapless(lines_of(results / "stays.jsonl"))
+
+
+def test_watch_asks_for_a_configuration(tmp_path: Path) -> None:
+    status, _, err = finish(start("run", SCENE.format(seed=1), "--watch", *FAST, folder=tmp_path))
+    assert status == 2
+    assert "--watch: there is no configuration to watch" in err
