@@ -27,7 +27,7 @@ class Analyst:
         self._zones = [ZoneEvents(zone) for zone in zones]
         self._lines = [LineWatch(line) for line in lines]
         self._lost_s = lost_s
-        self._anchors: set[Anchor] = {"mask_bottom", *(mark.anchor for mark in (*zones, *lines))}
+        self._anchors: set[Anchor] = {"mask_bottom", *(z.anchor for z in zones), *(line.anchor for line in lines)}
         self._open_zones, self._open_lines = self._zones, self._lines
         self._epoch: int | None = None
         self._seq = 0
