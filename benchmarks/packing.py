@@ -28,10 +28,10 @@ sys.path.insert(0, str(ROOT / "tests" / "packing"))
 from test_rectangles import plain_rectangles  # type: ignore[import-not-found]  # noqa: E402
 
 from argos.machine import cores, processor  # noqa: E402
-from argos.packing.canvas import smallest_canvas  # noqa: E402
-from argos.packing.pack import pack, paste, plan_placements  # noqa: E402
+from argos.packing.costs import Costs, Line  # noqa: E402
+from argos.packing.pack import paste, plan_placements  # noqa: E402
 from argos.packing.place import place, place_by_rectpack  # noqa: E402
-from argos.packing.planner import plan_frames  # noqa: E402
+from argos.packing.planner import Choice, Planner, Seen  # noqa: E402
 from argos.packing.rectangles import rectangles_of  # noqa: E402
 from argos.propose.regions import cells_of, regions_of  # noqa: E402
 from argos.types import Frame, RegionMask, Regions  # noqa: E402
@@ -79,16 +79,20 @@ def measured(count: int, scale: float, repeats: int) -> dict[str, dict[str, floa
     cells = cells_of(regions[0].boxes, FRAME, GRID, outward=False)
     mask = RegionMask(cells.astype(np.float32), cells, FRAME)
 
-    def plan() -> None:
-        plan_frames("auto", regions, [FRAME], CANVAS, scale, margin=MARGIN, gutter=GUTTER)
+    # what the machine costs does not matter here, only that regions are weighed as in a run
+    tasks, pixels = ("instances",), round(FRAME[0] * FRAME[1] * scale**2)
+    planner = Planner({tasks: Costs(20.0, Line(10.0, 500.0))})
+    for _ in range(2):
+        planner.times(tasks).observe("full", pixels, 10 + 5e-4 * pixels)
+    seen = Seen("camera", tasks, regions[0], scale, MARGIN, pixels)
 
-    def choose_and_pack() -> None:
-        size = smallest_canvas(regions, CANVAS, scale=scale, margin=MARGIN, gutter=GUTTER)
-        pack([frame], regions, size, scale=scale, margin=MARGIN, gutter=GUTTER, max_canvases=4)
+    def plan() -> Choice:
+        return planner.choose([seen], CANVAS, gutter=GUTTER, most=4)
 
     def plan_and_paste() -> None:
-        plan()
-        choose_and_pack()
+        layout = plan().layout
+        if layout is not None:
+            paste([frame], layout.placements, layout.canvas_size)
 
     sides: dict[str, Callable[[], object]] = {
         "mask to regions": lambda: regions_of(mask, dilation=1, min_area=0.0, margin=MARGIN),
@@ -97,7 +101,6 @@ def measured(count: int, scale: float, repeats: int) -> dict[str, dict[str, floa
         "place": lambda: place(sizes, CANVAS, gutter=GUTTER, max_canvases=4),
         "place, rectpack": lambda: place_by_rectpack(sizes, CANVAS, gutter=GUTTER, max_canvases=4),
         "plan": plan,
-        "choose canvas and pack": choose_and_pack,
         "paste": lambda: paste([frame], placements, CANVAS),
         "plan + paste": plan_and_paste,
     }

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from argos.packing.place import place
-from argos.packing.rectangles import Boxes, PerFrame, boxes_of, cut
+from argos.packing.place import Places, place
+from argos.packing.rectangles import Boxes, PerFrame, Rectangles, boxes_of, cut
 from argos.types import Regions, Size
 
 SHARES = ((1 / 2, 1 / 3), (1.0, 1 / 3), (1.0, 1 / 2), (1.0, 2 / 3))
@@ -30,12 +30,21 @@ def smallest_canvas(
     Returns:
         One of the ``SHARES`` of ``largest`` rounded up to the grid, or ``largest``, also where one canvas is too few.
     """
-    return smallest_for(boxes_of(regions, scale=scale, margin=margin), largest, gutter=gutter)
+    boxes = boxes_of(regions, scale=scale, margin=margin)
+    return smallest_for(boxes, cut(boxes, largest), largest, gutter=gutter)[0]
 
 
-def smallest_for(boxes: Boxes, largest: Size, *, gutter: int) -> Size:
-    """``smallest_canvas`` of a table of regions."""
-    whole = cut(boxes, largest)
+def smallest_for(boxes: Boxes, whole: Rectangles, largest: Size, *, gutter: int) -> tuple[Size, Places | None]:
+    """``smallest_canvas`` of a table of regions.
+
+    Args:
+        boxes: the table.
+        whole: its rectangles on a full canvas.
+        largest, gutter: as for ``smallest_canvas``.
+
+    Returns:
+        The shape, and where the rectangles lie on the one canvas of a smaller shape; None for ``largest``.
+    """
     area = whole.area(gutter)
     for rows, columns in SHARES:
         size = _on_grid(largest[0] * rows), _on_grid(largest[1] * columns)
@@ -44,9 +53,10 @@ def smallest_for(boxes: Boxes, largest: Size, *, gutter: int) -> Size:
         same = cut(boxes, size)
         if not (np.array_equal(same.source, whole.source) and np.array_equal(same.size, whole.size)):
             continue
-        if place(whole.size, size, gutter=gutter, max_canvases=1) is not None:
-            return size
-    return largest
+        places = place(whole.size, size, gutter=gutter, max_canvases=1)
+        if places is not None:
+            return size, places
+    return largest, None
 
 
 def _on_grid(length: float) -> int:

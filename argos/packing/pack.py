@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.kernels.paste import paste_rectangles
-from argos.packing.place import place
-from argos.packing.rectangles import PerFrame, Rectangles, boxes_of, cut, per_frame
+from argos.packing.place import Places, place
+from argos.packing.rectangles import Boxes, PerFrame, Rectangles, boxes_of, cut, per_frame
 from argos.types import Frame, PackedBatch, Placements, Regions, Size
 
 BACKGROUND = 114
@@ -84,20 +84,37 @@ def plan_placements(
         raise ValueError(
             f"scale should be positive, margin and gutter not negative, got {scale}, {margin} and {gutter}"
         )
-    boxes, shrink = boxes_of(regions, scale=scales, margin=margins), 1.0
+    boxes = boxes_of(regions, scale=scales, margin=margins)
+    return placements_of(boxes, cut(boxes, canvas_size), canvas_size, gutter=gutter, max_canvases=max_canvases)
+
+
+def placements_of(
+    boxes: Boxes, rectangles: Rectangles, canvas_size: Size, *, gutter: int, max_canvases: int
+) -> Placements:
+    """``plan_placements`` of a table of regions.
+
+    Args:
+        boxes: the table.
+        rectangles: cut from it for the canvas, unreduced.
+        canvas_size, gutter, max_canvases: as for ``pack``.
+
+    Raises:
+        ValueError: more regions than pixels.
+    """
+    shrink = 1.0
     while True:
-        rectangles = cut(boxes, canvas_size, shrink=shrink)
         filled = rectangles.area(gutter) / (max_canvases * (canvas_size[0] + gutter) * (canvas_size[1] + gutter))
         if filled <= 1:
             placed = place(rectangles.size, canvas_size, gutter=gutter, max_canvases=max_canvases)
             if placed is not None:
-                return _placements(rectangles, *placed)
+                return placements_at(rectangles, placed)
         if rectangles.size.max() == 1:
             raise ValueError(
                 f"{len(rectangles)} regions with a gutter of {gutter} do not fit {max_canvases} canvases of "
                 f"{canvas_size}; merge regions, or choose a smaller gutter or more canvases"
             )
         shrink *= min(SHRINK_STEP, 1 / math.sqrt(filled))
+        rectangles = cut(boxes, canvas_size, shrink=shrink)
 
 
 def paste(frames: Sequence[Frame], placements: Placements, canvas_size: Size) -> PackedBatch:
@@ -125,8 +142,9 @@ def paste(frames: Sequence[Frame], placements: Placements, canvas_size: Size) ->
     return PackedBatch(canvases, placements)
 
 
-def _placements(rectangles: Rectangles, canvas: NDArray[np.int32], corner: NDArray[np.int32]) -> Placements:
+def placements_at(rectangles: Rectangles, places: Places) -> Placements:
     """Rectangles with their places."""
+    canvas, corner = places
     target = np.concatenate([corner, corner + rectangles.size[:, ::-1]], axis=1).astype(np.int32)
     return Placements(rectangles.frame, rectangles.source, rectangles.core, canvas, target, rectangles.scale)
 

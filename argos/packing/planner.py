@@ -1,88 +1,228 @@
-"""How the deep network is run on a frame: packed, in place, in full, or not at all."""
+"""How the deep network is run on a frame: packed, in place, in full, or not at all, by the milliseconds expected."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from argos.packing.canvas import smallest_for
-from argos.packing.place import place
-from argos.packing.rectangles import Boxes, PerFrame, boxes_of, cut
+from argos.packing.account import Account
+from argos.packing.costs import Costs, Tasks
+from argos.packing.layout import Layout, lay_out
+from argos.packing.rectangles import boxes_of
+from argos.packing.times import Times
 from argos.types import Mode, Regions, Size
 
 AskedMode = Literal["auto", "pack", "gather", "full", "mask"]
 
-FULL_SHARE = 0.8
-"""Packing this share of the pixels of the full frame is not worth the context lost at its borders."""
+ENTER, LEAVE = 0.9, 0.97
+"""Share of the time of a full frame, proposal included, below which a camera goes over from full frames to regions, and
+from which it goes back. Between the two it stays as it is: the full frame finds more, and changing for a few percent is
+worth nothing."""
 
-NONE = Regions(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), (1, 1))
-"""In place of the regions of a frame that no proposer saw."""
+SURE_RUNS = 2
+"""Full frames that have to be seen before one is taken for dearer than regions; the first makes primitives."""
+
+NARROW, MEASURES = 0.6, 0.005
+"""Where regions take more than this share of a full frame, a full frame is measured again now and then: as often as
+this share of the time pays for. It is never slower than mode ``full``, and the closer the two, the less it costs."""
+
+NO_COSTS: Mapping[Tasks, Costs] = MappingProxyType({})
 
 
-def plan_frames(
-    mode: AskedMode,
-    regions: Sequence[Regions | None],
-    frame_sizes: Sequence[Size],
-    canvas_size: Size,
-    scale: PerFrame,
-    *,
-    margin: PerFrame,
-    gutter: int,
-) -> list[Mode]:
-    """Choose the mode for each of several frames that share canvases.
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One frame of mode ``auto``, as the planner sees it.
 
-    ``auto`` skips frames without regions. A frame whose rectangles, context included, have ``FULL_SHARE`` of its
-    pixels is computed in full. The others are packed together, unless the whole canvases they need have
-    ``FULL_SHARE`` of the pixels of these frames at ``scale``; then they are computed in full too. The other modes are
-    kept, but there is nothing to run them on in a frame without regions.
+    Attributes:
+        camera: name.
+        tasks: of the camera.
+        regions: what was proposed; None where nobody was asked, then the frame is computed in full.
+        scale: network pixels per frame pixel.
+        margin: context around a region, frame pixels.
+        pixels: network pixels of the full frame.
+        active: network pixels in the blocks that gather would compute.
+        question_ms: what the proposal cost, beyond what mode ``full`` spends on one.
+    """
+
+    camera: str
+    tasks: Tasks
+    regions: Regions | None
+    scale: float
+    margin: int
+    pixels: int
+    active: int = 0
+    question_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What to do with several frames.
+
+    Attributes:
+        modes: of each frame.
+        measured: frames that are computed in full to see what that takes, whatever was cheaper.
+        layout: of the frames in mode pack, in their order; None where there are none.
+    """
+
+    modes: tuple[Mode, ...]
+    measured: frozenset[int] = frozenset()
+    layout: Layout | None = None
+
+
+class Planner:
+    """Chooses for cameras of mode ``auto``, and learns from every run what the choices cost.
 
     Args:
-        mode: what the configuration asks for.
-        regions: what was proposed, one value per frame; None when no proposer ran, then the frame is computed in full.
-        frame_sizes: sizes of the frames.
-        canvas_size, scale, margin, gutter: as for ``pack``.
-
-    Returns:
-        The mode to run, for each frame.
+        known: by tasks, what was measured on this machine before; without it the first frames teach.
     """
-    modes: list[Mode] = [_asked(mode, of_frame) for of_frame in regions]
-    if mode != "auto":
-        return modes
-    boxes = boxes_of([of_frame or NONE for of_frame in regions], scale=scale, margin=margin)
-    rectangles = cut(boxes, canvas_size)
-    pixels = np.array(frame_sizes, np.int64).reshape(-1, 2).prod(axis=1)
-    sides = rectangles.source[:, 2:] - rectangles.source[:, :2]
-    read = np.bincount(rectangles.frame, sides[:, 0] * sides[:, 1], minlength=len(regions))
-    packed = np.array([chosen == "pack" for chosen in modes], np.bool_) & (read < FULL_SHARE * pixels)
-    kept = packed[boxes.frame]
-    together = replace(boxes, boxes=boxes.boxes[kept], frame=boxes.frame[kept])
-    sizes = rectangles.size[packed[rectangles.frame]]
-    full = float((pixels * boxes.scales**2)[packed].sum())
-    worth = _canvas_pixels(together, sizes, canvas_size, gutter=gutter) < FULL_SHARE * full
-    return [
-        "full" if chosen == "pack" and not (worth and own) else chosen
-        for chosen, own in zip(modes, packed.tolist(), strict=True)
-    ]
+
+    def __init__(self, known: Mapping[Tasks, Costs] = NO_COSTS) -> None:
+        self._known = known
+        self._times: dict[Tasks, Times] = {}
+        self._accounts: dict[str, Account] = {}
+
+    def times(self, tasks: Tasks) -> Times:
+        """What runs with the networks of some tasks take; to be told of every run."""
+        return self._times.setdefault(tasks, Times(self._known.get(tasks)))
+
+    def account(self, camera: str) -> Account:
+        """What a camera may spend on questions."""
+        return self._accounts.setdefault(camera, Account())
+
+    def forget(self, camera: str) -> None:
+        """Unlearn what is known of a camera: it shows another scene now, or is gone."""
+        self._accounts.pop(camera, None)
+
+    def asks(self, camera: str) -> bool:
+        """Whether the proposer should see the next frame of a camera; if not, it is computed in full at once."""
+        return self.account(camera).affords_question()
+
+    def choose(
+        self, seen: Sequence[Seen], canvas_size: Size, *, gutter: int, most: int, filled: Size | None = None
+    ) -> Choice:
+        """Choose the cheapest mode for each of several frames that share canvases.
+
+        Frames without regions are skipped. A frame whose regions alone take longer than itself is computed in full;
+        the others share canvases, unless those together take longer than the frames. In place (gather) where that was
+        measured before and is cheaper than both.
+
+        Args:
+            seen: the frames, at most one of each camera.
+            canvas_size, gutter: as for ``pack``.
+            most: canvases per frame; where regions need more their frames are computed in full.
+            filled: what the networks compute for a canvas of any shape; None: what it has.
+        """
+        modes: list[Mode] = [mode_asked("auto", frame.regions) for frame in seen]
+        weighed = [n for n, mode in enumerate(modes) if mode == "pack" and self._is_sure(seen[n])]
+        measured = {n for n, mode in enumerate(modes) if mode == "pack" or self._is_blind(seen[n])} - set(weighed)
+        limits = {n: self._limit_ms(seen[n]) for n in weighed}
+        gather = {n: self.times(seen[n].tasks).expect("gather", seen[n].pixels, seen[n].active) for n in weighed}
+        packed = [n for n in weighed if self.times(seen[n].tasks).grows(_least_canvas(seen[n])) < limits[n]]
+        layout = _together([seen[n] for n in packed], canvas_size, gutter) if packed else None
+        pack_ms = math.inf
+        if layout is not None and layout.canvases <= most * len(packed):
+            pixels = layout.pixels if filled is None else layout.canvases * filled[0] * filled[1]
+            pack_ms = self._pack_ms({seen[n].tasks for n in packed}, pixels)
+        if pack_ms >= sum(min(limits[n], gather[n]) for n in packed):
+            packed, layout = [], None
+        budget = sum(limits[n] for n in packed)
+        costs = {n: pack_ms * limits[n] / budget if n in packed else gather[n] for n in weighed}
+        stale = {n for n in weighed if self._is_stale(seen[n], costs[n])}
+        if stale & set(packed):  # the canvases are for all of them
+            stale, layout = stale | set(packed), None
+        for n in measured | (set(weighed) - set(packed)) | stale:
+            modes[n] = "gather" if n in gather and n not in stale and gather[n] < limits[n] else "full"
+        for n, frame in enumerate(seen):
+            if modes[n] == "skip" and self._is_sure(frame) and self._limit_ms(frame) <= 0:
+                modes[n] = "full"  # asking takes as long as the networks
+        return Choice(tuple(modes), frozenset(measured | stale), layout)
+
+    def book(
+        self, seen: Seen, mode: Mode, cost_ms: float, *, at_s: float, beside_ms: float = 0.0, chosen: bool = True
+    ) -> None:
+        """Enter a computed frame into the account of its camera.
+
+        Args:
+            seen: the frame.
+            mode: how it was run.
+            cost_ms: what such a run is expected to take, this frame's share of it.
+            at_s: time of the frame, seconds on the clock of the source.
+            beside_ms: what mode ``auto`` spent on it besides.
+            chosen: False where it was computed in full for another reason than its regions: a refresh, or to measure.
+        """
+        account, times = self.account(seen.camera), self.times(seen.tasks)
+        if chosen:
+            account.mode = mode
+        if seen.regions is not None:
+            account.asked(seen.question_ms)
+        if times.is_measured:
+            spent_ms = cost_ms + beside_ms + (account.question_ms if seen.regions is not None else 0.0)
+            account.book(times.expect("full", seen.pixels), spent_ms, at_s)
+
+    def _pack_ms(self, tasks: set[Tasks], pixels: int) -> float:
+        """What canvases of cameras with these tasks take; before such were run, as much as those of each together."""
+        together = self.times(all_tasks(sorted(tasks)))
+        if together.is_measured:
+            return together.expect("pack", pixels)
+        return sum(self.times(of_camera).expect("pack", pixels) for of_camera in tasks)
+
+    def _limit_ms(self, seen: Seen) -> float:
+        """What the regions of a frame may take at most to be worth it."""
+        share = ENTER if self.account(seen.camera).mode == "full" else LEAVE
+        return self.times(seen.tasks).expect("full", seen.pixels) * share - self._question_ms(seen)
+
+    def _question_ms(self, seen: Seen) -> float:
+        """What asking about a frame took; what it usually takes where it was disturbed, as that is spent either way."""
+        usual = self.account(seen.camera).question_ms
+        return min(seen.question_ms, usual) if usual > 0 else seen.question_ms
+
+    def _is_sure(self, seen: Seen) -> bool:
+        """Whether it is known what a full frame takes."""
+        return self.times(seen.tasks).runs("full", seen.pixels) >= SURE_RUNS
+
+    def _is_blind(self, seen: Seen) -> bool:
+        """Whether nobody knows if asking is worth it, even where nobody is found: no network has run yet."""
+        return self.account(seen.camera).question_ms > 0 and not self.times(seen.tasks).is_measured
+
+    def _is_stale(self, seen: Seen, cost_ms: float) -> bool:
+        """Whether regions and full frame are so close that the latter has to be measured again."""
+        if cost_ms >= self._limit_ms(seen):
+            return False
+        times = self.times(seen.tasks)
+        share = (self._question_ms(seen) + cost_ms) / times.expect("full", seen.pixels)
+        return share > NARROW and times.age("full", seen.pixels) > (1 - share) / MEASURES
 
 
-def _asked(mode: AskedMode, of_frame: Regions | None) -> Mode:
-    """What a frame gets before anything is weighed; pack for ``auto``."""
-    if mode == "full" or of_frame is None:
+def mode_asked(mode: AskedMode, regions: Regions | None) -> Mode:
+    """What a frame gets before anything is weighed; pack for ``auto``.
+
+    Without a proposer (``regions`` None) it is computed in full; without regions there is nothing to run a mode on.
+    """
+    if mode == "full" or regions is None:
         return "full"
-    if len(of_frame) == 0:
+    if len(regions) == 0:
         return "skip"
     return "pack" if mode == "auto" else mode
 
 
-def _canvas_pixels(boxes: Boxes, sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int) -> int:
-    """Pixels of the canvases that hold all rectangles of ``sizes``, however many; of ``boxes`` on a full canvas."""
-    size = smallest_for(boxes, canvas_size, gutter=gutter)
-    if size != canvas_size:
-        return size[0] * size[1]
-    placed = place(sizes, size, gutter=gutter, max_canvases=len(sizes))
-    count = len(sizes) if placed is None else int(placed[0].max(initial=-1)) + 1
-    return count * size[0] * size[1]
+def all_tasks(tasks: Sequence[Tasks]) -> Tasks:
+    """The tasks of several cameras: canvases that they share run through the networks of all of them."""
+    return tuple(sorted({task for of_camera in tasks for task in of_camera}))
+
+
+def _least_canvas(seen: Seen) -> float:
+    """Canvas pixels of the regions of a frame, nothing wasted."""
+    if seen.regions is None:
+        return 0.0
+    sides = seen.regions.boxes[:, 2:] - seen.regions.boxes[:, :2] + 2 * seen.margin
+    return float((sides[:, 0] * sides[:, 1]).sum()) * seen.scale**2
+
+
+def _together(seen: Sequence[Seen], canvas_size: Size, gutter: int) -> Layout:
+    """The canvases that several frames share, as many as they need."""
+    regions = [frame.regions for frame in seen if frame.regions is not None]
+    boxes = boxes_of(regions, scale=[frame.scale for frame in seen], margin=[frame.margin for frame in seen])
+    return lay_out(boxes, canvas_size, gutter=gutter)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -29,9 +29,11 @@ from argos.engines.joint import joined
 from argos.engines.own_instances import GivenInstances, OwnInstances
 from argos.engines.segmenter import Semantic
 from argos.networks.ssd_boxes import nms
-from argos.packing.canvas import smallest_canvas
-from argos.packing.pack import BACKGROUND, pack, resized
-from argos.packing.planner import plan_frames
+from argos.packing.costs import Costs, Tasks
+from argos.packing.layout import Layout, lay_out
+from argos.packing.pack import BACKGROUND, paste, resized
+from argos.packing.planner import NO_COSTS, Planner, Seen, all_tasks, mode_asked
+from argos.packing.rectangles import boxes_of
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
 from argos.propose.memory import SceneMemory
@@ -55,7 +57,11 @@ AnyInstances = InstanceSegmenter | OwnInstances | ExportedInstances | GivenInsta
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """One frame on its way through a step."""
+    """One frame on its way through a step.
+
+    ``seen`` is None unless the planner chooses; ``cost_ms`` is what such a run is expected to take, ``extra_ms`` what
+    the memory of the scene took, and ``given`` says that the mode is no choice: a refresh, or to measure.
+    """
 
     frame: Frame
     view: View
@@ -68,16 +74,41 @@ class _Work:
     instances: Instances | None = None
     semantic: SemanticMask | None = None
     proposed: NDArray[np.bool_] | None = None
+    seen: Seen | None = None
+    given: bool = False
+    cost_ms: float = 0.0
+    extra_ms: float = 0.0
     spans_ms: dict[str, float] = field(default_factory=dict)
+
+    def forget(self, camera: str) -> None:
+        """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
+        self._memories.pop(camera, None)
+
+    def keep_from(self, score_threshold: float, nms: float) -> None:
+        """Find people of other scores from now on; the networks stay."""
+        if self.instances is None:
+            return
+        self.instances = replace(self.instances, score_threshold=score_threshold, nms=nms)
+        if self.joint is not None and isinstance(self.instances, InstanceSegmenter):
+            self.joint = replace(self.joint, instances=self.instances)
+        if isinstance(self.sparse_instances, SparseInstances) and isinstance(self.instances, InstanceSegmenter):
+            self.sparse_instances.segmenter = self.instances
+        if isinstance(self.sparse_instances, SparseOwnInstances) and isinstance(self.instances, OwnInstances):
+            self.sparse_instances.segmenter = self.instances
+
+    @property
+    def tasks(self) -> Tasks:
+        """What is looked for."""
+        asked = {"instances": self.view.instances, "semantic": self.view.semantic}
+        return tuple(task for task, limits in asked.items() if limits is not None)
 
     def spend(self, stage: str, start: float, share: float = 1.0) -> None:
         """Add the time since ``start`` to a stage, this frame's share of it."""
         self.spans_ms[stage] = self.spans_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3 * share
 
 
-CROWDED_AFTER, PROBE_EVERY = 3, 5
-"""A camera of mode ``auto`` whose proposals led to the full frame this often in a row is taken for crowded: its frames
-are computed in full at once, and only every so many frames the proposer is asked whether that still is so."""
+GATHER_BLOCK = 16
+"""Side in network pixels of the blocks by which the planner measures how much gather would compute."""
 
 
 class People:
@@ -88,6 +119,8 @@ class People:
         semantic: person segmentation; None when no camera asks for it.
         instances: instance segmentation; None when no camera asks for it.
         canvas: of packing.
+        known: what runs with the networks of some tasks take on this machine, for mode ``auto``; without it the first
+            frames teach.
     """
 
     def __init__(
@@ -96,23 +129,25 @@ class People:
         semantic: Semantic | None,
         instances: AnyInstances | None,
         canvas: Canvas,
+        known: Mapping[Tasks, Costs] = NO_COSTS,
     ) -> None:
         self.proposer, self.semantic, self.instances = proposer, semantic, instances
         sizes = [found.size for found in (semantic, instances) if found is not None and found.size is not None]
         # networks that take one size only get canvases and whole frames of at most that
         self.largest: Size | None = (min(h for h, _ in sizes), min(w for _, w in sizes)) if sizes else None
         self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest)
+        self.planner = Planner(known)
         self.joint = joined(semantic, instances)
         self.sparse_semantic: SparseSemantic | SparseOwnSemantic | None = (
             None  # built at the first frame in mode gather
         )
         self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
         self._memories: dict[str, SceneMemory] = {}  # by camera
-        self._in_full: dict[str, int] = {}  # frames in a row for which the planner of ``auto`` chose full, by camera
 
     def forget(self, camera: str) -> None:
         """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
         self._memories.pop(camera, None)
+        self.planner.forget(camera)
 
     def keep_from(self, score_threshold: float, nms: float) -> None:
         """Find people of other scores from now on; the networks stay."""
@@ -152,19 +187,15 @@ class People:
             for frame, view in zip(frames, views, strict=True)
         ]
         for work, full in zip(works, refresh, strict=True):
-            if work.view.mode != "full" and not full and not self._crowded(work):
+            work.given = full
+            if work.view.mode != "full" and not full and self._asks(work):
                 self._propose(work)
             elif work.view.watched:
                 self._witness(work)
-        self._plan(works)
-        for work, full in zip(works, refresh, strict=True):
-            if not full:
-                self._in_full[work.frame.camera] = (
-                    self._in_full.get(work.frame.camera, 0) + 1 if work.mode == "full" else 0
-                )
+        layout = self._plan(works)
         packed = [work for work in works if work.mode == "pack"]
         if packed:
-            self._packed(packed)
+            self._packed(packed, layout)
         for work in works:
             if work.mode == "gather":
                 self._gathered(work)
@@ -173,12 +204,20 @@ class People:
             elif work.mode == "skip":
                 self._nothing(work)
             self._learn(work)
+            if work.seen is not None:
+                self.planner.book(
+                    work.seen,
+                    work.mode,
+                    work.cost_ms,
+                    at_s=work.frame.pts_s,
+                    beside_ms=work.extra_ms,
+                    chosen=not work.given,
+                )
         return [_analysis(work) for work in works]
 
-    def _crowded(self, work: _Work) -> bool:
-        """Whether asking the proposer about a frame is not worth its time."""
-        row = self._in_full.get(work.frame.camera, 0)
-        return work.view.mode == "auto" and row >= CROWDED_AFTER and (row - CROWDED_AFTER + 1) % PROBE_EVERY != 0
+    def _asks(self, work: _Work) -> bool:
+        """Whether asking the proposer about a frame is worth its time; a watched one is asked about in any case."""
+        return work.view.mode != "auto" or work.view.watched or self.planner.asks(work.frame.camera)
 
     def _propose(self, work: _Work) -> None:
         start = time.perf_counter()
@@ -212,52 +251,72 @@ class People:
         if work.mask is None:
             memory.look(work.frame, grid)
         memory.learn(_computed(work, grid), _occupied(work, grid))
+        work.extra_ms = (time.perf_counter() - start) * 1e3
         work.spend("propose", start)
 
-    def _plan(self, works: Sequence[_Work]) -> None:
-        """Choose the modes; cameras that ask for the same mode are planned together."""
-        for mode in {work.view.mode for work in works}:
-            start = time.perf_counter()
-            group = [work for work in works if work.view.mode == mode]
-            modes = plan_frames(
-                mode,
-                [work.regions for work in group],
-                [work.frame.size for work in group],
-                self.canvas.size,
-                [work.scale for work in group],
-                margin=[work.view.margin for work in group],
-                gutter=self.canvas.gutter,
-            )
-            for work, chosen in zip(group, modes, strict=True):
-                work.mode = chosen
-                work.spend("plan", start, 1 / len(group))
+    def _plan(self, works: Sequence[_Work]) -> Layout | None:
+        """Choose the modes.
 
-    def _packed(self, works: Sequence[_Work]) -> None:
-        """All frames share the canvases, each at its own scale."""
+        Returns:
+            The canvases of all packed frames; None where there are none, or not only those that were chosen here.
+        """
         start = time.perf_counter()
-        regions = [work.regions for work in works if work.regions is not None]
-        scale, margin = [work.scale for work in works], [work.view.margin for work in works]
-        gutter = self.canvas.gutter
-        batch = pack(
-            [work.frame for work in works],
-            regions,
-            smallest_canvas(regions, self.canvas.size, scale=scale, margin=margin, gutter=gutter),
-            scale=scale,
-            margin=margin,
-            gutter=gutter,
-            max_canvases=self.canvas.most * len(works),
+        for work in works:
+            work.mode = mode_asked(work.view.mode, work.regions)
+        auto = [work for work in works if work.view.mode == "auto"]
+        for work in auto:
+            work.seen = self._seen(work)
+        seen = [work.seen for work in auto if work.seen is not None]
+        canvas = self.canvas
+        choice = self.planner.choose(seen, canvas.size, gutter=canvas.gutter, most=canvas.most, filled=self.largest)
+        for n, (work, mode) in enumerate(zip(auto, choice.modes, strict=True)):
+            work.mode = mode
+            work.given |= n in choice.measured
+        for work in works:
+            work.spend("plan", start, 1 / len(works))
+        others = any(work.mode == "pack" for work in works if work.view.mode != "auto")
+        return None if others else choice.layout
+
+    def _seen(self, work: _Work) -> Seen:
+        """What the planner is told about a frame; without the proposer's time where mode ``full`` spends it too."""
+        pixels, active = _full_pixels(work), 0
+        if work.mask is not None:
+            active = round(pixels * active_share(work.mask.mask, _network_size(work)))
+        return Seen(
+            work.frame.camera,
+            work.tasks,
+            work.regions,
+            work.scale,
+            work.view.margin,
+            pixels,
+            active,
+            question_ms=0.0 if work.view.watched else work.spans_ms.get("propose", 0.0),
         )
+
+    def _packed(self, works: Sequence[_Work], layout: Layout | None) -> None:
+        """All frames share the canvases, each at its own scale."""
+        start = begin = time.perf_counter()
+        if layout is None:
+            regions = [work.regions for work in works if work.regions is not None]
+            boxes = boxes_of(regions, scale=[w.scale for w in works], margin=[w.view.margin for w in works])
+            most = self.canvas.most * len(works)
+            layout = lay_out(boxes, self.canvas.size, gutter=self.canvas.gutter, max_canvases=most)
+        batch = paste([work.frame for work in works], layout.placements, layout.canvas_size)
         areas = _target_areas(batch.placements, len(works))
         for work, area in zip(works, areas, strict=True):
-            pixels = len(batch.pixels) * math.prod(self.largest or batch.pixels.shape[1:3])
-            work.share = pixels * area / _full_pixels(work)
+            work.share = self._pixels(layout) * area / _full_pixels(work)
             work.spend("pack", start, area)
         self._segment(batch, works, areas)
+        self._took(begin, works, areas, self._pixels(layout))
+
+    def _pixels(self, layout: Layout) -> int:
+        """Pixels that the networks compute for canvases; those that take one size only fill each up to it."""
+        return layout.pixels if self.largest is None else layout.canvases * math.prod(self.largest)
 
     def _whole(self, work: _Work) -> None:
         """The whole frame as the only rectangle of one canvas; in mode ``mask`` what is not proposed is blanked."""
-        start = time.perf_counter()
-        size = network_size(work.frame.size, work.scale, work.largest)
+        start = begin = time.perf_counter()
+        size = _network_size(work)
         pixels = resized(work.frame.pixels, size)
         if work.mode == "mask" and work.mask is not None:
             pixels = np.where(_active(work, size)[:, :, None], pixels, np.uint8(BACKGROUND))
@@ -267,6 +326,19 @@ class People:
         work.share = 1.0
         work.spend("pack", start)
         self._segment(batch, [work], [1.0])
+        self._took(begin, [work], [1.0], _full_pixels(work))
+
+    def _took(
+        self, begin: float, works: Sequence[_Work], shares: Sequence[float], pixels: int, active: int = 0
+    ) -> None:
+        """Tell the planner what a run took, and the frames what their share of it is by its reckoning."""
+        if works[0].mode == "mask":
+            return
+        times = self.planner.times(all_tasks([work.tasks for work in works]))
+        times.observe(works[0].mode, pixels, (time.perf_counter() - begin) * 1e3, active)
+        cost_ms = times.expect(works[0].mode, pixels, active)
+        for work, share in zip(works, shares, strict=True):
+            work.cost_ms = cost_ms * share
 
     def _segment(self, batch: PackedBatch, works: Sequence[_Work], shares: Sequence[float]) -> None:
         """Run the networks on canvases and put what they find back on the frames."""
@@ -296,8 +368,8 @@ class People:
 
     def _gathered(self, work: _Work) -> None:
         """The networks in place, on the blocks that hold proposed cells."""
-        start = time.perf_counter()
-        size = network_size(work.frame.size, work.scale, work.largest)
+        start = begin = time.perf_counter()
+        size = _network_size(work)
         pixels = np.ascontiguousarray(resized(work.frame.pixels, size))
         active = _active(work, size)
         placements = whole_placement(work.frame.size, size, work.scale)
@@ -318,6 +390,9 @@ class People:
             _stitch_people(work, [people], placements, 0)
             runs.append(self.sparse_instances.sparse)
         work.share = sum(run.executed_macs for run in runs) / max(1, sum(run.dense_macs for run in runs))
+        full = _full_pixels(work)
+        assert work.mask is not None
+        self._took(begin, [work], [1.0], full, round(full * active_share(work.mask.mask, size)))
 
     def _nothing(self, work: _Work) -> None:
         """Nobody proposed: empty results, published like any other."""
@@ -401,6 +476,10 @@ def _occupied(work: _Work, grid: Size) -> NDArray[np.bool_]:
     return cells_of(work.instances.boxes, work.frame.size, grid, outward=True)
 
 
+def _network_size(work: _Work) -> Size:
+    return network_size(work.frame.size, work.scale, work.largest)
+
+
 def _full_pixels(work: _Work) -> int:
     height, width = work.largest or network_size(work.frame.size, work.scale)
     return height * width
@@ -411,6 +490,19 @@ def _target_areas(placements: Placements, frames: int) -> list[float]:
     sides = placements.target[:, 2:] - placements.target[:, :2]
     areas = np.bincount(placements.frame, sides.prod(axis=1), minlength=frames)
     return [float(area) for area in areas / max(1.0, areas.sum())]
+
+
+def active_share(mask: NDArray[np.bool_], size: Size) -> float:
+    """Share of the blocks of a network's input that hold a proposed cell.
+
+    Args:
+        mask: ``(h, w)`` bool, proposed cells of the whole frame.
+        size: of the network's input.
+    """
+    height, width = size
+    blocks = max(1, width // GATHER_BLOCK), max(1, height // GATHER_BLOCK)
+    covered = cv2.resize(mask.view(np.uint8) * np.uint8(255), blocks, interpolation=cv2.INTER_AREA)
+    return np.count_nonzero(covered) / (blocks[0] * blocks[1])
 
 
 def _active(work: _Work, size: Size) -> NDArray[np.bool_]:

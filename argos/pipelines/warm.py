@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from argos.packing.canvas import smallest_canvas
+from argos.packing.layout import lay_out
 from argos.packing.pack import pack
-from argos.packing.planner import plan_frames
+from argos.packing.rectangles import boxes_of
 from argos.propose.regions import regions_of
 from argos.types import Frame, RegionMask
 
@@ -21,6 +21,5 @@ def compile_kernels() -> None:
     frame = Frame(np.zeros((90, 90, 3), np.uint8), "warm-up", 0, 0.0)
     mask = RegionMask(cells.astype(np.float32), cells, frame.size)
     regions = [regions_of(mask, dilation=0, min_area=0.0)]
-    plan_frames("auto", regions, [frame.size], (64, 64), 1.0, margin=0, gutter=0)
-    smallest_canvas(regions, (64, 64), scale=1.0, margin=0, gutter=0)
+    lay_out(boxes_of(regions, scale=1.0, margin=0), (64, 64), gutter=0)
     pack([frame], regions, (64, 64), scale=1.0, margin=0, gutter=1, max_canvases=2)

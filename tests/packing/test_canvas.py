@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argos.packing.canvas import smallest_canvas
@@ -40,6 +40,7 @@ def test_shapes_stay_on_the_grid() -> None:
     assert smallest_canvas([regions_of()], (32, 32), scale=0.5, margin=16, gutter=8) == (32, 32)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 680), st.integers(1, 400), st.integers(1, 400)), max_size=8)
 )

@@ -219,24 +219,15 @@ def test_each_camera_keeps_its_own_overlap_and_number_of_people(people: People) 
     assert len(limited(found, InstanceLimits(0.0, 0.9, 1))) == 1
 
 
-def test_a_crowded_camera_is_asked_for_proposals_only_now_and_then(people: People) -> None:
-    crowded, empty = replace(VIEW, mode="auto"), replace(EMPTY, mode="auto")
-
-    def modes_and_proposals(view: View, count: int) -> list[tuple[str, bool]]:
-        runs = [people.step([frame(camera="c")], [view], [False])[0] for _ in range(count)]
-        return [(run.mode, "propose" in run.spans_ms) for run in runs]
-
-    asked = [proposed for _, proposed in modes_and_proposals(crowded, 13)]
-    assert asked == [True] * 3 + [False] * 4 + [True] + [False] * 4 + [True]
-    # the room empties: seen at the next probe, four frames later, and from then on every frame is asked about
-    assert modes_and_proposals(empty, 7) == [("full", False)] * 4 + [("skip", True)] * 3
-
-
 @pytest.mark.parametrize("mode", ["pack", "gather", "mask"])
 def test_a_still_scene_in_which_nobody_is_found_is_not_computed_again(people: People, mode: str) -> None:
     """Everything is proposed, no person is let through: after three looks the proposals are not believed any more."""
     nobody = replace(
-        VIEW, mode=mode, memory=True, semantic=None, instances=InstanceLimits(score_threshold=1.0, nms=0.5, max_people=1)
+        VIEW,
+        mode=mode,
+        memory=True,
+        semantic=None,
+        instances=InstanceLimits(score_threshold=1.0, nms=0.5, max_people=1),
     )
     still = Frame(frame(3).pixels, f"still-{mode}", 0, 0.0)
     runs = [people.step([still], [nobody], [False])[0].mode for _ in range(5)]

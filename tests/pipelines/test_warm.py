@@ -9,9 +9,9 @@ from argos.kernels.maxrects import place_rectangles
 from argos.kernels.paste import paste_rectangles
 from argos.kernels.rectangles import highest, merge_rectangles
 from argos.kernels.tiles import cut_regions
-from argos.packing.canvas import smallest_canvas
-from argos.packing.pack import pack
-from argos.packing.planner import plan_frames
+from argos.packing.layout import lay_out
+from argos.packing.pack import paste
+from argos.packing.rectangles import boxes_of
 from argos.pipelines.warm import compile_kernels
 from argos.propose.regions import regions_of
 from argos.types import Frame, RegionMask
@@ -33,9 +33,8 @@ def test_nothing_is_compiled_for_real_frames_any_more(scale: float) -> None:
         mask = RegionMask(scores, scores > 0.5, frame.size)
         regions.append(regions_of(mask, dilation=2, min_area=0.0, margin=4))
     assert sum(map(len, regions)) > 20
-    sizes, scales, margins = [frame.size for frame in frames], [scale, scale], [4, 4]
-    assert len(plan_frames("auto", regions, sizes, (320, 480), scales, margin=margins, gutter=8)) == 2
-    canvas = smallest_canvas(regions, (320, 480), scale=scales, margin=margins, gutter=8)
-    batch = pack(frames, regions, canvas, scale=scales, margin=margins, gutter=8, max_canvases=4)
+    boxes = boxes_of(regions, scale=[scale, scale], margin=[4, 4])
+    layout = lay_out(boxes, (320, 480), gutter=8, max_canvases=4)
+    batch = paste(frames, layout.placements, layout.canvas_size)
     assert len(batch.placements) > 20
     assert [list(kernel.signatures) for kernel in KERNELS] == before
