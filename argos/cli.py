@@ -33,8 +33,10 @@ VERBS = {
     "models": ("argos.commands.models", "list networks and shipped models, compare them with what was published"),
     "export": ("argos.commands.export", "write a model as ONNX or torch.export, and check the file"),
     "bench": ("argos.commands.bench", "compare pack, gather and full on a video"),
+    "tune": ("argos.commands.tune", "measure this machine for mode auto"),
     "train": ("argos.commands.train", "train a model by its recipe"),
     "eval": ("argos.commands.eval", "measure a model on labelled photos"),
+    "data": ("argos.commands.data", "make a small copy of the training data"),
 }
 """Verb -> module with ``add_arguments(parser)`` and ``run(args) -> exit status``, and one line of help."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from argos.sources.figures import draw_person, random_person
 from argos.training import photos
 from argos.training.formats.coco import coco_photos
 from argos.training.formats.labels import camvid_photos, folder_photos
+from argos.training.packed import is_packed, read_cutouts, read_packed
 from argos.training.photos import Photo
 from argos.training.scenes import Mix
 
@@ -22,13 +24,13 @@ EVERY_TENTH = 10
 
 
 def data_folder() -> Path:
-    """Folder of training data: ``$ARGOS_DATA`` or ``../shared/data`` beside the checkout.
+    """Folder of training data: ``$ARGOS_DATA`` or ``../shared/data`` beside the checkout; or a packed copy of it.
 
     Raises:
         DataError: there is none.
     """
     folder = Path(os.environ.get("ARGOS_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    if not (folder / "persons").is_dir():
+    if not (folder / "persons").is_dir() and not is_packed(folder):
         raise DataError(f"{folder}: no training data here (persons/ is missing); set ARGOS_DATA to the folder")
     return folder
 
@@ -64,22 +66,50 @@ class TrainingPhotos:
     people: list[NDArray[np.uint8]]
 
 
+GROUPS = ("masks", "incomplete", "boxes", "streets", "backgrounds", "val_masks", "val_boxes")
+"""Roles of the photos: masks, masks of some of the people only, boxes, CamVid, nobody, and the validation split."""
+
+
+def photos_of(folder: Path, group: str) -> list[Photo]:
+    """The photos of one role, from the data folder as it is or from a packed copy.
+
+    Raises:
+        DataError: something is missing.
+    """
+    if is_packed(folder):
+        return list(read_packed(folder, group))
+    readers: dict[str, Callable[[], list[Photo]]] = {
+        "masks": lambda: _masks(folder, "instances_train.json"),
+        "incomplete": lambda: list(coco_photos(folder / "persons" / "instances_incomplete.json", complete_only=False)),
+        "boxes": lambda: list(coco_photos(folder / "persons_boxes" / "boxes_train.json", max_side=416)),
+        "streets": lambda: list(camvid_photos(folder / "camvid" / "train")),
+        "backgrounds": lambda: list(folder_photos(folder / "backgrounds")),
+        "val_masks": lambda: _masks(folder, "instances_val.json"),
+        "val_boxes": lambda: list(coco_photos(folder / "persons_boxes" / "boxes_val.json", max_side=416)),
+    }
+    return readers[group]()
+
+
+def _masks(folder: Path, annotations: str) -> list[Photo]:
+    return [*coco_photos(folder / "persons" / annotations), *coco_photos(folder / "persons_more" / annotations)]
+
+
+def cutouts_of(folder: Path) -> list[NDArray[np.uint8]]:
+    """People cut out by others, RGBA."""
+    return read_cutouts(folder) if is_packed(folder) else photos.load_cutouts(folder / "cutouts")
+
+
 def training_photos(folder: Path) -> TrainingPhotos:
     """Load the whole training split into memory (about 2 GB)."""
-    masks = [
-        *coco_photos(folder / "persons" / "instances_train.json"),
-        *coco_photos(folder / "persons_more" / "instances_train.json"),
-    ]
-    incomplete = coco_photos(folder / "persons" / "instances_incomplete.json", complete_only=False)
-    backgrounds = list(folder_photos(folder / "backgrounds"))
+    masks = photos_of(folder, "masks")
     return TrainingPhotos(
         masks=masks,
-        boxes=list(coco_photos(folder / "persons_boxes" / "boxes_train.json", max_side=416)),
-        streets=list(camvid_photos(folder / "camvid" / "train")),
-        backgrounds=[p for n, p in enumerate(backgrounds) if n % EVERY_TENTH],
+        boxes=photos_of(folder, "boxes"),
+        streets=photos_of(folder, "streets"),
+        backgrounds=[p for n, p in enumerate(photos_of(folder, "backgrounds")) if n % EVERY_TENTH],
         people=[
-            *photos.load_cutouts(folder / "cutouts"),
-            *photos.cut_people([*masks, *incomplete]),
+            *cutouts_of(folder),
+            *photos.cut_people([*masks, *photos_of(folder, "incomplete")]),
             *rendered_people(),
         ],
     )
@@ -87,12 +117,7 @@ def training_photos(folder: Path) -> TrainingPhotos:
 
 def validation_photos(folder: Path) -> list[Photo]:
     """Photos with masks of the validation split, and the kept backgrounds."""
-    backgrounds = list(folder_photos(folder / "backgrounds"))
-    return [
-        *coco_photos(folder / "persons" / "instances_val.json"),
-        *coco_photos(folder / "persons_more" / "instances_val.json"),
-        *backgrounds[::EVERY_TENTH],
-    ]
+    return [*photos_of(folder, "val_masks"), *photos_of(folder, "backgrounds")[::EVERY_TENTH]]
 
 
 def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:

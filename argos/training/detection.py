@@ -15,7 +15,6 @@ from torch import nn
 from argos.networks.ssd_decode import detect
 from argos.networks.ssd_isb import SSDISB
 from argos.training import datasets
-from argos.training.formats.coco import coco_photos
 from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
 from argos.training.stream import Batch
@@ -59,7 +58,7 @@ def evaluate_ssdisb(detector: nn.Module, long_side: int = 512, held: Sequence[Ph
     assert isinstance(detector, SSDISB)
     if held is None:
         folder = datasets.data_folder()
-        boxed = list(coco_photos(folder / "persons_boxes" / "boxes_val.json", max_side=416))
+        boxed = datasets.photos_of(folder, "val_boxes")
         known = [p for p in datasets.validation_photos(folder) if p.boxes_known]
     else:
         known = [p for p in held if p.boxes_known]
