@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from argos.drawing.contact_sheet import contact_sheet
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import Style, remembers
-from argos.errors import PublishError
+from argos.errors import ArgosError, PublishError
 from argos.pipelines.senders import EventFilter
 from argos.publishing.delivery import DeliveryTally
 from argos.publishing.jsonl import JsonlWriter, event_line
@@ -194,6 +194,23 @@ def open_output(file: OutputFile, *, anew: bool) -> Output:
     raise ValueError(f"unknown kind of output '{kind}'")
 
 
+def open_outputs(files: Sequence[OutputFile], *, anew: bool) -> list[Output]:
+    """All outputs of a camera.
+
+    Raises:
+        PublishError: one cannot be written; none is left open.
+    """
+    opened: list[Output] = []
+    try:
+        for file in files:
+            opened.append(open_output(file, anew=anew))
+    except ArgosError:
+        for output in opened:
+            output.close()
+        raise
+    return opened
+
+
 class Outputs:
     """Writes the results of every camera to its files, in a thread of its own.
 
@@ -212,17 +229,16 @@ class Outputs:
         anew: Collection[str],
         more: Mapping[str, Sequence[Output]] = MappingProxyType({}),
     ) -> None:
-        self._files = files
+        self._files: dict[str, Sequence[OutputFile]] = dict(files)
         self._written: set[str] = set()
         self._outputs: dict[str, list[Output]] = {camera: list(more.get(camera, ())) for camera in files}
-        self._queue: queue.Queue[Result | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Result | Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
         self._closed = False
         try:
             for camera, of_camera in files.items():
-                for file in of_camera:
-                    self._outputs[camera].append(open_output(file, anew=camera in anew))
-        except PublishError:
+                self._outputs[camera] += open_outputs(of_camera, anew=camera in anew)
+        except ArgosError:
             self._finish()
             raise
         self._thread = threading.Thread(target=self._work, name="argos-outputs", daemon=True)
@@ -286,8 +302,11 @@ class Outputs:
         while (result := self._queue.get()) is not None:
             if self._error is not None:
                 continue  # drained, so that nobody waits for ever; the error is raised by ``write``
-            self._written.add(result.camera)
             try:
+                if not isinstance(result, Result):
+                    result()
+                    continue
+                self._written.add(result.camera)
                 for output in self._outputs[result.camera]:
                     output.write(result)
             except Exception as error:  # handed to the main thread, which raises it

@@ -118,7 +118,7 @@ def test_metrics_have_the_names_of_the_design() -> None:
         'argos_source_reconnects_total{camera="door",code="timeout"}': 1,
         'argos_frames_decoded_total{camera="door"}': 2,
         'argos_frames_processed_total{camera="door"}': 2,
-        'argos_frames_dropped_total{camera="door",reason="stale",stage="decode"}': 2,
+        'argos_frames_dropped_total{camera="door",reason="stale",stage="queue"}': 2,
         'argos_frames_dropped_total{camera="",reason="result",stage="publish"}': 1,
         'argos_stage_seconds_count{camera="door",stage="segment"}': 2,
         'argos_stage_seconds_sum{camera="door",stage="segment"}': 0.032,
