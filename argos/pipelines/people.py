@@ -128,54 +128,6 @@ class People:
         self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
         self._memories: dict[str, SceneMemory] = {}  # by camera
 
-    @property
-    def tasks(self) -> Tasks:
-        """What is looked for."""
-        asked = {"instances": self.view.instances, "semantic": self.view.semantic}
-        return tuple(task for task, limits in asked.items() if limits is not None)
-
-    def spend(self, stage: str, start: float, share: float = 1.0) -> None:
-        """Add the time since ``start`` to a stage, this frame's share of it."""
-        self.spans_ms[stage] = self.spans_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3 * share
-
-
-GATHER_BLOCK = 16
-"""Side in network pixels of the blocks by which the planner measures how much gather would compute."""
-
-
-class People:
-    """Finds people in frames of any cameras; one call of ``step`` is one turn of the line.
-
-    Args:
-        proposer: says where people may be.
-        semantic: person segmentation; None when no camera asks for it.
-        instances: instance segmentation; None when no camera asks for it.
-        canvas: of packing.
-        known: what runs with the networks of some tasks take on this machine, for mode ``auto``; without it the first
-            frames teach.
-    """
-
-    def __init__(
-        self,
-        proposer: QUNetProposer,
-        semantic: Semantic | None,
-        instances: AnyInstances | None,
-        canvas: Canvas,
-        known: Mapping[Tasks, Costs] = NO_COSTS,
-    ) -> None:
-        self.proposer, self.semantic, self.instances = proposer, semantic, instances
-        sizes = [found.size for found in (semantic, instances) if found is not None and found.size is not None]
-        # networks that take one size only get canvases and whole frames of at most that
-        self.largest: Size | None = (min(h for h, _ in sizes), min(w for _, w in sizes)) if sizes else None
-        self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest)
-        self.planner = Planner(known)
-        self.joint = joined(semantic, instances)
-        self.sparse_semantic: SparseSemantic | SparseOwnSemantic | None = (
-            None  # built at the first frame in mode gather
-        )
-        self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
-        self._memories: dict[str, SceneMemory] = {}  # by camera
-
     def forget(self, camera: str) -> None:
         """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
         self._memories.pop(camera, None)
