@@ -19,13 +19,14 @@ import logging
 import random
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -111,7 +112,9 @@ class Worker:
 
     def _start(self) -> None:
         command = [sys.executable, __file__, "--worker", str(self.folder)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         assert self.process.stdout is not None
         self.process.stdout.readline()
 
@@ -176,7 +179,7 @@ def run_videos(count: int, seed: int) -> Verdict:
         (folder / "whole").mkdir()
         clips = sorted(write_clips(folder / "whole"))
         worker = Worker(folder)
-        for n in range(seed, seed + count):
+        for n in _until_interrupted(range(seed, seed + count)):
             told = worker.ask(n)
             verdict.count += 1
             verdict.good += told.get("frames", 0) > 0
@@ -291,7 +294,7 @@ def run_configs(count: int, seed: int) -> Verdict:
 
 def _run_each(kind: str, count: int, seed: int, one: Callable[[random.Random], str]) -> Verdict:
     verdict, started_s = Verdict(kind), time.monotonic()
-    for n in range(seed, seed + count):
+    for n in _until_interrupted(range(seed, seed + count)):
         verdict.count += 1
         began_s = time.monotonic()
         try:
@@ -304,6 +307,19 @@ def _run_each(kind: str, count: int, seed: int, one: Callable[[random.Random], s
             verdict.hangs.append(str(n))
     verdict.seconds = time.monotonic() - started_s
     return verdict
+
+
+def _until_interrupted(seeds: Iterable[int]) -> Iterator[int]:
+    """The seeds, up to Ctrl-C: what was found until then is told."""
+    interrupted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
+    try:
+        for seed in seeds:
+            if interrupted:
+                return
+            yield seed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _keep(verdict: Verdict, trace: str) -> None:
