@@ -37,6 +37,10 @@ endure: .venv/installed-dev
 	$(BIN)/python benchmarks/soak.py --minutes 30 --reconnects 1000 --isolate process \
 	  --json benchmarks/results/soak_process.json
 
+# docs/reference from the code; a test fails where it is stale
+docs: .venv/installed-dev
+	$(BIN)/python docs/make_reference.py
+
 # the shipped sample clip and its ground truth, rendered again
 clip: .venv/installed
 	$(BIN)/python samples/make_clip.py
@@ -77,6 +81,8 @@ node-packages:
 system-packages:
 	@missing=; $(HAS_RTSP) 2>/dev/null || missing="$(RTSP_PACKAGES)"; \
 	  command -v chromium >/dev/null || missing="$$missing $(BROWSER_PACKAGES)"; \
+	  command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing="$$missing mosquitto"; \
+	  command -v Xvfb >/dev/null || missing="$$missing xvfb"; \
 	  [ -n "$$missing" ] || exit 0; \
 	  command -v apt-get >/dev/null || exit 0; \
 	  if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else exit 0; fi; \
