@@ -115,6 +115,14 @@ def webcams() -> list[str]:
     return [str(path) if os.access(path, os.R_OK | os.W_OK) else f"{path} (no permission)" for path in paths]
 
 
+def cache_folder() -> Path:
+    """Where this user's measurements of this machine are kept; ``ARGOS_CACHE`` or the desktop's folder of caches."""
+    own = os.environ.get("ARGOS_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "argos"
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii")

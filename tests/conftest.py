@@ -1,7 +1,10 @@
 """Fixtures for all tests, and one thread per process: tests are small, and waiting threads cost more than they give."""
 
 import os
+import tempfile
 
+# what argos tune kept on this machine is none of the tests' business
+os.environ["ARGOS_CACHE"] = tempfile.mkdtemp(prefix="argos-tests-")
 for _name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):  # before anything imports torch or numba
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

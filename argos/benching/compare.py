@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ class Row:
             margins, gutter, overlap, empty canvas and refresh frames counted.
         iou_full: IoU of all person pixels with those of ``full``.
         iou_truth: the same with the ground truth; None without one.
+        chosen: share of the frames by mode, refresh frames among them; empty for opponents.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Row:
     share: float
     iou_full: float
     iou_truth: float | None
+    chosen: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ def interleaved(
         run(replace(frames[0], camera="warm-up"), False)
     spent: dict[str, list[float]] = {name: [] for name in order}
     shares: dict[str, list[float]] = {name: [] for name in order}
+    ways: dict[str, Counter[str]] = {name: Counter() for name in order}
     overlap = {name: [0, 0] for name in order}
     overlap_truth = {name: [0, 0] for name in order}
     for n, frame in enumerate(frames):
@@ -139,6 +143,7 @@ def interleaved(
             outcome = contenders[name](own, due[n])
             spent[name].append((time.perf_counter() - start) * 1e3)
             shares[name].append(outcome.share)
+            ways[name][outcome.mode] += 1
             found[name] = outcome.person
         for name in order:
             _count(overlap[name], found[name], found[order[0]])
@@ -157,6 +162,7 @@ def interleaved(
             statistics.fmean(shares[name]),
             overlap[name][0] / max(1, overlap[name][1]),
             overlap_truth[name][0] / max(1, overlap_truth[name][1]) if truth is not None else None,
+            {way: count / len(frames) for way, count in ways[name].most_common() if way},
         )
         for name in order
     ]

@@ -24,10 +24,12 @@ class Outcome:
         person: ``(H, W)`` bool, every pixel of the frame that any task calls a person.
         share: pixels the deep network computed over those of the full frame at the same scale; margins, gutter,
             overlap and empty canvas counted.
+        mode: how the networks were run; empty for opponents, which know one way only.
     """
 
     person: NDArray[np.bool_]
     share: float
+    mode: str = ""
 
 
 Contender = Callable[[Frame, bool], Outcome]

@@ -21,7 +21,7 @@ def mode(setting: Setting, asked: AskedMode) -> Contender:
 
     def run(frame: Frame, refresh: bool) -> Outcome:
         (analysis,) = setting.people.step([frame], [view], [refresh])
-        return Outcome(person_pixels(analysis), analysis.deep_share)
+        return Outcome(person_pixels(analysis), analysis.deep_share, analysis.mode)
 
     return run
 

@@ -64,8 +64,15 @@ def rows(report: dict[str, Any]) -> list[str]:
     for row in [*report["modes"], *report.get("opponents", [])]:
         against = "-" if row["iou_truth"] is None else f"{row['iou_truth']:.3f}"
         lines.append(
-            f"| {row['name']} | {row['ms']:.1f} ({row['ms_p10']:.1f}-{row['ms_p90']:.1f}) | {row['fps']:.1f} | "
+            f"| {named(row)} | {row['ms']:.1f} ({row['ms_p10']:.1f}-{row['ms_p90']:.1f}) | {row['fps']:.1f} | "
             f"{row['speed_up']:.2f} | {row['share']:.1%} | {row['iou_full']:.3f} | {against} |"
         )
     lines += [f"| {name} | *not run*: {reason} | | | | | |" for name, reason in report.get("not_run", {}).items()]
     return lines
+
+
+def named(row: dict[str, Any]) -> str:
+    """The name of a row; that of ``auto`` with the modes it chose, by frames."""
+    chosen = row.get("chosen", {}) if row["name"] == "auto" else {}
+    words = ", ".join(f"{mode} {share:.0%}" for mode, share in chosen.items())
+    return f"{row['name']} ({words})" if words else str(row["name"])

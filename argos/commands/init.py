@@ -32,7 +32,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #tasks: [instances]              # instances: people one by one; semantic: one mask of all people
 
   #regions:                        # where the deep network looks
-    #mode: auto                    # pack, gather, full, mask; auto: skip, pack or full
+    #mode: auto                    # pack, gather, full, mask; auto: skip, pack, full; after argos tune also gather
     #threshold: null               # of the proposals, 0..1; null: the one the model was tuned with
     #dilation: 4                   # growth of the proposals, in cells of a 320th; dynamic: in proportion to their size
     #min_area: 0.0002              # smaller proposals are dropped; share of the frame

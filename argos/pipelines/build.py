@@ -14,6 +14,7 @@ from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
+from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
 from argos.pipelines.moments import moments_of
@@ -76,7 +77,9 @@ def people_of_config(
         instances = replace(instances, score_threshold=score_threshold, nms=nms)
     _refuse_gather(cameras, semantic, instances)
     compile_kernels()
-    return People(proposer, semantic, instances, Canvas(packing.canvas, packing.max_canvases, packing.gutter)), cards
+    known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device)
+    canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
+    return People(proposer, semantic, instances, canvas, known), cards
 
 
 def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:

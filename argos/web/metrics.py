@@ -68,6 +68,9 @@ class Metrics:
             ("camera", "path"),
             registry=self._registry,
         )
+        self._modes = prometheus.Counter(
+            "argos_mode_frames", "Frames by how the deep network was run.", ("camera", "mode"), registry=self._registry
+        )
         self._fallback = prometheus.Counter(
             "argos_privacy_fallback",
             "Frames of which more was covered, because the mask was not trusted.",
@@ -110,6 +113,7 @@ class Metrics:
         """Count a result."""
         camera = result.camera
         self._processed.labels(camera).inc()
+        self._modes.labels(camera, result.mode).inc()
         if result.clock != "recording":
             self._age.labels(camera).observe(max(0.0, (result.published_ns - result.captured_ns) / 1e9))
         for stage, spent_ms in result.spans_ms.items():

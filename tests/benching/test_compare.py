@@ -27,7 +27,7 @@ def test_contenders_take_turns_as_cameras_of_their_own_and_the_first_is_the_refe
     def finding(name: str, count: int, share: float) -> Contender:
         def run(frame: Frame, refresh: bool) -> Outcome:
             calls.append((name if frame.camera == name else frame.camera, frame.index, refresh))
-            return Outcome(columns(count), share)
+            return Outcome(columns(count), share, "full" if refresh else "pack" if name == "half" else "")
 
         return run
 
@@ -52,6 +52,7 @@ def test_contenders_take_turns_as_cameras_of_their_own_and_the_first_is_the_refe
         ("other", 2.0, 0.5, 0.5),
     ]
     assert found[0].speed_up == 1.0
+    assert [dict(row.chosen) for row in found[:2]] == [{"full": 1 / 3}, {"pack": 2 / 3, "full": 1 / 3}]
     assert all(row.ms_p10 <= row.ms <= row.ms_p90 for row in found)
 
 
@@ -71,3 +72,7 @@ def test_what_did_not_run_stands_in_the_table_with_its_reason() -> None:
     assert lines[2] == "| full | 2.0 (1.0-3.0) | 500.0 | 1.00 | 100.0% | 1.000 | - |"
     assert lines[3] == "| full-bf16 | *not run*: no bfloat16 | | | | | |"
     assert len({line.count("|") for line in lines}) == 1
+    chosen = {"pack": 0.9, "full": 0.1}
+    auto, pack = rows({"modes": [row | {"name": name, "chosen": chosen} for name in ("auto", "pack")]})[2:]
+    assert auto.startswith("| auto (pack 90%, full 10%) |")
+    assert pack.startswith("| pack |")

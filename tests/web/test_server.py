@@ -127,6 +127,7 @@ def test_metrics_have_the_names_of_the_design() -> None:
         'argos_model_pixels_total{camera="door",path="pack"}': 2 * 0.25 * 320 * 180,
         'argos_mode_info{camera="door",mode="pack"}': 1,
         'argos_mode_info{camera="door",mode="full"}': 0,
+        'argos_mode_frames_total{camera="door",mode="pack"}': 2,
         'argos_people{camera="door"}': len(last.instances),
         'argos_events_total{camera="door",type="source.lost"}': 1,
         'argos_publish_messages_total{kind="result"}': 3,

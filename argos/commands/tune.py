@@ -1,0 +1,135 @@
+"""``argos tune [CONFIG]``: measure what mode ``auto`` has to know of this machine, and keep it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from argos.errors import PublishError
+
+if TYPE_CHECKING:
+    from argos.packing.costs import Tasks
+    from argos.pipelines.tune import Measured
+
+EXAMPLES = """examples:
+  argos tune                     the shipped models with the default settings
+  argos tune camera.yaml         the models, tasks and scale of a configuration
+  argos tune --set camera.tasks=[semantic,instances] --json
+
+Without this auto learns from the frames themselves, but never tries gather. What is kept holds for this processor,
+these versions, models and tasks; under others it is ignored. It lies in $ARGOS_CACHE/costs, by default
+~/.cache/argos/costs. Run it while nothing else is busy.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``argos tune``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help="a camera.yaml (default: the default settings)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for argos run")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=10.0, metavar="S", help="time for each set of tasks, after a round to warm "
+        "up (default: 10); three rounds are run in any case"
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, keep, print.
+
+    Raises:
+        ConfigError: with every fault of the configuration.
+        PublishError: the file cannot be written.
+    """
+    from argos.commands.run import configuration
+    from argos.engines.threads import prepare_threads
+
+    config = configuration([args.config or "fake://people"], args.set, None)
+    prepare_threads(config.engine.threads)
+
+    import cv2
+    import torch
+
+    from argos.pipelines.build import device_of, people_of_config, view_of
+    from argos.pipelines.cost_file import conditions_of, save_costs
+    from argos.pipelines.tune import measure
+
+    cv2.setNumThreads(1)
+    if config.engine.threads is not None:
+        torch.set_num_threads(config.engine.threads)
+    people, cards = people_of_config(config)
+    views = {tuple(sorted(camera.tasks)): view_of(camera, config, cards) for camera in config.cameras.values()}
+
+    def progress(words: str) -> None:
+        if sys.stderr.isatty() and not args.quiet:
+            print(f"\r{words:<40}", end="", file=sys.stderr, flush=True)
+
+    reports = []
+    for tasks, view in views.items():
+        conditions = conditions_of(tasks, cards, device_of(config.engine.device))
+        measured = measure(people, view, args.seconds, progress)
+        try:
+            path = save_costs(measured.costs, conditions)
+        except OSError as error:
+            raise PublishError(f"{conditions.path}: cannot be written ({error.strerror}); set ARGOS_CACHE to a folder "
+                               "that can") from error  # fmt: skip
+        reports.append(_report(tasks, measured) | {"models": conditions.models, "file": str(path)})
+    progress("")
+    machine = {"processor": conditions.processor, "cores": conditions.cores, "threads": conditions.threads}
+    report = {"machine": machine | {"device": conditions.device}, "tasks": reports}
+    print(json.dumps(report) if args.json else _table(report))
+    return 0
+
+
+def _report(tasks: Tasks, measured: Measured) -> dict[str, Any]:
+    """The figures of one set of tasks."""
+    from argos.packing.account import SHARE
+    from argos.packing.planner import LEAVE
+    from argos.pipelines.tune import break_even
+
+    costs = measured.costs
+    pixels = max(point.pixels for point in measured.points if point.run == "full")
+    return {
+        "tasks": list(tasks),
+        "rounds": measured.rounds,
+        "costs": asdict(costs),
+        "frame_pixels": pixels,
+        "pays_up_to": break_even(costs, pixels, LEAVE),
+        "crowded_asked_every": costs.propose_ms / (SHARE * costs.dense(pixels)),
+        "points": [asdict(point) for point in measured.points],
+    }
+
+
+def _table(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    lines = [f"{machine['processor']}, {machine['threads']} threads, {machine['device']}"]
+    for one in report["tasks"]:
+        whole = one["frame_pixels"]
+        lines += ["", f"{' and '.join(one['tasks'])}: {', '.join(one['models'].values())}; {one['rounds']} rounds", ""]
+        lines += [
+            "| run | pixels of the frame | active | ms median (p10-p90) | by the costs kept |",
+            "|---|---|---|---|---|",
+        ]
+        for point in one["points"]:
+            share = "-" if point["run"] == "propose" else f"{point['pixels'] / whole:.0%}"
+            active = f"{point['active'] / point['pixels']:.0%}" if point["run"] == "gather" else "-"
+            spread = f"{point['ms']:.1f} ({point['ms_p10']:.1f}-{point['ms_p90']:.1f})"
+            lines.append(f"| {point['run']} | {share} | {active} | {spread} | {point['model_ms']:.1f} |")
+        pays = ", ".join(f"{mode} up to {part:.0%}" for mode, part in one["pays_up_to"].items())
+        lines += ["", f"pays on a full frame: {pays} of its pixels; a crowded camera is asked about every "
+                  f"{max(1.0, one['crowded_asked_every']):.1f} frames", f"kept in {one['file']}"]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"should be a number of seconds, above 0 and up to 3600, got {text!r}")
+    return seconds

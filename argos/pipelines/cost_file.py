@@ -1,0 +1,126 @@
+"""What ``argos tune`` measured, kept between runs: one file for each machine, set of models and set of tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+import torch
+
+from argos.engines.weights import Card
+from argos.machine import cache_folder, cores, processor
+from argos.packing.costs import Costs, Tasks
+from argos.version import VERSION as ARGOS
+
+log = logging.getLogger(__name__)
+
+FORMAT = "argos-costs/1"
+
+
+class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What times depend on; a file holds for these alone.
+
+    Attributes:
+        processor: its name.
+        flags: its instruction sets.
+        cores: that this process may use.
+        threads: that torch uses.
+        device: ``cpu``, or the name of the GPU.
+        backend: the program that runs the deep networks.
+        torch, argos: versions.
+        models: role -> ``name@sha256:...``, of the proposal and of the tasks.
+        tasks: that look at a frame together.
+    """
+
+    processor: str
+    flags: tuple[str, ...]
+    cores: float
+    threads: int
+    device: str
+    backend: str
+    torch: str
+    argos: str
+    models: dict[str, str]
+    tasks: Tasks
+
+    @property
+    def path(self) -> Path:
+        """The file for these conditions."""
+        text = json.dumps(msgspec.to_builtins(self), sort_keys=True)
+        return cache_folder() / "costs" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+
+class CostFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The contents of a file.
+
+    Attributes:
+        format: ``FORMAT``.
+        conditions: under which it was measured.
+        costs: the result.
+    """
+
+    format: str
+    conditions: Conditions
+    costs: Costs
+
+
+def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, backend: str = "torch") -> Conditions:
+    """The conditions of this process.
+
+    Args:
+        tasks: sorted.
+        cards: of the loaded models by role, those of the tasks and ``proposal`` among them.
+        device: the networks run on.
+        backend: the program that runs them.
+    """
+    name, flags = processor()
+    if device != "cpu":
+        device = torch.cuda.get_device_name(device)
+    models = {role: cards[role].identity for role in ("proposal", *tasks)}
+    threads = torch.get_num_threads()
+    return Conditions(
+        name, tuple(flags), cores()[1], threads, device, backend, str(torch.__version__), ARGOS, models, tasks
+    )
+
+
+def save_costs(costs: Costs, conditions: Conditions) -> Path:
+    """Write the file for some conditions, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = conditions.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(CostFile(FORMAT, conditions, costs)), indent=2)
+    new = path.with_suffix(".new")
+    new.write_bytes(text + b"\n")
+    new.replace(path)
+    return path
+
+
+def load_costs(conditions: Conditions) -> Costs | None:
+    """What was measured under the same conditions; None where nothing was, or the file is not for them."""
+    path = conditions.path
+    try:
+        stored = msgspec.json.decode(path.read_bytes(), type=CostFile)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.ValidationError, msgspec.DecodeError) as error:
+        log.warning("%s: ignored, not a file of costs (%s); argos tune writes it anew", path, error)
+        return None
+    if stored.format != FORMAT or stored.conditions != conditions:
+        log.warning("%s: ignored, measured under other conditions; argos tune writes it anew", path)
+        return None
+    return stored.costs
+
+
+def known_costs(
+    tasks: Iterable[Tasks], cards: Mapping[str, Card], device: str, backend: str = "torch"
+) -> dict[Tasks, Costs]:
+    """What was measured on this machine for each of several sets of tasks, where it was; arguments as above."""
+    found = {one: load_costs(conditions_of(one, cards, device, backend)) for one in set(tasks)}
+    return {one: costs for one, costs in found.items() if costs is not None}

@@ -1,0 +1,65 @@
+"""``argos tune``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from main_job import always_four
+
+from argos.cli import main
+from argos.config import config_from_sources
+from argos.packing.costs import Costs, GatherCost, Line
+from argos.pipelines.build import people_of_config
+from argos.pipelines.tune import break_even, painted
+from argos.types import Frame
+
+
+def test_what_is_measured_is_kept_printed_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    networks = [*always_four(tmp_path), "--set", "engine.scale=0.1", "--set", "engine.packing.canvas=[64,96]"]
+    assert main(["tune", "--seconds", "0.01", "--json", *networks]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (one,) = report["tasks"]
+    assert one["tasks"] == ["instances", "semantic"]
+    assert one["rounds"] == 3
+    runs = [point["run"] for point in one["points"]]
+    assert {"propose", "full", "pack", "gather"} == set(runs)
+    for point in one["points"]:
+        assert 0 < point["ms_p10"] <= point["ms"] <= point["ms_p90"]
+        assert point["model_ms"] > 0
+        assert (point["active"] > 0) == (point["run"] == "gather")
+    assert Path(one["file"]).parent == tmp_path / "cache" / "costs"
+    assert len({point["pixels"] for point in one["points"] if point["run"] == "full"}) > 1
+    settings = [part for part in networks if part != "--set"]
+    people, _ = people_of_config(config_from_sources(["fake://people"], settings))
+    known = people.planner.times(("instances", "semantic")).costs
+    assert known is not None
+    assert known.propose_ms == one["costs"]["propose_ms"]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan"])
+def test_seconds_are_above_0(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "--seconds", seconds]) == 2
+    assert "argument --seconds: should be a number of seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5])
+def test_painted_regions_cover_what_they_should(share: float) -> None:
+    mask = painted(share, Frame(np.zeros((720, 1280, 3), np.uint8), "a", 0, 0.0), 320)
+    assert mask.mean() == pytest.approx(share, rel=0.1)
+
+
+def test_regions_pay_up_to_where_they_cost_as_much_as_the_frame() -> None:
+    costs = Costs(10.0, Line(20.0, 400.0), GatherCost(10.0, 50.0, 900.0))
+    pixels = 200_000
+    pays = break_even(costs, pixels, 0.95)
+    assert costs.propose_ms + costs.dense(pays["pack"] * pixels) == pytest.approx(0.95 * costs.dense(pixels))
+    assert costs.gather is not None
+    in_place = costs.gather(pixels, pays["gather"] * pixels)
+    assert costs.propose_ms + in_place == pytest.approx(0.95 * costs.dense(pixels))
+    assert break_even(Costs(500.0, costs.dense), pixels, 0.95) == {"pack": 0.0}
