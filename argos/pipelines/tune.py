@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from argos.engines.dense import auto_scale, network_size
 from argos.packing.costs import Costs, fit_gather, fit_line
-from argos.packing.planner import AskedMode
+from argos.packing.planner import AskedMode, Planner
 from argos.pipelines.people import People, active_share
 from argos.pipelines.views import Analysis, View
 from argos.propose.qunet import grid_size
@@ -117,7 +118,8 @@ def _runs(
     plain = replace(view, scale=scale, memory=False, watched=False, dilation=0, min_area=0.0, proposal_threshold=0.5)
     nobody = replace(plain, mode="pack", proposal_threshold=2.0, min_area=view.min_area, dilation=view.dilation)
     yield "propose", partial(_proposed, people, nobody, frame)
-    line = People(people.proposer, people.semantic, people.instances, people.canvas, semantics=people.semantics)
+    line = copy(people)  # the same networks, with a proposer and a planner of its own
+    line.planner = Planner()
     for side in SIDES if people.largest is None else SIDES[:1]:
         yield f"full at {side:g}", partial(_run, line, replace(plain, mode="full", scale=scale * side), frame, None)
     kinds: list[tuple[AskedMode, float, float]] = [("pack", share, 1.0) for share in PACKED]
