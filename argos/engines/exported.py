@@ -47,7 +47,7 @@ class ExportedInstances:
         size = (pixels.shape[1], pixels.shape[2])
         people = []
         for one in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(1):
-            outputs = self.network.run(self.network.pictures(one, Takes(stride=1)))
+            outputs = self.network.run(self.network.pictures(one, Takes(size=self.size)))
             people += people_of(
                 self.branches,
                 _ssd_output(self.network.name, list(outputs.values())),
