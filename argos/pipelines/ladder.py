@@ -36,7 +36,7 @@ class Patience:
 
     Attributes:
         late_s: results are judged over this long before a step up.
-        least: fewer results than this are no judgement.
+        least: fewer results than this are no judgement; where they come rarely, they are judged over longer.
         calm_s: all results are young for this long before a step back.
         calm_share: of ``max_age_ms``, below which a result is young.
         most_calm_s: ``calm_s`` is doubled up to this where steps back prove too early.
@@ -84,7 +84,8 @@ class Ladder:
         young = age_ms <= self._patience.calm_share * self._most_ms
         self._calm_since_s = None if not young else now_s if self._calm_since_s is None else self._calm_since_s
         self._ages.append((now_s, age_ms))
-        while now_s - self._ages[0][0] > self._patience.late_s:
+        # the fewest are kept however old they are: the worse the overload, the rarer the results
+        while len(self._ages) > self._patience.least and now_s - self._ages[0][0] > self._patience.late_s:
             self._ages.popleft()
         if self._is_late(now_s) and self.step < len(STEPS) - 1:
             too_early = now_s - self._back_s < self._calm_s

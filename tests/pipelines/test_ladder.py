@@ -60,8 +60,10 @@ def test_steps_back_that_come_too_early_wait_ever_longer() -> None:
     assert {step for _, step in taken} == {0, 1}
 
 
-def test_a_camera_of_one_result_in_two_seconds_is_judged_too() -> None:
-    assert [step for _, step in steps_of(lambda now_s, step: 5000, 30, fps=0.9)] == [1, 2, 3]
+@pytest.mark.parametrize("fps", [0.9, 0.1])
+def test_a_camera_of_few_results_is_judged_too(fps: float) -> None:
+    assert [step for _, step in steps_of(lambda now_s, step: 5000, 10 / fps, fps=fps)] == [1, 2, 3]
+    assert steps_of(lambda now_s, step: 100, 10 / fps, fps=fps) == []
 
 
 @settings(max_examples=100, deadline=None)
