@@ -6,7 +6,7 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 BROWSER_PACKAGES := chromium fonts-dejavu-core
 HAS_RTSP := /usr/bin/python3 tests/rtsp_server.py --check
 
-.PHONY: demo test check bench faults endure clip weights clean system-packages node-packages
+.PHONY: demo test check bench faults endure docs clip weights clean system-packages node-packages
 
 demo: .venv/installed
 	$(BIN)/argos run configs/demo.yaml
