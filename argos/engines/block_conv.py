@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import BlockMap, Blocks, dense, source_of
+from argos.engines.block_map import NO_LIMITS, BlockMap, Blocks, as_float32, dense, source_of, sources_of
 from argos.engines.block_pass import Pass, Ranges, block_ranges
 from argos.kernels.block_layers import depthwise
 from argos.kernels.blocks import gather
@@ -102,17 +102,21 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     if geometry == _POINTWISE and groups == 1 and isinstance(x, BlockMap):
         blocks = x.blocks
         tape = F.linear(blocks.tape, weight.view(filters, -1), bias)
-        _note(run, blocks.grid, blocks.node, tape.numel() * weight[0].numel(), macs)
-        return BlockMap(Blocks(tape, blocks.starts, blocks.grid, blocks.node))
+        _note(run, x.grid, x.node, tape.numel() * weight[0].numel(), macs)
+        return BlockMap([Blocks(tape, blocks.starts, blocks.grid)], x.grid, x.node)
     grid, node = run.next_map(target, [x], lambda laid: _ranges(laid, geometry))
-    if groups == x.shape[1] == filters and groups > 1:
+    call = len(run.layers)
+    depthwise_kernel = groups == x.shape[1] == filters and groups > 1
+    if depthwise_kernel:
+        limits = run.followed.get(call, NO_LIMITS)
         starts, width = compact_starts(grid.active, grid.block[1])
         out = torch.empty((1, grid.block[0], width, filters))
         taps = weight[:, 0].permute(1, 2, 0).contiguous()
         offset = torch.zeros(filters) if bias is None else bias
+        ((source, _),) = sources_of(x) if not isinstance(x, BlockMap) else [(source_of(x.blocks), NO_LIMITS)]
         depthwise(
-            *source_of(x),
-            grid.active,
+            *source,
+            starts,
             grid.block,
             target,
             taps.detach().numpy(),
@@ -120,14 +124,16 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
             geometry.stride,
             geometry.before,
             geometry.dilation,
-            np.float32(-np.inf),
-            np.float32(np.inf),
+            *as_float32(limits),
             out[0].numpy(),
         )
     else:
         out, starts = _conv_tape(x, weight, bias, geometry, groups, grid, run)
+    made = Blocks(out, starts, grid)
+    if depthwise_kernel:
+        made.maker, made.expected = call, run.followed.get(call)
     _note(run, grid, node, out.numel() * weight[0].numel(), macs)
-    return BlockMap(Blocks(out, starts, grid, node))
+    return BlockMap([made], grid, node)
 
 
 def conv_transpose_blocks(
@@ -156,7 +162,7 @@ def conv_transpose_blocks(
         windows_to_tape(blocks.permute(0, 2, 3, 1).contiguous().numpy(), offsets, grid.block, out[0].numpy())
         executed = windows.numel() * weight[0].numel()
     _note(run, grid, node, executed, macs)
-    return BlockMap(Blocks(out, starts, grid, node))
+    return BlockMap([Blocks(out, starts, grid)], grid, node)
 
 
 def bucketed(count: int) -> int:
@@ -189,7 +195,7 @@ def _conv_tape(
         isinstance(x, BlockMap)
         and stride[1] == 1
         and geometry.before[1] <= reach[1]
-        and x.blocks.grid is grid  # the halo of a map on the same blocks is zero
+        and x.grid is grid  # the halo of a map on the same blocks is zero
     )
     runs, starts, width = place_runs(grid.active, block, stride[1], geometry.before, reach, shared)
     if not width:
@@ -202,7 +208,22 @@ def _conv_tape(
     else:
         rows = height
     tape = run.scratch.take(1, height, (width - 1) * stride[1] + reach[1] + 1, x.shape[1])
-    fill_tape(*source_of(x), runs, block, stride, geometry.before, reach[1], rows, step, tape[0].numpy())
+    channel = 0
+    for source, limits in sources_of(x):
+        fill_tape(
+            *source,
+            *limits,
+            runs,
+            block,
+            stride,
+            geometry.before,
+            reach[1],
+            rows,
+            step,
+            channel,
+            tape[0].numpy(),
+        )
+        channel += source[0].shape[2]
     out = F.conv2d(tape.permute(0, 3, 1, 2), weight, bias, stride, 0, (dilation, geometry.dilation[1]), groups)
     return out.permute(0, 2, 3, 1).contiguous(), starts
 

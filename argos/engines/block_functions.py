@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from argos.engines.block_conv import Geometry, conv_blocks, conv_transpose_blocks, geometry_of, pair
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import BlockMap, Blocks, on_grid, source_of
+from argos.engines.block_map import NO_LIMITS, BlockMap, Blocks, Source, joined, settled, source_of
 from argos.engines.block_pass import LayerRun, Pass, Ranges, block_ranges
 from argos.kernels.block_layers import interpolate, max_pool
 from argos.kernels.tapes import compact_starts
@@ -82,7 +81,7 @@ def on_blocks(x: Tensor) -> bool:
 def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(x, BlockMap):
         return NotImplemented
-    return _with_tape(x, function(x.blocks.tape.permute(0, 3, 1, 2), *args, **kwargs).permute(0, 2, 3, 1))
+    return _with_tape(x, function(x.blocks.tape.permute(0, 3, 1, 2), *args, **kwargs).permute(0, 2, 3, 1).contiguous())
 
 
 def _max_pool(
@@ -109,11 +108,28 @@ def _max_pool(
         return block_ranges(cells, laid.block, geometry.stride, before, geometry.reach)
 
     grid, node = run.next_map(target, [x], ranges)
-    starts, width = compact_starts(grid.active, grid.block[1])
-    out = torch.empty((1, grid.block[0], width, x.shape[1]))
     shape = (kernel, geometry.stride, before, geometry.dilation)
-    max_pool(*source_of(x), grid.active, grid.block, target, *shape, out[0].numpy())
-    return BlockMap(Blocks(out, starts, grid, node))
+
+    def pooled(source: Source, starts: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        max_pool(*source, starts, grid.block, target, *shape, out)
+
+    return _each_part(x, grid, node, pooled)
+
+
+def _each_part(
+    x: BlockMap,
+    grid: BlockGrid,
+    node: int,
+    compute: Callable[[Source, NDArray[np.int64], NDArray[np.float32]], None],
+) -> BlockMap:
+    """Compute a function of single channels for each part by itself; what waits is computed before."""
+    starts, width = compact_starts(grid.active, grid.block[1])
+    parts = []
+    for part in x.parts:
+        out = torch.empty((1, grid.block[0], width, part.tape.shape[3]))
+        compute(source_of(settled(part)), starts, out[0].numpy())
+        parts.append(Blocks(out, starts, grid))
+    return BlockMap(parts, grid, node)
 
 
 def _pooled_size(size: Size, geometry: Geometry, up: bool) -> Size:
@@ -151,10 +167,11 @@ def _interpolate(
         target, scales = (math.floor(source[0] * down), math.floor(source[1] * across)), (down, across)
     axes = [_taps(source[n], target[n], scales[n], mode, bool(align_corners)) for n in (0, 1)]
     grid, node = run.next_map(target, [x], lambda laid: (_span(axes[0][0], laid, 0), _span(axes[1][0], laid, 1)))
-    starts, width = compact_starts(grid.active, grid.block[1])
-    out = torch.empty((1, grid.block[0], width, x.shape[1]))
-    interpolate(*source_of(x), grid.active, grid.block, target, *axes[0], *axes[1], out[0].numpy())
-    return BlockMap(Blocks(out, starts, grid, node))
+
+    def resized(source: Source, starts: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        interpolate(*source, starts, grid.block, target, *axes[0], *axes[1], out)
+
+    return _each_part(x, grid, node, resized)
 
 
 def _taps(
@@ -184,27 +201,15 @@ def _span(taps: NDArray[np.int64], laid: BlockGrid, n: int) -> NDArray[np.int64]
 
 
 def _cat(run: Pass, function: Function, tensors: Sequence[Tensor], dim: int = 0) -> Any:
-    if dim not in (1, -3):
+    """The parts of all maps; nothing is copied until a layer needs them on one tape."""
+    maps = [x for x in tensors if isinstance(x, BlockMap)]
+    if dim not in (1, -3) or len(maps) < len(tensors) or len({x.shape[2:] for x in maps}) > 1:
         return NotImplemented
-    return _joined(run, list(tensors), lambda tapes: torch.cat(tapes, 3), on_grid)
-
-
-def _joined(
-    run: Pass,
-    maps: list[Tensor],
-    on_tapes: Callable[[list[Tensor]], Tensor],
-    otherwise: Callable[[list[BlockMap], BlockGrid, int], BlockMap],
-) -> Any:
-    """Join maps of one size: their tapes if all are laid out alike."""
-    blocks = [x for x in maps if isinstance(x, BlockMap)]
-    first = blocks[0].blocks
-    if len(blocks) < len(maps) or any(x.shape[2:] != blocks[0].shape[2:] for x in blocks):
-        return NotImplemented
-    grid, node = run.next_map(first.grid.size, maps, _same)
-    if all(x.blocks.starts is first.starts and x.blocks.tape.shape[2] == first.tape.shape[2] for x in blocks):
-        tape = on_tapes([x.blocks.tape for x in blocks])
-        return BlockMap(Blocks(tape, first.starts, first.grid, node))
-    return otherwise(blocks, grid, node)
+    grid, node = run.next_map(maps[0].grid.size, maps, _same)
+    parts = [part for x in maps for part in x.parts]
+    for part in parts:
+        part.read().taken = True
+    return BlockMap(parts, grid, node)
 
 
 def _same(laid: BlockGrid) -> Ranges:
@@ -213,17 +218,40 @@ def _same(laid: BlockGrid) -> Ranges:
 
 
 def _unary(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """A function of one value that keeps 0."""
+    """A function of one value that keeps 0; an in-place limit waits for whoever reads the map."""
     if not isinstance(x, BlockMap):
         return NotImplemented
-    if function in (F.hardtanh, F.hardtanh_, torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_):
-        zero = function(torch.zeros(1), *args, **kwargs)
-        if zero.item() != 0:
-            return NotImplemented
-    tape = function(x.blocks.tape, *args, **kwargs)
-    if tape is x.blocks.tape or tape.shape != x.blocks.tape.shape or tape.dtype != x.dtype:
-        return x if tape is x.blocks.tape else NotImplemented
-    return _with_tape(x, tape)
+    if function in _ALIASES:
+        return x
+    limits = _limits_of(function, *args, **kwargs)
+    if limits and not limits[0] <= 0 <= limits[1]:
+        return NotImplemented
+    if limits and (kwargs.get("inplace") or function.__name__.endswith("_")):
+        for n, part in enumerate(x.parts):
+            if part.expected == limits:  # the kernel has done it
+                part.expected = None
+                continue
+            if part.maker is not None:  # nobody has read the values without limits, and nobody will
+                run.followed[part.maker] = limits
+            part = part if part.read().limits == NO_LIMITS else settled(part)
+            x.parts[n] = Blocks(part.tape, part.starts, part.grid, limits, part.taken)
+        return x
+    if "inplace" in kwargs:
+        kwargs = {**kwargs, "inplace": False}
+    made = _with_tape(x, function(x.blocks.tape, *args, **kwargs))
+    return made if made.dtype == x.dtype else NotImplemented
+
+
+def _limits_of(function: Function, *args: Any, **kwargs: Any) -> tuple[float, float] | None:
+    """The range to which an activation limits its values, if that is all it does."""
+    if function in (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_):
+        return 0.0, math.inf
+    if function is F.relu6:
+        return 0.0, 6.0
+    if function in (F.hardtanh, F.hardtanh_):
+        low, high = [*args[:2], -1.0, 1.0][:2] if len(args) != 1 else (args[0], 1.0)
+        return float(kwargs.get("min_val", low)), float(kwargs.get("max_val", high))
+    return None
 
 
 def _binary(run: Pass, function: Function, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
@@ -231,14 +259,28 @@ def _binary(run: Pass, function: Function, x: Any, y: Any, *args: Any, **kwargs:
     if args or kwargs:
         return NotImplemented
     if isinstance(x, BlockMap) and isinstance(y, BlockMap):
-        if x.shape != y.shape:
-            return NotImplemented
-        on_one_grid = partial(_on_one_grid, function=function, channels=x.shape[1])
-        joined: BlockMap = _joined(run, [x, y], lambda tapes: function(*tapes), on_one_grid)
-        if function in _IN_PLACE:  # whoever else holds x sees the sum too
-            x.blocks = joined.blocks
-            return x
-        return joined
+        made = _of_two(run, _OUT_OF_PLACE.get(function, function), x, y)
+    else:
+        made = _of_one(_OUT_OF_PLACE.get(function, function), x, y)
+    if made is not NotImplemented and function in _OUT_OF_PLACE:  # whoever else holds x sees the result too
+        x.parts, x.grid, x.node = made.parts, made.grid, made.node
+        return x
+    return made
+
+
+def _of_two(run: Pass, function: Function, x: BlockMap, y: BlockMap) -> Any:
+    """Of two maps of one shape, on one grid."""
+    if x.shape != y.shape:
+        return NotImplemented
+    grid, node = run.next_map(x.grid.size, [x, y], _same)
+    a, b = x.blocks, y.blocks
+    if a.starts is not b.starts or a.tape.shape != b.tape.shape:
+        a, b = joined([a], grid), joined([b], grid)
+    return BlockMap([Blocks(function(a.tape, b.tape), a.starts, a.grid)], grid, node)
+
+
+def _of_one(function: Function, x: Any, y: Any) -> Any:
+    """Of a map and a number, or one number per channel."""
     blocks, other = (x, y) if isinstance(x, BlockMap) else (y, x)
     if function in _SUMS or (function in _QUOTIENTS and blocks is y):
         return NotImplemented
@@ -250,38 +292,27 @@ def _binary(run: Pass, function: Function, x: Any, y: Any, *args: Any, **kwargs:
     return _with_tape(blocks, function(tape, other) if blocks is x else function(other, tape))
 
 
-def _on_one_grid(maps: list[BlockMap], grid: BlockGrid, node: int, function: Function, channels: int) -> BlockMap:
-    """Compute with two maps that lie on different tapes."""
-    both = on_grid(maps, grid, node)
-    tape = both.blocks.tape
-    return _with_tape(both, function(tape[..., :channels].contiguous(), tape[..., channels:]))
-
-
 def _with_tape(x: BlockMap, tape: Tensor) -> BlockMap:
     """The same blocks with other values."""
-    return BlockMap(Blocks(tape.contiguous(), x.blocks.starts, x.blocks.grid, x.blocks.node))
+    return BlockMap([Blocks(tape, x.blocks.starts, x.blocks.grid)], x.grid, x.node)
 
 
 _UNARY: tuple[Function, ...] = (
     *(F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.hardtanh, F.hardtanh_, F.silu),
     *(F.hardswish, F.leaky_relu, F.gelu, F.elu, F.tanh, torch.tanh, Tensor.tanh, F.softsign, F.mish, F.selu),
-    *(torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_, torch.neg, Tensor.neg, F.dropout, F.dropout2d),
-    *(torch.abs, Tensor.abs, torch.sign, Tensor.sign, Tensor.clone, Tensor.detach, Tensor.float, torch.square),
+    *(torch.neg, Tensor.neg, F.dropout, F.dropout2d, torch.abs, Tensor.abs, torch.sign, Tensor.sign, torch.square),
+    *(Tensor.clone, Tensor.detach, Tensor.contiguous),
 )
-_SUMS: set[Function] = {
-    torch.add,
-    Tensor.add,
-    Tensor.add_,
-    torch.sub,
-    Tensor.sub,
-    Tensor.__add__,
-    Tensor.__iadd__,
-    Tensor.__radd__,
+_ALIASES: set[Function] = {Tensor.detach, Tensor.contiguous}
+_SUMS: set[Function] = {torch.add, Tensor.add, torch.sub, Tensor.sub, Tensor.__rsub__}
+_PRODUCTS: set[Function] = {torch.mul, Tensor.mul}
+_QUOTIENTS: set[Function] = {torch.div, Tensor.div}
+_OUT_OF_PLACE: dict[Function, Function] = {
+    Tensor.add_: Tensor.add,
+    Tensor.sub_: Tensor.sub,
+    Tensor.mul_: Tensor.mul,
+    Tensor.div_: Tensor.div,
 }
-_SUMS |= {Tensor.sub_, Tensor.__sub__, Tensor.__isub__, Tensor.__rsub__}
-_PRODUCTS: set[Function] = {torch.mul, Tensor.mul, Tensor.mul_, Tensor.__mul__, Tensor.__imul__, Tensor.__rmul__}
-_IN_PLACE: set[Function] = {Tensor.add_, Tensor.sub_, Tensor.__iadd__, Tensor.__isub__, Tensor.mul_, Tensor.__imul__}
-_QUOTIENTS: set[Function] = {torch.div, Tensor.div, Tensor.__truediv__}
 
 LAYERS: dict[Function, Function] = {
     F.conv2d: conv2d,
@@ -306,7 +337,7 @@ REARRANGING: set[Function] = {
 FUNCTIONS: dict[Function, Function] = {
     **LAYERS,
     **dict.fromkeys(_UNARY, _unary),
-    **dict.fromkeys((*_SUMS, *_PRODUCTS, *_QUOTIENTS), _binary),
+    **dict.fromkeys((*_SUMS, *_PRODUCTS, *_QUOTIENTS, *_OUT_OF_PLACE), _binary),
     torch.cat: _cat,
     torch.concat: _cat,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,46 +18,77 @@ from argos.kernels.blocks import clear_blocks
 from argos.kernels.tapes import compact_starts, move_blocks, spread
 from argos.types import Size
 
+Limits = tuple[np.float32, np.float32]
 Source = tuple[NDArray[np.float32], NDArray[np.int64], Size, Size]
 """Tape, starts, block and size of a map, as the kernels read them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+NO_LIMITS = (-math.inf, math.inf)
+
+
+@dataclass(slots=True, eq=False)
 class Blocks:
-    """The active blocks of a map, see ``kernels.tapes``.
+    """Some channels of the active blocks of a map, see ``kernels.tapes``. Tapes are not changed once they are read.
 
     Attributes:
         tape: ``(1, rows of a block, columns, C)``, contiguous.
         starts: of the blocks on the tape.
         grid: which blocks are active.
-        node: the step of the pass that made the map.
+        limits: the values are those of the tape, limited to this range; an activation that waits for its reader.
+        taken: another map holds the tape too.
+        maker: number of the depthwise layer that made the tape, as long as nobody has read it.
+        expected: limits that the tape already has, and that the next function has to ask for.
     """
 
     tape: Tensor
     starts: NDArray[np.int64]
     grid: BlockGrid
-    node: int
+    limits: tuple[float, float] = NO_LIMITS
+    taken: bool = False
+    maker: int | None = None
+    expected: tuple[float, float] | None = None
+
+    def read(self) -> Blocks:
+        """Note that the values are used as they are now.
+
+        Raises:
+            ValueError: an activation is missing that followed at the first image.
+        """
+        if self.expected:
+            raise ValueError("the network takes other steps than at its first image")
+        self.maker = None
+        return self
 
 
 class BlockMap(Tensor):
-    """What a network sees as a map ``(1, C, H, W)``; its blocks are in ``blocks``, and it has no other memory.
+    """What a network sees as a map ``(1, C, H, W)``; it has no other memory than its parts.
 
     It lives only inside of a forward pass, where a ``TorchFunctionMode`` computes whatever is asked of it.
+
+    Attributes:
+        parts: one behind the other, as a concatenation leaves them; each has at least the blocks of ``grid``.
+        grid: which blocks are active.
+        node: the step of the pass that made the map.
     """
 
-    blocks: Blocks
+    parts: list[Blocks]
+    grid: BlockGrid
+    node: int
 
     @staticmethod
-    def __new__(cls, blocks: Blocks) -> BlockMap:
+    def __new__(cls, parts: list[Blocks], grid: BlockGrid, node: int) -> BlockMap:
         """Make a map of blocks; its shape, type and device are those of a dense map."""
-        shape = (1, blocks.tape.shape[3], *blocks.grid.size)
+        first = parts[0].tape
+        shape = (1, sum(part.tape.shape[3] for part in parts), *grid.size)
         made: BlockMap = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, shape, dtype=blocks.tape.dtype, device=blocks.tape.device
+            cls, shape, dtype=first.dtype, device=first.device
         )
         return made
 
-    def __init__(self, blocks: Blocks) -> None:
-        self.blocks = blocks
+    def __init__(self, parts: list[Blocks], grid: BlockGrid, node: int) -> None:
+        self.parts = parts
+        self.grid = grid
+        self.node = node
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -67,19 +99,37 @@ class BlockMap(Tensor):
         """Refuse: everything a map can do is decided one level higher."""
         raise NotImplementedError(f"{func} on the blocks of a map")
 
+    @property
+    def blocks(self) -> Blocks:
+        """All channels on one tape, nothing waiting."""
+        if len(self.parts) > 1:
+            self.parts = [joined(self.parts, self.grid)]
+        self.parts = [settled(self.parts[0])]
+        return self.parts[0]
 
-def source_of(x: Tensor) -> Source:
-    """A map ``(1, C, H, W)`` as kernels read it; a dense one is the tape of one block."""
+
+def sources_of(x: Tensor) -> list[tuple[Source, Limits]]:
+    """The parts of a map ``(1, C, H, W)`` as kernels read it; a dense one is the tape of one block."""
     if isinstance(x, BlockMap):
-        blocks = x.blocks
-        return blocks.tape[0].numpy(), blocks.starts, blocks.grid.block, blocks.grid.size
+        return [(source_of(part.read()), as_float32(part.limits)) for part in x.parts]
     size = (x.shape[2], x.shape[3])
-    return x.permute(0, 2, 3, 1).contiguous()[0].numpy(), np.zeros((1, 1), np.int64), size, size
+    pixels = x.permute(0, 2, 3, 1).contiguous()[0].numpy()
+    return [((pixels, np.zeros((1, 1), np.int64), size, size), as_float32(NO_LIMITS))]
+
+
+def source_of(part: Blocks) -> Source:
+    """Part of a map as kernels read it."""
+    return part.tape[0].numpy(), part.starts, part.grid.block, part.grid.size
+
+
+def as_float32(limits: tuple[float, float]) -> Limits:
+    """As kernels take them: a float64 would make them compute in float64."""
+    return np.float32(limits[0]), np.float32(limits[1])
 
 
 def dense(x: BlockMap) -> Tensor:
     """The whole map, channels last, zero in inactive blocks."""
-    pixels, starts, block, size = source_of(x)
+    pixels, starts, block, size = source_of(x.blocks)
     out = torch.empty((1, *size, pixels.shape[2]))
     spread(pixels, starts, block, out[0].numpy())
     return out.permute(0, 3, 1, 2)  # a view of (h, w, C)[None] would have strides that torch takes for channels first
@@ -101,16 +151,25 @@ def whole(value: Any) -> Any:
     return value
 
 
-def on_grid(maps: list[BlockMap], grid: BlockGrid, node: int) -> BlockMap:
-    """Put the channels of maps of one size behind each other; only the blocks of ``grid`` are kept."""
+def settled(part: Blocks) -> Blocks:
+    """Apply what waits; in place if nobody else holds the tape."""
+    if part.read().limits == NO_LIMITS:
+        return part
+    tape = part.tape.clamp(*part.limits) if part.taken else part.tape.clamp_(*part.limits)
+    part.tape, part.limits = tape, NO_LIMITS
+    return part
+
+
+def joined(parts: list[Blocks], grid: BlockGrid) -> Blocks:
+    """Put the channels of parts behind each other on one tape; only the blocks of ``grid`` are kept."""
     starts, width = compact_starts(grid.active, grid.block[1])
-    out = torch.empty((1, grid.block[0], width, sum(x.shape[1] for x in maps)))
+    out = torch.empty((1, grid.block[0], width, sum(part.tape.shape[3] for part in parts)))
     tape, channel = out[0].numpy(), 0
-    for x in maps:
-        pixels, old_starts, block, _ = source_of(x)
-        move_blocks(pixels, old_starts, block, starts, channel, tape)
+    for part in parts:
+        pixels, old_starts, block, _ = source_of(part.read())
+        move_blocks(pixels, old_starts, block, *as_float32(part.limits), starts, channel, tape)
         channel += pixels.shape[2]
-    return BlockMap(Blocks(out, starts, grid, node))
+    return Blocks(out, starts, grid)
 
 
 def masked(out: Tensor, grid: BlockGrid) -> Tensor:

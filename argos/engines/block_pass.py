@@ -101,6 +101,7 @@ class Pass:
         made: number of maps made so far.
         returned: steps whose maps left the blocks.
         scratch: memory for tapes that live for one layer.
+        followed: limits that follow depthwise convolutions at once, by the number of the layer.
     """
 
     active: NDArray[np.bool_]
@@ -113,6 +114,7 @@ class Pass:
     made: int = 0
     returned: list[int] = field(default_factory=list)
     scratch: Scratch = field(default_factory=Scratch)
+    followed: dict[int, tuple[float, float]] = field(default_factory=dict)
     _grids: dict[Size, BlockGrid] = field(default_factory=dict)
     _blocks: dict[tuple[float, float, int, int], NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -142,7 +144,7 @@ class Pass:
         self.made += 1
         if self.steps is not None:
             where = ranges(self.mask_grid(size))
-            reads = tuple(Read(x.blocks.node, *where) for x in inputs if isinstance(x, BlockMap))
+            reads = tuple(Read(x.node, *where) for x in inputs if isinstance(x, BlockMap))
             self.steps.append(Step(size, reads))
         if self.needed is None:
             return self.mask_grid(size), node

@@ -34,7 +34,7 @@ class Plan:
     @staticmethod
     def of(run: Pass, out: Any) -> Plan:
         """From a pass that noted its steps, and what it returned."""
-        outputs = {x.blocks.node for x in tensors_in(out) if isinstance(x, BlockMap)}
+        outputs = {x.node for x in tensors_in(out) if isinstance(x, BlockMap)}
         return Plan(tuple(run.steps or ()), tuple(run.costs), frozenset(outputs | set(run.returned)), run.block)
 
     def needed(self, active: NDArray[np.bool_]) -> list[BlockGrid]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
-from argos.engines.sparse import SparseNetwork
+from argos.engines.sparse import Semantics, SparseNetwork
 from argos.networks.finite import checked
 from argos.networks.ssd_boxes import STRIDES
 from argos.networks.ssd_decode import people_of
@@ -27,12 +27,16 @@ _SURELY_BACKGROUND = 1e4
 class SparseSemantic:
     """ASBU-Net on the active blocks only.
 
+    Args:
+        segmenter: its network runs on the CPU.
+        semantics: of ``SparseNetwork``.
+
     Attributes:
         sparse: the wrapped network; its counters tell what was executed.
     """
 
-    def __init__(self, segmenter: SemanticSegmenter) -> None:
-        self.sparse = SparseNetwork(_on_cpu(segmenter.network))
+    def __init__(self, segmenter: SemanticSegmenter, semantics: Semantics = "masked") -> None:
+        self.sparse = SparseNetwork(_on_cpu(segmenter.network), semantics=semantics)
 
     def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
@@ -45,14 +49,18 @@ class SparseSemantic:
 class SparseInstances:
     """SSD-ISB with its backbone and heads on the active blocks only; the branches run on the found boxes as always.
 
+    Args:
+        segmenter: its network runs on the CPU.
+        semantics: of ``SparseNetwork``.
+
     Attributes:
         sparse: the wrapped network; its counters tell what was executed.
     """
 
-    def __init__(self, segmenter: InstanceSegmenter) -> None:
+    def __init__(self, segmenter: InstanceSegmenter, semantics: Semantics = "masked") -> None:
         self.segmenter = segmenter
         self._network = _on_cpu(segmenter.network)
-        self.sparse = SparseNetwork(self._network)
+        self.sparse = SparseNetwork(self._network, semantics=semantics)
 
     @torch.inference_mode()
     def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:

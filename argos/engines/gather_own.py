@@ -17,7 +17,7 @@ from argos.engines.own_instances import OwnInstances
 from argos.engines.own_network import OwnNetwork, named_outputs, said
 from argos.engines.own_semantic import OwnSemantic
 from argos.engines.segmenter import Instancewise, Segmenter, Semantic, Takes
-from argos.engines.sparse import SparseNetwork
+from argos.engines.sparse import Semantics, SparseNetwork
 from argos.errors import ArgosError, UsageError
 from argos.types import Instances
 
@@ -32,9 +32,9 @@ class SparseOwnSemantic:
         UsageError: the network is no module, or not on the CPU.
     """
 
-    def __init__(self, segmenter: OwnSemantic) -> None:
+    def __init__(self, segmenter: OwnSemantic, semantics: Semantics = "masked") -> None:
         self._segmenter = segmenter
-        self.sparse = _sparse(segmenter.network)
+        self.sparse = _sparse(segmenter.network, semantics)
 
     @torch.inference_mode()
     def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -56,9 +56,9 @@ class SparseOwnInstances:
         UsageError: the network is no module, or not on the CPU.
     """
 
-    def __init__(self, segmenter: OwnInstances) -> None:
+    def __init__(self, segmenter: OwnInstances, semantics: Semantics = "masked") -> None:
         self.segmenter = segmenter
-        self.sparse = _sparse(segmenter.network)
+        self.sparse = _sparse(segmenter.network, semantics)
 
     @torch.inference_mode()
     def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:
@@ -82,25 +82,29 @@ def runs_on_blocks(segmenter: Segmenter) -> bool:
     return isinstance(segmenter, SemanticSegmenter | InstanceSegmenter)
 
 
-def sparse_semantic(segmenter: Semantic) -> SparseSemantic | SparseOwnSemantic:
+def sparse_semantic(segmenter: Semantic, semantics: Semantics = "masked") -> SparseSemantic | SparseOwnSemantic:
     """A segmenter on active blocks.
+
+    Args:
+        segmenter: as the pipeline runs it on whole pictures.
+        semantics: of ``SparseNetwork``.
 
     Raises:
         UsageError: it cannot be run so; the message names the other modes.
     """
     if isinstance(segmenter, SemanticSegmenter):
-        return SparseSemantic(segmenter)
+        return SparseSemantic(segmenter, semantics)
     if isinstance(segmenter, OwnSemantic):
-        return SparseOwnSemantic(segmenter)
+        return SparseOwnSemantic(segmenter, semantics)
     raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
 
 
-def sparse_instances(segmenter: Instancewise) -> SparseInstances | SparseOwnInstances:
+def sparse_instances(segmenter: Instancewise, semantics: Semantics = "masked") -> SparseInstances | SparseOwnInstances:
     """A segmenter on active blocks, as ``sparse_semantic``."""
     if isinstance(segmenter, InstanceSegmenter):
-        return SparseInstances(segmenter)
+        return SparseInstances(segmenter, semantics)
     if isinstance(segmenter, OwnInstances):
-        return SparseOwnInstances(segmenter)
+        return SparseOwnInstances(segmenter, semantics)
     if isinstance(segmenter, ExportedInstances):
         raise UsageError(_refusal(segmenter.network.name, "runs as a whole"))
     raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
@@ -113,12 +117,12 @@ def _refusal(name: str, why: str) -> str:
     )
 
 
-def _sparse(network: OwnNetwork) -> SparseNetwork:
+def _sparse(network: OwnNetwork, semantics: Semantics) -> SparseNetwork:
     if network.module is None:
         raise UsageError(_refusal(network.name, "runs as a whole"))
     if network.device.type != "cpu":
         raise UsageError(_refusal(network.name, f"is on {network.device}"))
-    return SparseNetwork(network.module)
+    return SparseNetwork(network.module, semantics=semantics)
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -85,6 +86,7 @@ class SparseNetwork:
         self._names: dict[int, str] = {}
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._scratch = Scratch()
+        self._followed: dict[tuple[int, ...], dict[int, tuple[float, float]]] = {}
 
     @property
     def executed_macs(self) -> int:
@@ -106,12 +108,12 @@ class SparseNetwork:
 
     @torch.inference_mode()
     def warm(self, size: Size, channels: int = 3) -> None:
-        """Run every amount of active blocks up to ``dense_above`` once, in steps of a twelfth.
+        """Run many amounts of active blocks up to ``dense_above`` once, each a tenth more than the one before.
 
         oneDNN prepares a convolution when it first sees a width of tape; after this it has seen most.
         """
         image = torch.zeros(1, channels, *size)
-        for share in np.geomspace(0.02, 1, 40):
+        for share in np.geomspace(0.02, self._dense_above, round(math.log(self._dense_above / 0.02, 1.1))):
             active = np.zeros(size, np.bool_)
             active[:, : max(1, round(share * size[1]))] = True
             self.forward(image, active)
@@ -138,6 +140,7 @@ class SparseNetwork:
         network = self._network(image)
         image = image.contiguous(memory_format=torch.channels_last)
         run = Pass(np.ascontiguousarray(active), self.block, scratch=self._scratch)
+        run.followed = self._followed.setdefault(tuple(image.shape), {})
         if self.semantics == "exact":
             plan = self._plan(network, image)
             run.needed = plan.needed(active)
@@ -220,7 +223,10 @@ class _OnBlocks(TorchFunctionMode):
         if self.exact and maps:
             if func not in REARRANGING:
                 raise ValueError(self._not_exact(func))
-            self.run.returned.extend(x.blocks.node for x in maps)
+            self.run.returned.extend(x.node for x in maps)
+        name = func.__name__
+        if maps and args[0] is maps[0] and (name == "__setitem__" or (name[-1] == "_" and name[-2:] != "__")):
+            raise ValueError(f"{name} after layer {self.run.layer} changes a map in place, which blocks cannot follow")
         whole_args, whole_kwargs = whole((args, kwargs))
         if func in WEIGHTED:
             x = args[0]
@@ -231,8 +237,8 @@ class _OnBlocks(TorchFunctionMode):
         else:
             out = func(*whole_args, **whole_kwargs)
             if maps:
-                name = f"{func.__name__} after {self.run.layer}"
-                self.run.layers.append(LayerRun(name, "dense", "reads the whole map", 0, 0, 0, 0))
+                label = f"{name} after {self.run.layer}"
+                self.run.layers.append(LayerRun(label, "dense", "reads the whole map", 0, 0, 0, 0))
         if func in LAYERS and not self.exact:
             return masked(out, self.run.mask_grid((out.shape[2], out.shape[3])))
         if self.run.steps is not None and maps:

@@ -1,7 +1,7 @@
 """Numba kernels that compute a layer straight from tapes: depthwise convolution, max pooling, interpolation.
 
-Tapes and their starts are those of ``kernels.tapes``. Each kernel writes a tape without gaps, ``out``: the active
-blocks of ``active`` in order, ``(rows of a block, columns, channels)``; pixels beyond the border of the map are zero.
+Tapes and their starts are those of ``kernels.tapes``. Each kernel writes the blocks of ``out_starts`` on the tape
+``out``, ``(rows of a block, columns, channels)``; pixels of a block beyond the border of the map become zero.
 """
 
 from __future__ import annotations
@@ -38,6 +38,37 @@ def _add_three(
     """Three pixels times three rows of weights at once: fewer loads and stores of ``out``."""
     for k in range(n):
         out[o + k] += x[a + k] * weight[w + k] + x[b + k] * weight[w + n + k] + x[c + k] * weight[w + n + n + k]
+
+
+@njit(cache=True, nogil=True)
+def _nine(
+    out: NDArray[np.float32],
+    o: int,
+    n: int,
+    x: NDArray[np.float32],
+    at: NDArray[np.uint64],
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    low: float,
+    high: float,
+) -> None:
+    """All of a 3x3 kernel at once: ``out`` is written once, and not read.
+
+    Args:
+        at: ``(9,)``, where the pixels begin.
+    """
+    a, b, c, d, e, f, g, h, i = at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8]
+    nn = n + n
+    n3 = nn + n
+    for k in range(n):
+        upper = x[a + k] * weight[k] + x[b + k] * weight[n + k] + x[c + k] * weight[nn + k]
+        w = n3 + k
+        middle = x[d + k] * weight[w] + x[e + k] * weight[w + n] + x[f + k] * weight[w + nn]
+        w = w + n3
+        lower = x[g + k] * weight[w] + x[h + k] * weight[w + n] + x[i + k] * weight[w + nn]
+        value = bias[k] + upper + middle + lower
+        value = low if value < low else value  # NaN stays NaN
+        out[o + k] = high if value > high else value
 
 
 @njit(cache=True, nogil=True)
@@ -84,12 +115,52 @@ def _places(starts: NDArray[np.int64], block: tuple[int, int], size: tuple[int, 
 
 
 @njit(cache=True, nogil=True)
+def _rows(
+    y0: int, dilation: int, block: int, height: int, width: int, bands: NDArray[np.int64], firsts: NDArray[np.int64]
+) -> bool:
+    """Find the rows that a kernel reads: their rows of blocks (-1 outside of the map) and first pixels on the tape.
+
+    Returns:
+        Whether all are on the map.
+    """
+    whole = True
+    for ty in range(len(bands)):
+        y = y0 + ty * dilation
+        if y < 0 or y >= height:
+            bands[ty], whole = -1, False
+        else:
+            bands[ty], firsts[ty] = y // block, (y % block) * width
+    return whole
+
+
+@njit(cache=True, nogil=True)
+def _all_there(
+    places: NDArray[np.int64],
+    bands: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    channels: int,
+    x0: int,
+    dilation: int,
+    at: NDArray[np.uint64],
+) -> bool:
+    """Find the nine pixels of a 3x3 kernel inside of the map; false if one of them is inactive."""
+    for ty in range(3):
+        row, first = places[bands[ty]], firsts[ty]
+        for tx in range(3):
+            place = row[x0 + tx * dilation]
+            if place < 0:
+                return False
+            at[3 * ty + tx] = np.uint64((first + place) * channels)
+    return True
+
+
+@njit(cache=True, nogil=True)
 def depthwise(
     source: NDArray[np.float32],
     starts: NDArray[np.int64],
     block: tuple[int, int],
     size: tuple[int, int],
-    active: NDArray[np.bool_],
+    out_starts: NDArray[np.int64],
     out_block: tuple[int, int],
     out_size: tuple[int, int],
     weight: NDArray[np.float32],
@@ -105,7 +176,7 @@ def depthwise(
 
     Args:
         source, starts, block, size: the input.
-        active: grid of the output.
+        out_starts: of the output.
         out_block, out_size: block and size of the output.
         weight: ``(kernel height, kernel width, C)``.
         bias: ``(C,)``.
@@ -117,45 +188,49 @@ def depthwise(
     line, flat, taps = source.reshape(source.size), out.reshape(out.size), weight.reshape(weight.size)
     n = np.uint64(channels)
     places = _places(starts, block, size)
-    three = weight.shape[1] == 3
-    column = 0
-    for i in range(active.shape[0]):
-        for j in range(active.shape[1]):
-            if not active[i, j]:
-                continue
-            for r in range(out_block[0]):
-                y0 = (i * out_block[0] + r) * stride[0] - before[0]
+    nine, three = weight.shape[0] == weight.shape[1] == 3, weight.shape[1] == 3
+    at = np.empty(9, np.uint64)
+    bands, firsts = np.empty(weight.shape[0], np.int64), np.empty(weight.shape[0], np.int64)
+    for i in range(out_starts.shape[0]):
+        for r in range(out_block[0]):
+            y0 = (i * out_block[0] + r) * stride[0] - before[0]
+            whole = _rows(y0, dilation[0], block[0], size[0], width, bands, firsts)
+            for j in range(out_starts.shape[1]):
+                if out_starts[i, j] < 0:
+                    continue
                 for k in range(out_block[1]):
-                    o = np.uint64((r * out.shape[1] + column + k) * channels)
+                    o = np.uint64((r * out.shape[1] + out_starts[i, j] + k) * channels)
                     x0 = j * out_block[1] + k
                     if i * out_block[0] + r >= out_size[0] or x0 >= out_size[1]:
                         _fill(flat, o, n, np.float32(0))
                         continue
+                    x0 = x0 * stride[1] - before[1]
+                    inside = x0 >= 0 and x0 + (weight.shape[1] - 1) * dilation[1] < size[1]
+                    if nine and whole and inside and _all_there(places, bands, firsts, channels, x0, dilation[1], at):
+                        _nine(flat, o, n, line, at, taps, bias, low, high)
+                        continue
                     for c in range(n):
                         flat[o + c] = bias[c]
-                    x0 = x0 * stride[1] - before[1]
                     for ty in range(weight.shape[0]):
-                        y = y0 + ty * dilation[0]
-                        if y < 0 or y >= size[0]:
+                        if bands[ty] < 0:
                             continue
-                        first, row = (y % block[0]) * width, places[y // block[0]]
+                        row, first = places[bands[ty]], firsts[ty]
                         w = np.uint64(ty * weight.shape[1] * channels)
-                        if three and x0 >= 0 and x0 + 2 * dilation[1] < size[1]:
+                        if three and inside:
                             a, b, c = row[x0], row[x0 + dilation[1]], row[x0 + 2 * dilation[1]]
                             if a >= 0 and b >= 0 and c >= 0:
-                                at = np.uint64((first + a) * channels)
-                                bt = np.uint64((first + b) * channels)
-                                ct = np.uint64((first + c) * channels)
-                                _add_three(flat, o, n, line, at, bt, ct, taps, w)
+                                a, b, c = (first + a) * channels, (first + b) * channels, (first + c) * channels
+                                _add_three(flat, o, n, line, np.uint64(a), np.uint64(b), np.uint64(c), taps, w)
                                 continue
                         for tx in range(weight.shape[1]):
                             x = x0 + tx * dilation[1]
                             if x >= 0 and x < size[1] and row[x] >= 0:
-                                at = np.uint64((first + row[x]) * channels)
-                                _add_one(flat, o, n, line, at, taps, w + np.uint64(tx) * n)
+                                a = (first + row[x]) * channels
+                                _add_one(flat, o, n, line, np.uint64(a), taps, w + np.uint64(tx) * n)
                     for c in range(n):
-                        flat[o + c] = min(max(flat[o + c], low), high)
-            column += out_block[1]
+                        value = flat[o + c]
+                        value = low if value < low else value  # NaN stays NaN
+                        flat[o + c] = high if value > high else value
 
 
 @njit(cache=True, nogil=True)
@@ -164,7 +239,7 @@ def max_pool(
     starts: NDArray[np.int64],
     block: tuple[int, int],
     size: tuple[int, int],
-    active: NDArray[np.bool_],
+    out_starts: NDArray[np.int64],
     out_block: tuple[int, int],
     out_size: tuple[int, int],
     kernel: tuple[int, int],
@@ -181,15 +256,16 @@ def max_pool(
     line, flat, zeros = source.reshape(source.size), out.reshape(out.size), np.zeros(channels, np.float32)
     n, zero = np.uint64(channels), np.uint64(0)
     places = _places(starts, block, size)
-    column = 0
-    for i in range(active.shape[0]):
-        for j in range(active.shape[1]):
-            if not active[i, j]:
-                continue
-            for r in range(out_block[0]):
-                y0 = (i * out_block[0] + r) * stride[0] - before[0]
+    bands, firsts = np.empty(kernel[0], np.int64), np.empty(kernel[0], np.int64)
+    for i in range(out_starts.shape[0]):
+        for r in range(out_block[0]):
+            y0 = (i * out_block[0] + r) * stride[0] - before[0]
+            _rows(y0, dilation[0], block[0], size[0], width, bands, firsts)
+            for j in range(out_starts.shape[1]):
+                if out_starts[i, j] < 0:
+                    continue
                 for k in range(out_block[1]):
-                    o = np.uint64((r * out.shape[1] + column + k) * channels)
+                    o = np.uint64((r * out.shape[1] + out_starts[i, j] + k) * channels)
                     x0 = j * out_block[1] + k
                     if i * out_block[0] + r >= out_size[0] or x0 >= out_size[1]:
                         _fill(flat, o, n, np.float32(0))
@@ -197,10 +273,9 @@ def max_pool(
                     _fill(flat, o, n, np.float32(-np.inf))
                     x0 = x0 * stride[1] - before[1]
                     for ty in range(kernel[0]):
-                        y = y0 + ty * dilation[0]
-                        if y < 0 or y >= size[0]:
+                        if bands[ty] < 0:
                             continue
-                        first, row = (y % block[0]) * width, places[y // block[0]]
+                        row, first = places[bands[ty]], firsts[ty]
                         for tx in range(kernel[1]):
                             x = x0 + tx * dilation[1]
                             if x < 0 or x >= size[1]:
@@ -209,7 +284,6 @@ def max_pool(
                                 _larger(flat, o, n, line, np.uint64((first + row[x]) * channels))
                             else:
                                 _larger(flat, o, n, zeros, zero)
-            column += out_block[1]
 
 
 @njit(cache=True, nogil=True)
@@ -218,7 +292,7 @@ def interpolate(
     starts: NDArray[np.int64],
     block: tuple[int, int],
     size: tuple[int, int],
-    active: NDArray[np.bool_],
+    out_starts: NDArray[np.int64],
     out_block: tuple[int, int],
     out_size: tuple[int, int],
     rows: NDArray[np.int64],
@@ -231,7 +305,7 @@ def interpolate(
 
     Args:
         source, starts, block, size: the input.
-        active: grid of the output.
+        out_starts: of the output.
         out_block, out_size: block and size of the output.
         rows, columns: ``(h, 2)`` and ``(w, 2)`` input rows and columns; twice the same to take one.
         row_weights, column_weights: ``(h, 2)`` and ``(w, 2)``, how much of each.
@@ -241,30 +315,31 @@ def interpolate(
     line, flat = source.reshape(source.size), out.reshape(out.size)
     n = np.uint64(channels)
     places = _places(starts, block, size)
-    column = 0
-    for i in range(active.shape[0]):
-        for j in range(active.shape[1]):
-            if not active[i, j]:
-                continue
-            for r in range(out_block[0]):
-                y = i * out_block[0] + r
+    for i in range(out_starts.shape[0]):
+        for r in range(out_block[0]):
+            y = i * out_block[0] + r
+            inside = y < out_size[0]
+            y0, y1 = (rows[y, 0], rows[y, 1]) if inside else (0, 0)
+            up, down = (row_weights[y, 0], row_weights[y, 1]) if inside else (np.float32(0), np.float32(0))
+            above, below = (y0 % block[0]) * width, (y1 % block[0]) * width
+            upper, lower = places[y0 // block[0]], places[y1 // block[0]]
+            for j in range(out_starts.shape[1]):
+                if out_starts[i, j] < 0:
+                    continue
                 for k in range(out_block[1]):
-                    o = np.uint64((r * out.shape[1] + column + k) * channels)
+                    o = np.uint64((r * out.shape[1] + out_starts[i, j] + k) * channels)
                     x = j * out_block[1] + k
-                    if y >= out_size[0] or x >= out_size[1]:
+                    if not inside or x >= out_size[1]:
                         _fill(flat, o, n, np.float32(0))
                         continue
-                    above, below = (rows[y, 0] % block[0]) * width, (rows[y, 1] % block[0]) * width
-                    upper, lower = places[rows[y, 0] // block[0]], places[rows[y, 1] // block[0]]
-                    a, b = upper[columns[x, 0]], upper[columns[x, 1]]
-                    c, d = lower[columns[x, 0]], lower[columns[x, 1]]
                     left, right = column_weights[x, 0], column_weights[x, 1]
-                    up, down = row_weights[y, 0], row_weights[y, 1]
+                    a = upper[columns[x, 0]]
                     if right == 0 and down == 0 and a >= 0:  # one pixel is taken as it is
                         at = np.uint64((above + a) * channels)
                         for e in range(n):
                             flat[o + e] = line[at + e]
                         continue
+                    b, c, d = upper[columns[x, 1]], lower[columns[x, 0]], lower[columns[x, 1]]
                     u, v = up * left if a >= 0 else np.float32(0), up * right if b >= 0 else np.float32(0)
                     w, z = down * left if c >= 0 else np.float32(0), down * right if d >= 0 else np.float32(0)
                     at = np.uint64((above + max(a, 0)) * channels)  # a weight of 0 takes any pixel
@@ -272,4 +347,3 @@ def interpolate(
                     ct = np.uint64((below + max(c, 0)) * channels)
                     dt = np.uint64((below + max(d, 0)) * channels)
                     _mix(flat, o, n, line, at, bt, ct, dt, u, v, w, z)
-            column += out_block[1]

@@ -1,4 +1,4 @@
-"""Numba kernels of the gather-scatter engine: which blocks are active, gather windows, scatter blocks.
+"""Numba kernels of the gather-scatter engine: which blocks are active, gather windows, clear blocks.
 
 Maps are ``(H, W, C)`` float32, C-contiguous: the memory of a channels-last tensor of one image.
 """
@@ -93,34 +93,6 @@ def gather(
                 shift = column * channels
                 _copy(window[before:inside], source[row, shift + before : shift + inside])
                 window[inside:] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def scatter(
-    blocks: NDArray[np.float32],
-    offsets: NDArray[np.int64],
-    corners: NDArray[np.int64],
-    block: tuple[int, int],
-    image: NDArray[np.float32],
-) -> None:
-    """Copy blocks into ``image``, in place; what lies outside of the image is left out.
-
-    Args:
-        blocks: ``(N, h, w, C)``.
-        offsets: ``(N, 2)`` first row and column of ``blocks`` that is copied.
-        corners: ``(N, 2)`` row and column of ``image``, not negative, where it goes.
-        block: rows and columns that are copied.
-        image: ``(H, W, C)``.
-    """
-    height, width, channels = image.shape
-    source = blocks.reshape(blocks.shape[0], blocks.shape[1], blocks.shape[2] * channels)
-    target = image.reshape(height, width * channels)
-    for n in range(len(corners)):
-        column, first = corners[n, 1] * channels, offsets[n, 1] * channels
-        length = min(block[1], width - corners[n, 1]) * channels
-        for i in range(min(block[0], height - corners[n, 0])):
-            row = source[n, offsets[n, 0] + i]
-            _copy(target[corners[n, 0] + i, column : column + length], row[first : first + length])
 
 
 @njit(cache=True, nogil=True)

@@ -23,6 +23,20 @@ def _copy(target: NDArray[np.float32], source: NDArray[np.float32]) -> None:
         target[k] = source[k]
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _limited(value: float, low: float, high: float) -> float:
+    """Limit a value; NaN stays NaN."""
+    value = low if value < low else value
+    return high if value > high else value
+
+
+@njit(cache=True, nogil=True)
+def _copy_limited(target: NDArray[np.float32], source: NDArray[np.float32], low: float, high: float) -> None:
+    """Copy one row within limits."""
+    for k in range(len(target)):
+        target[k] = _limited(source[k], low, high)
+
+
 @njit(cache=True, nogil=True)
 def _any_active(active: NDArray[np.bool_], i0: int, i1: int, j0: int, j1: int) -> bool:
     """Whether a block of a rectangle of the grid is active; clipped at the border."""
@@ -97,11 +111,13 @@ def place_runs(
 
 
 @njit(cache=True, nogil=True)
-def fill_tape(
+def _fill_channels(
     source: NDArray[np.float32],
     starts: NDArray[np.int64],
     block: tuple[int, int],
     size: tuple[int, int],
+    low: float,
+    high: float,
     runs: NDArray[np.int64],
     out_block: tuple[int, int],
     stride: tuple[int, int],
@@ -109,21 +125,91 @@ def fill_tape(
     reach: int,
     run: int,
     step: int,
+    channel: int,
     tape: NDArray[np.float32],
 ) -> None:
-    """Copy what the runs of ``place_runs`` read.
+    """``fill_tape`` where the input has fewer channels than the tape: pixel by pixel."""
+    channels, width, full = source.shape[2], tape.shape[1], tape.shape[2]
+    line, out = source.reshape(source.size), tape.reshape(tape.size)
+    count = np.uint64(channels)  # unsigned offsets: with signed ones Numba's check for negative indices costs 8x
+    for r in range(tape.shape[0]):
+        written = 0
+        for n in range(len(runs)):
+            t0 = runs[n, 3] * stride[1]
+            x0 = runs[n, 1] * out_block[1] * stride[1] - before[1]
+            length = ((runs[n, 2] - runs[n, 1]) * out_block[1] - 1) * stride[1] + reach + 1
+            y = runs[n, 0] * out_block[0] * stride[0] - before[0] + (r // run) * step + r % run
+            inside = y >= 0 and y < size[0]
+            first = (y % block[0]) * source.shape[1]
+            y_block = y // block[0]
+            t = min(written, t0)
+            while t < t0 + length:
+                x = x0 + t - t0
+                until, place = t0 + length, -1  # up to where columns are alike, and where they are on the source
+                if t < t0:
+                    until = t0
+                elif x < 0:
+                    until = min(until, t0 - x0)
+                elif x < size[1]:
+                    j = x // block[1]
+                    until = min(until, t0 - x0 + min((j + 1) * block[1], size[1]))
+                    if inside and starts[y_block, j] >= 0:
+                        place = first + starts[y_block, j] + x - j * block[1]
+                for k in range(until - t):
+                    to = np.uint64((r * width + t + k) * full + channel)
+                    if place < 0:
+                        for c in range(count):
+                            out[to + c] = 0.0
+                    else:
+                        at = np.uint64((place + k) * channels)
+                        for c in range(count):
+                            out[to + c] = _limited(line[at + c], low, high)
+                t = until
+            written = max(written, t0 + length)
+        for t in range(written, width):
+            to = np.uint64((r * width + t) * full + channel)
+            for c in range(count):
+                out[to + c] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def fill_tape(
+    source: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    block: tuple[int, int],
+    size: tuple[int, int],
+    low: float,
+    high: float,
+    runs: NDArray[np.int64],
+    out_block: tuple[int, int],
+    stride: tuple[int, int],
+    before: tuple[int, int],
+    reach: int,
+    run: int,
+    step: int,
+    channel: int,
+    tape: NDArray[np.float32],
+) -> None:
+    """Copy what the runs of ``place_runs`` read, to some channels of a tape.
 
     Args:
         source, starts, block, size: the input.
+        low, high: limits of its values, float32.
         runs: of the output.
         out_block: block of the output.
         stride: of the convolution.
         before: padding.
         reach: across.
         run, step: the rows of ``tape`` are groups of ``run`` rows whose starts lie ``step`` rows apart.
-        tape: ``(rows, columns, C)``, written in full.
+        channel: first channel of ``tape`` that is written.
+        tape: ``(rows, columns, C)``, every column is written.
     """
     channels, width = source.shape[2], tape.shape[1]
+    if channels < tape.shape[2]:
+        _fill_channels(
+            source, starts, block, size, low, high, runs, out_block, stride, before, reach, run, step, channel, tape
+        )
+        return
     lines = source.reshape(source.shape[0], source.shape[1] * channels)
     out = tape.reshape(tape.shape[0], width * channels)
     written = 0
@@ -156,7 +242,7 @@ def fill_tape(
                     target[t : t + count] = 0.0
                 else:
                     s = (row_starts[j] + x - j * block[1]) * channels
-                    _copy(target[t : t + count], line[s : s + count])
+                    _copy_limited(target[t : t + count], line[s : s + count], low, high)
                 x = until
             if x < x0 + length:
                 target[(t0 + x - x0) * channels : (t0 + length) * channels] = 0.0
@@ -189,6 +275,8 @@ def move_blocks(
     source: NDArray[np.float32],
     starts: NDArray[np.int64],
     block: tuple[int, int],
+    low: float,
+    high: float,
     out_starts: NDArray[np.int64],
     channel: int,
     tape: NDArray[np.float32],
@@ -197,6 +285,7 @@ def move_blocks(
 
     Args:
         source, starts, block: the input.
+        low, high: limits of its values, float32.
         out_starts: of ``tape``.
         channel: first channel of ``tape`` that is written.
         tape: ``(rows, columns, C)``, written in place.
@@ -218,7 +307,7 @@ def move_blocks(
                     else:
                         at = np.uint64((r * source.shape[1] + starts[i, j] + k) * channels)
                         for c in range(count):
-                            out[to + c] = line[at + c]
+                            out[to + c] = _limited(line[at + c], low, high)
 
 
 @njit(cache=True, nogil=True)

@@ -28,6 +28,7 @@ from argos.engines.gather_own import (
 from argos.engines.joint import joined
 from argos.engines.own_instances import GivenInstances, OwnInstances
 from argos.engines.segmenter import Semantic
+from argos.engines.sparse import Semantics
 from argos.networks.ssd_boxes import nms
 from argos.packing.costs import Costs, Tasks
 from argos.packing.layout import Layout, lay_out
@@ -105,6 +106,7 @@ class People:
         canvas: of packing.
         known: what runs with the networks of some tasks take on this machine, for mode ``auto``; without it the first
             frames teach.
+        semantics: of networks that run in place, see ``engines.sparse``.
     """
 
     def __init__(
@@ -114,11 +116,13 @@ class People:
         instances: AnyInstances | None,
         canvas: Canvas,
         known: Mapping[Tasks, Costs] = NO_COSTS,
+        semantics: Semantics = "masked",
     ) -> None:
         self.proposer, self.semantic, self.instances = proposer, semantic, instances
         sizes = [found.size for found in (semantic, instances) if found is not None and found.size is not None]
         # networks that take one size only get canvases and whole frames of at most that
         self.largest: Size | None = (min(h for h, _ in sizes), min(w for _, w in sizes)) if sizes else None
+        self.semantics: Semantics = semantics
         self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest)
         self.planner = Planner(known)
         self.joint = joined(semantic, instances)
@@ -360,14 +364,14 @@ class People:
         work.spend("pack", start)
         runs = []
         if self.semantic and work.view.semantic is not None:
-            self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic)
+            self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic, self.semantics)
             start = time.perf_counter()
             scores = self.sparse_semantic.scores(pixels, active)
             work.spend("segment", start)
             _stitch_mask(work, scores[None], placements, 0)
             runs.append(self.sparse_semantic.sparse)
         if self.instances and work.view.instances is not None:
-            self.sparse_instances = self.sparse_instances or sparse_instances(self.instances)
+            self.sparse_instances = self.sparse_instances or sparse_instances(self.instances, self.semantics)
             start = time.perf_counter()
             people = self.sparse_instances.instances(pixels, active)
             work.spend("segment", start)

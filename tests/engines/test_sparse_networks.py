@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from sparse_cases import NETWORKS, network_of, people
+from torch import Tensor
 
 from argos.engines.count_macs import count_macs
 from argos.engines.fold import tensors_in
 from argos.engines.masked import masked_dense
 from argos.engines.sparse import SparseNetwork
-from argos.networks.asbunet import asbunet
-from argos.networks.ssd_isb import person_isb
-from argos.networks.unets import unet_lite
-
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"asbunet": asbunet, "ssd": person_isb, "unet_lite": unet_lite}
-
-
-def network_of(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network whose batch normalisations do something, with maps of size one as after training."""
-    torch.manual_seed(0)
-    network = build().eval()
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            layer.running_mean.normal_(0, 0.3)
-            layer.running_var.uniform_(0.5, 1.5)
-            layer.weight.data.uniform_(0.5, 1.0)
-            layer.bias.data.normal_(0, 0.3)
-    return network
-
-
-def people(size: tuple[int, int], share: float, seed: int) -> NDArray[np.bool_]:
-    """Four upright boxes, 0.4 as wide as high, apart from each other, that together cover ``share``."""
-    rng = np.random.default_rng(seed)
-    active = np.zeros(size, np.bool_)
-    height = round((share / 4 * size[0] * size[1] / 0.4) ** 0.5)
-    width = round(0.4 * height)
-    for n in range(4):
-        y = rng.integers(0, size[0] - height)
-        x = n * size[1] // 4 + rng.integers(0, size[1] // 4 - width)
-        active[y : y + height, x : x + width] = True
-    return active
 
 
 def largest_difference(a: object, b: object) -> float:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.kernels.blocks import active_blocks, clear_blocks, gather, scatter
+from argos.kernels.blocks import active_blocks, clear_blocks, gather
 
 sides = st.integers(1, 13)
 sizes = st.tuples(sides, sides)
@@ -79,23 +79,6 @@ def test_gather_equals_indexing_the_padded_image(
     rows, columns = ([t * step[n] + r for t in range(taps[n]) for r in range(run[n])] for n in (0, 1))
     for window, corner in zip(windows, corners, strict=True):
         np.testing.assert_array_equal(window, plain_gather(image, tuple(corner), rows, columns))
-
-
-@given(sizes, st.integers(1, 5), small, seeds)
-def test_scatter_undoes_gather_on_the_chosen_blocks(
-    size: tuple[int, int], channels: int, block: tuple[int, int], seed: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    image = rng.random((*size, channels), np.float32)
-    grid = rng.random((-(-size[0] // block[0]), -(-size[1] // block[1]))) < 0.5
-    corners = np.argwhere(grid) * np.array(block)
-    margin = rng.integers(0, 3, corners.shape)  # each block lies somewhere else in its window
-    windows = np.empty((len(corners), block[0] + 2, block[1] + 2, channels), np.float32)
-    gather(image, corners - margin, (1, 1), (block[0] + 2, block[1] + 2), (1, 1), windows)
-    back = np.zeros_like(image)
-    scatter(windows, margin, corners, block, back)
-    mask = np.kron(grid, np.ones(block, np.bool_))[: size[0], : size[1], None]
-    np.testing.assert_array_equal(back, image * mask)
 
 
 @settings(max_examples=30)

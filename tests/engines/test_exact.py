@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from sparse_cases import (
+    NETWORKS,
+    Mixed,
+    Places,
+    blocks,
+    convolutions,
+    mask_of,
+    masks,
+    network_of,
+    people,
+    seeds,
+    sizes,
+    transposed,
+    whole,
+    whole_image,
+)
+from torch import Tensor, nn
+
+from argos.engines.fold import tensors_in
+from argos.engines.sparse import SparseNetwork
+
+
+def exact(network: nn.Module, block: int = 16, dense_above: float = 1.0) -> SparseNetwork:
+    return SparseNetwork(network, block, dense_above, "exact")
+
+
+@settings(max_examples=40, deadline=None)
+@given(convolutions(), transposed(), sizes, masks, blocks, seeds)
+def test_active_blocks_equal_those_of_the_whole_network_exactly(
+    conv: nn.Module, up: nn.Module, size: tuple[int, int], kind: str, block: int, seed: int
+) -> None:
+    layers = whole(nn.Sequential(conv, nn.ReLU(inplace=True), nn.Conv2d(conv.weight.shape[0], 4, 1), up), seed)
+    image, active = whole_image(size, 4, seed), mask_of(kind, size, seed)
+    expected = layers(image)
+    if expected.shape[2:] == (1, 1):
+        return
+    network = exact(layers, block)
+    out = network.forward(image, active)
+    inside = torch.from_numpy(network.active_mask(active, tuple(expected.shape[2:])))
+    assert torch.equal(out[..., inside], expected[..., inside])
+
+
+@pytest.mark.parametrize("kind", ["empty", "pixel", "border", "random", "half", "full"])
+def test_every_output_is_exact_whatever_lies_between(kind: str) -> None:
+    torch.manual_seed(0)
+    network, image, active = Places().eval(), torch.rand(1, 3, 69, 93) - 0.5, mask_of(kind, (69, 93), 1)
+    sparse = exact(network, 8)
+    for found, expected in zip(sparse.forward(image, active), network(image), strict=True):
+        inside = torch.from_numpy(sparse.active_mask(active, tuple(expected.shape[2:])))
+        torch.testing.assert_close(found[..., inside], expected[..., inside], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_networks_of_argos_are_exact_where_it_matters(name: str) -> None:
+    network, size = network_of(NETWORKS[name]), (101, 149)
+    image, active = torch.rand(1, 3, *size), people((101, 149), 0.05, 2)
+    sparse = exact(network)
+    with torch.inference_mode():
+        expected = list(tensors_in(network(image)))
+    found = list(tensors_in(sparse.forward(image, active)))
+    compared = 0
+    for x, y in zip(found, expected, strict=True):
+        if x.ndim == 4:
+            inside = torch.from_numpy(sparse.active_mask(active, (x.shape[2], x.shape[3])))
+            torch.testing.assert_close(x[..., inside], y[..., inside], atol=1e-4, rtol=1e-4)
+            compared += int(inside.sum())
+    assert compared
+
+
+def test_layers_grow_by_what_later_layers_read_and_no_more() -> None:
+    layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)))
+    sparse = exact(layers, block=1)
+    sparse.forward(torch.rand(1, 3, 40, 40), mask_of("pixel", (40, 40), 8))
+    assert [layer.active for layer in sparse.layers] == [25, 9, 1]
+
+
+def test_above_the_limit_of_operations_the_whole_network_runs() -> None:
+    layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)))
+    image, active = torch.rand(1, 3, 64, 64), np.zeros((64, 64), np.bool_)
+    active[16:48, 16:32] = True  # 2 of 16 blocks, but 16 and 12 of 16 before
+    sparse = exact(layers, dense_above=0.5)
+    sparse.forward(image, active)
+    assert [layer.reason for layer in sparse.layers] == ["62% of the blocks are active"] * 3
+
+
+class Gated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.a(image)
+        return self.b(F.interpolate(x.flatten(2).view(1, 4, 6, -1), size=(8, 8)))  # type: ignore[no-any-return]
+
+
+def test_networks_that_read_whole_maps_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"mean after layer deep reads a whole map.*use masked"):
+        exact(Mixed().eval()).forward(torch.rand(1, 3, 64, 96), np.ones((64, 96), np.bool_))
+    with pytest.raises(ValueError, match=r"interpolate after layer a reads a whole map.*use masked"):
+        exact(Gated().eval()).forward(torch.rand(1, 3, 14, 14), np.ones((14, 14), np.bool_))
+
+
+def test_other_semantics_are_refused() -> None:
+    with pytest.raises(ValueError, match="semantics should be masked or exact, got 'fast'"):
+        SparseNetwork(nn.Conv2d(3, 1, 1), semantics="fast")  # type: ignore[arg-type]
