@@ -180,11 +180,11 @@ def test_json_logs_hold_errors_too(verb: ModuleType, capsys: pytest.CaptureFixtu
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line.pop("ts")[-1] for line in lines] == ["Z"] * 4
     assert lines == [
-        {"level": "warning", "event": "source.reconnect", "camera": "door", "attempt": 3,
+        {"level": "warning", "event": "source.reconnect", "camera": "door", "run": None, "attempt": 3,
          "msg": "no answer of rtsp://***@h/"},
-        {"level": "error", "event": "sources.live", "camera": None, "msg": "plain"},
-        {"level": "error", "event": "error", "camera": None, "msg": "a:1:1: one"},
-        {"level": "error", "event": "error", "camera": None, "msg": "a:2:1: two"},
+        {"level": "error", "event": "sources.live", "camera": None, "run": None, "msg": "plain"},
+        {"level": "error", "event": "error", "camera": None, "run": None, "msg": "a:1:1: one"},
+        {"level": "error", "event": "error", "camera": None, "run": None, "msg": "a:2:1: two"},
     ]  # fmt: skip
 
 
