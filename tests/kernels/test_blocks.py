@@ -30,6 +30,7 @@ def plain_active_blocks(
     )
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(sizes, sizes, small, st.sampled_from([0.5, 1.0, 2.0, 1.5, 4.0]), seeds)
 def test_active_blocks_equal_slicing_the_mask(
     image: tuple[int, int], size: tuple[int, int], block: tuple[int, int], stride: float, seed: int
@@ -62,6 +63,7 @@ def plain_gather(
     return np.asarray(picked, np.float32)
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(sizes, st.integers(1, 5), small, small, small, seeds)
 def test_gather_equals_indexing_the_padded_image(
     size: tuple[int, int],
@@ -81,7 +83,7 @@ def test_gather_equals_indexing_the_padded_image(
         np.testing.assert_array_equal(window, plain_gather(image, tuple(corner), rows, columns))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(sizes, small, seeds)
 def test_clear_blocks_multiplies_by_the_mask(size: tuple[int, int], block: tuple[int, int], seed: int) -> None:
     rng = np.random.default_rng(seed)
