@@ -271,6 +271,9 @@ class Engine(Section):
         default="auto",
         description="network pixels per frame pixel; auto: the frame's long side becomes 640",
     )
+    backend: Literal["torch", "onnxruntime", "openvino"] = Field(
+        default="torch", description="the program that runs the deep networks on a CPU"
+    )
     packing: Packing = Field(default=Packing(), description="the canvases that regions are packed into")
     models: Models = Field(default=Models(), description="weights by role")
 

@@ -77,6 +77,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #device: auto                    # auto, cpu or cuda:0
   #threads: null                   # CPU threads; null: all cores
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
+  #backend: torch                  # what runs the deep networks on a CPU: torch, onnxruntime or openvino
   #packing: {canvas: [320, 480], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
   #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb}   # shipped names or paths
     # in place of the last two, a network of your own (docs/own_network.md): module:function, file.py:function (the code

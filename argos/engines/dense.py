@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 
 from argos.engines.fold import fold_batch_norm
 from argos.networks.finite import checked
-from argos.networks.ssd_decode import detect
-from argos.networks.ssd_isb import SSDISB
+from argos.networks.ssd_decode import people_of
+from argos.networks.ssd_isb import SSDISB, SSDOutput
 from argos.types import Instances, Size
 
 GRID = 32
@@ -31,6 +32,10 @@ def to_unit_floats(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """``(B, H, W, 3)`` uint8 -> ``(B, 3, H, W)`` float32 in 0..1, channels-last; the one conversion of the line."""
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
 
+
+Outputs = Callable[[NDArray[np.uint8]], tuple[Tensor | None, SSDOutput | None]]
+"""What the networks say of ``(B, H, W, 3)`` uint8, B at least 1: logits ``(B, 1, H, W)`` of the task ``semantic``, and
+the output of the detector; None for a task that is off."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -76,9 +81,11 @@ class SemanticSegmenter:
 
     Attributes:
         network: ``(B, 3, H, W)`` floats in 0..1 -> ``(B, 1, H, W)`` logits; in evaluation mode.
+        outputs: computes its logits, where that is not left to torch.
     """
 
     network: nn.Module
+    outputs: Outputs | None = None
 
     @property
     def size(self) -> Size | None:
@@ -90,7 +97,9 @@ class SemanticSegmenter:
         """Probability of a person, ``(B, H, W)`` float32 in 0..1, for ``(B, H, W, 3)`` uint8."""
         if not len(pixels):
             return np.zeros(pixels.shape[:3], np.float32)
-        logits = self.network(to_unit_floats(pixels, _device(self.network)))
+        logits = None if self.outputs is None else self.outputs(pixels)[0]
+        if logits is None:
+            logits = self.network(to_unit_floats(pixels, _device(self.network)))
         scores = checked(torch.sigmoid(logits[:, 0]).float(), "semantic")
         return np.asarray(scores.cpu().numpy(), np.float32)
 
@@ -103,11 +112,13 @@ class InstanceSegmenter:
         network: in evaluation mode.
         score_threshold: least score of a person.
         nms: greatest IoU of two people.
+        outputs: computes what its backbone and heads say, where that is not left to torch; its branches are.
     """
 
     network: SSDISB
     score_threshold: float
     nms: float
+    outputs: Outputs | None = None
 
     @property
     def size(self) -> Size | None:
@@ -118,10 +129,14 @@ class InstanceSegmenter:
         """People of each picture of ``(B, H, W, 3)`` uint8, best first, in pixels of the picture."""
         if not len(pixels):
             return []
-        image = to_unit_floats(pixels, _device(self.network))
-        return detect(
+        output = None if self.outputs is None else self.outputs(pixels)[1]
+        if output is None:
+            with torch.inference_mode():
+                output = self.network(to_unit_floats(pixels, _device(self.network)))
+        return people_of(
             self.network,
-            image,
+            output,
+            (pixels.shape[1], pixels.shape[2]),
             score_threshold=self.score_threshold,
             nms_iou=self.nms,
             max_people=MOST_PEOPLE,

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
 
-from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
+from argos.engines.core import Core, same_weights
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, Outputs, SemanticSegmenter, to_unit_floats
+from argos.engines.deployed import Deployed
 from argos.engines.segmenter import Instancewise, Semantic
 from argos.networks.finite import checked
 from argos.networks.ssd_decode import people_of
@@ -25,10 +26,12 @@ class JointSegmenter:
     Attributes:
         unet: whose encoder is run.
         instances: whose network has an encoder of the same weights.
+        outputs: computes what both need, where that is not left to torch.
     """
 
     unet: UNetLite
     instances: InstanceSegmenter
+    outputs: Outputs | None = None
 
     @torch.inference_mode()
     def segment(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], list[Instances]]:
@@ -42,12 +45,18 @@ class JointSegmenter:
             raise ValueError(f"sides of the pictures should be multiples of {STRIDE}, got {height}x{width}")
         if not count:
             return np.zeros((0, height, width), np.float32), []
-        device = next(self.unet.parameters()).device
-        maps = self.unet.backbone(to_unit_floats(pixels, device) * 2 - 1)
-        logits = F.interpolate(self.unet.decoder(maps), scale_factor=2, mode="bilinear")
+        if self.outputs is not None:
+            logits, output = self.outputs(pixels)
+            assert logits is not None
+            assert output is not None
+        else:
+            device = next(self.unet.parameters()).device
+            maps = self.unet.backbone(to_unit_floats(pixels, device) * 2 - 1)
+            logits = F.interpolate(self.unet.decoder(maps), scale_factor=2, mode="bilinear")
+            output = self.instances.network.heads(maps.for_detection)
         people = people_of(
             self.instances.network,
-            self.instances.network.heads(maps.for_detection),
+            output,
             (height, width),
             score_threshold=self.instances.score_threshold,
             nms_iou=self.instances.nms,
@@ -63,14 +72,9 @@ def joined(semantic: Semantic | None, instances: Instancewise | None) -> JointSe
         return None
     if not isinstance(semantic.network, UNetLite):
         return None
-    if not _same(semantic.network.backbone, instances.network.backbone):
+    if not same_weights(semantic.network.backbone, instances.network.backbone):
         return None
-    return JointSegmenter(semantic.network, instances)
-
-
-def _same(a: nn.Module, b: nn.Module) -> bool:
-    """Whether two modules have the same weights under the same names."""
-    first, second = a.state_dict(), b.state_dict()
-    return first.keys() == second.keys() and all(
-        first[key].shape == second[key].shape and torch.equal(first[key], second[key]) for key in first
-    )
+    outputs = None
+    if isinstance(semantic.outputs, Deployed):
+        outputs = semantic.outputs.also(Core(semantic.network, instances.network))
+    return JointSegmenter(semantic.network, instances, outputs)

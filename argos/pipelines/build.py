@@ -15,6 +15,7 @@ from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.pipelines.cost_file import known_costs
+from argos.pipelines.backend import by_backend, open_networks
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
 from argos.pipelines.moments import moments_of
@@ -76,10 +77,15 @@ def people_of_config(
         score_threshold, nms = least_strict(cameras, card)
         instances = replace(instances, score_threshold=score_threshold, nms=nms)
     _refuse_gather(cameras, semantic, instances)
+    backend = config.engine.backend
+    if backend != "torch":
+        semantic, instances = by_backend(backend, semantic, device), by_backend(backend, instances, device)
     compile_kernels()
     known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device)
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
-    return People(proposer, semantic, instances, canvas, known), cards
+    people = People(proposer, semantic, instances, canvas, known)
+    open_networks([frozenset(camera.tasks) for camera in cameras], people.semantic, people.instances, people.joint)
+    return people, cards
 
 
 def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:

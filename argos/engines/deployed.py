@@ -1,0 +1,140 @@
+"""The deep networks by ONNX Runtime or OpenVINO: one ONNX file in the user's cache, for pictures of any size."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from argos.engines.core import Core
+from argos.engines.export import OPSET
+from argos.engines.onnx import OnnxNetwork
+from argos.errors import UsageError
+from argos.machine import cache_folder
+from argos.networks.ssd_isb import SSDOutput
+from argos.version import VERSION
+
+Backend = Literal["onnxruntime", "openvino"]
+
+Runtime = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
+"""``Core.forward`` on arrays."""
+
+GRID = 32
+"""Sides of pictures are multiples of it."""
+
+
+class Deployed:
+    """The networks run by another program than torch.
+
+    Args:
+        core: the networks.
+        backend: the program.
+        threads: of one run.
+    """
+
+    def __init__(self, core: Core, backend: Backend, threads: int) -> None:
+        self.core, self.backend, self.threads = core.eval(), backend, threads
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """The loaded file; opened when it is first asked for, written if there is none.
+
+        Raises:
+            UsageError: a package is missing.
+        """
+        return open_runtime(self.backend, onnx_of(self.core), self.threads)
+
+    def also(self, core: Core) -> Deployed:
+        """Other networks by the same program."""
+        return Deployed(core, self.backend, self.threads)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> tuple[Tensor | None, SSDOutput | None]:
+        """Logits ``(B, 1, H, W)`` and the output of the detector for ``(B, H, W, 3)`` uint8; None: the task is off."""
+        return self.core.split([torch.from_numpy(array) for array in self.runtime(np.ascontiguousarray(pixels))])
+
+
+def onnx_of(core: Core) -> Path:
+    """The ONNX file of the networks for pictures of any size and number; written on first use, in seconds.
+
+    Its name is the digest of the weights, so that other weights get another file.
+
+    Raises:
+        UsageError: the networks hold what ONNX has not.
+    """
+    folder = cache_folder() / "onnx"
+    path = folder / f"{_digest(core)}.onnx"
+    if path.exists():
+        return path
+    example = torch.zeros(2, 5 * GRID, 7 * GRID, 3, dtype=torch.uint8)
+    written = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporter about its own parts
+        try:
+            # the one by tracing: seconds instead of minutes, and no equation between sizes that it cannot prove
+            torch.onnx.export(
+                core,
+                (example,),
+                written,  # type: ignore[arg-type]
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["pixels"],
+                dynamic_axes={"pixels": {0: "count", 1: "height", 2: "width"}},
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise UsageError(
+                "engine.backend: these networks cannot be written as ONNX for pictures of any size; choose torch"
+            ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:  # never half a file under the name
+        file.write(written.getvalue())
+    os.replace(file.name, path)
+    return path
+
+
+def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
+    """Load a file of ``onnx_of``, or its quantised form.
+
+    Raises:
+        UsageError: the package of the backend is not installed.
+    """
+    if backend == "onnxruntime":
+        _imported("onnxruntime", "onnx")
+        return OnnxNetwork(path, threads).run
+    # the same precision on every processor; it takes bfloat16 by itself where there is one
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    model = _imported("openvino", "openvino").Core().compile_model(str(path), "CPU", settings)
+
+    def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        return [np.array(array) for array in model(pixels).to_tuple()]
+
+    return run
+
+
+def _imported(package: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"engine.backend: needs the package {error.name}: pip install 'argos-vision[{extra}]', or choose torch"
+        ) from error
+
+
+def _digest(core: Core) -> str:
+    """Of everything that the file depends on: the layers, their weights, and what writes it."""
+    found = hashlib.sha256(f"{VERSION} {torch.__version__} {OPSET} {core.shared} {core!r}".encode())
+    for name, value in core.state_dict().items():
+        found.update(f"{name} {tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:24]

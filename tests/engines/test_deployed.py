@@ -1,0 +1,132 @@
+"""Other runtimes compute what torch does, on pictures of any size and number, from a file written once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from argos.engines.core import Core
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.engines.deployed import Backend, Deployed, onnx_of, open_runtime
+from argos.engines.weights import load_network
+from argos.errors import UsageError
+from argos.networks.ssd_isb import SSDISB
+from argos.networks.table import NETWORKS
+
+pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+
+SHAPES = ((1, 96, 64, 3), (3, 64, 160, 3))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("cache")
+    patch.setenv("ARGOS_CACHE", str(folder))
+    yield folder
+    patch.undo()
+
+
+class Tiny(nn.Module):
+    """One logit per pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layer(image)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def core() -> Core:
+    torch.manual_seed(0)
+    detector = NETWORKS["ssd_isb.person"](0.25).eval()
+    assert isinstance(detector, SSDISB)
+    for head in (*detector.class_heads, *(branch.score for branch in detector.branches)):
+        nn.init.normal_(head.weight, std=0.3)
+    return Core(Tiny(), detector).eval()
+
+
+def pictures(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_runtime_computes_what_torch_does_on_any_size_and_number(backend: Backend, core: Core) -> None:
+    pytest.importorskip(backend, reason=f"needs the package {backend}")
+    runtime = open_runtime(backend, onnx_of(core), 1)
+    for shape in SHAPES:
+        with torch.inference_mode():
+            wanted = core(torch.from_numpy(pictures(shape)))
+        found = runtime(pictures(shape))
+        assert [array.shape for array in found] == [tuple(tensor.shape) for tensor in wanted]
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a, b.numpy(), atol=1e-3 * max(1.0, float(b.abs().max())))
+
+
+def test_people_and_scores_are_those_of_torch(core: Core) -> None:
+    assert core.semantic is not None
+    assert core.instances is not None
+    deployed = Deployed(core, "onnxruntime", 1)
+    picture = pictures(SHAPES[1])
+    people = InstanceSegmenter(core.instances, 0.2, 0.5)
+    found = replace(people, outputs=deployed).instances(picture)
+    wanted = people.instances(picture)
+    assert sum(len(one) for one in found) > 0
+    for one, expected in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one.boxes, expected.boxes, atol=1)
+        np.testing.assert_allclose(one.scores, expected.scores, atol=1e-4)
+    scores = SemanticSegmenter(core.semantic)
+    np.testing.assert_allclose(replace(scores, outputs=deployed).scores(picture), scores.scores(picture), atol=1e-4)
+
+
+def test_the_file_is_written_once_for_the_same_weights(
+    core: Core, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = onnx_of(core)
+    assert path.parent == cache / "onnx"
+    monkeypatch.setattr(torch.onnx, "export", None)
+    assert onnx_of(core) == path
+    assert core.instances is not None
+    with torch.no_grad():
+        core.instances.box_heads[0].bias += 1
+    with pytest.raises(TypeError):  # another file would have to be written
+        onnx_of(core)
+    with torch.no_grad():
+        core.instances.box_heads[0].bias -= 1
+
+
+def test_a_shared_encoder_runs_once() -> None:
+    unet, _ = load_network("unet_lite")
+    detector, _ = load_network("ssdisb")
+    assert isinstance(detector, SSDISB)
+    core = Core(unet, detector)
+    assert core.shared
+    calls: list[int] = []
+    for network in (unet, detector):
+        network.backbone.register_forward_hook(lambda *_: calls.append(1))
+    picture = torch.from_numpy(pictures((1, 64, 96, 3)))
+    with torch.inference_mode():
+        logits, output = core.split(core(picture))
+        image = picture.permute(0, 3, 1, 2).float() / 255
+        assert len(calls) == 1
+        assert logits is not None
+        assert output is not None
+        torch.testing.assert_close(logits, unet(image))
+        for found, wanted in zip((output.deltas, output.logits, output.anchors), detector(image), strict=False):
+            torch.testing.assert_close(found, wanted)
+
+
+def test_a_missing_package_names_the_extra(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = onnx_of(core)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UsageError, match=r"pip install 'argos-vision\[openvino\]'"):
+        open_runtime("openvino", path, 1)
