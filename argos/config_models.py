@@ -274,6 +274,11 @@ class Engine(Section):
     backend: Literal["torch", "onnxruntime", "openvino"] = Field(
         default="torch", description="the program that runs the deep networks on a CPU"
     )
+    sparse: Literal["masked", "exact"] = Field(
+        default="masked",
+        description="mode gather. masked: what lies outside of the regions counts as zero in every layer; exact: the "
+        "regions come out as in the whole frame, for more computing; not for networks with global pooling",
+    )
     packing: Packing = Field(default=Packing(), description="the canvases that regions are packed into")
     models: Models = Field(default=Models(), description="weights by role")
 

@@ -78,6 +78,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #threads: null                   # CPU threads; null: all cores
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
   #backend: torch                  # what runs the deep networks on a CPU: torch, onnxruntime or openvino
+  #sparse: masked                  # mode gather: masked (rest of the frame is zero) or exact (as in the whole frame)
   #packing: {canvas: [320, 480], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
   #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb}   # shipped names or paths
     # in place of the last two, a network of your own (docs/own_network.md): module:function, file.py:function (the code
