@@ -83,7 +83,7 @@ def people_of_config(
     compile_kernels()
     known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device)
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
-    people = People(proposer, semantic, instances, canvas, known)
+    people = People(proposer, semantic, instances, canvas, known, config.engine.sparse)
     open_networks([frozenset(camera.tasks) for camera in cameras], people.semantic, people.instances, people.joint)
     return people, cards
 
