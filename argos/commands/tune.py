@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import torch
 
-    from argos.pipelines.build import device_of, people_of_config, view_of
+    from argos.pipelines.build import device_of, engine_settings, people_of_config, view_of
     from argos.pipelines.cost_file import conditions_of, save_costs
     from argos.pipelines.tune import measure
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     reports = []
     for tasks, view in views.items():
-        conditions = conditions_of(tasks, cards, device_of(config.engine.device))
+        conditions = conditions_of(tasks, cards, device_of(config.engine.device), engine_settings(config))
         measured = measure(people, view, args.seconds, progress)
         try:
             path = save_costs(measured.costs, conditions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,8 +15,8 @@ from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, WeightsError
 from argos.networks.qunet import QUNet
-from argos.pipelines.cost_file import known_costs
 from argos.pipelines.backend import by_backend, open_networks
+from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
 from argos.pipelines.moments import moments_of
@@ -81,7 +82,7 @@ def people_of_config(
     if backend != "torch":
         semantic, instances = by_backend(backend, semantic, device), by_backend(backend, instances, device)
     compile_kernels()
-    known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device)
+    known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device, engine_settings(config))
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
     people = People(proposer, semantic, instances, canvas, known, config.engine.sparse)
     open_networks([frozenset(camera.tasks) for camera in cameras], people.semantic, people.instances, people.joint)
@@ -109,6 +110,14 @@ def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:
     scores = [limit.score_threshold for limit in limits.values()]
     low = [track.low_score for track in tracks if track is not None]
     return min(scores + low), max(limit.nms for limit in limits.values())
+
+
+def engine_settings(config: Config) -> dict[str, Any]:
+    """The settings under which ``argos tune`` measures, beside the models, the device and the threads themselves.
+
+    Scale and canvas are none of them: what was measured holds for any number of pixels.
+    """
+    return config.engine.model_dump(mode="json", exclude={"models", "device", "threads", "scale", "packing"})
 
 
 def instance_limits(camera: Camera, card: Card) -> InstanceLimits:

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -30,7 +31,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cores: that this process may use.
         threads: that torch uses.
         device: ``cpu``, or the name of the GPU.
-        backend: the program that runs the deep networks.
+        engine: settings of the configuration that change how the deep networks are run.
         torch, argos: versions.
         models: role -> ``name@sha256:...``, of the proposal and of the tasks.
         tasks: that look at a frame together.
@@ -41,7 +42,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cores: float
     threads: int
     device: str
-    backend: str
+    engine: dict[str, Any]
     torch: str
     argos: str
     models: dict[str, str]
@@ -68,14 +69,14 @@ class CostFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     costs: Costs
 
 
-def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, backend: str = "torch") -> Conditions:
+def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, engine: Mapping[str, Any]) -> Conditions:
     """The conditions of this process.
 
     Args:
         tasks: sorted.
         cards: of the loaded models by role, those of the tasks and ``proposal`` among them.
         device: the networks run on.
-        backend: the program that runs them.
+        engine: the settings that change how they run.
     """
     name, flags = processor()
     if device != "cpu":
@@ -83,7 +84,7 @@ def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, backend:
     models = {role: cards[role].identity for role in ("proposal", *tasks)}
     threads = torch.get_num_threads()
     return Conditions(
-        name, tuple(flags), cores()[1], threads, device, backend, str(torch.__version__), ARGOS, models, tasks
+        name, tuple(flags), cores()[1], threads, device, dict(engine), str(torch.__version__), ARGOS, models, tasks
     )
 
 
@@ -119,8 +120,8 @@ def load_costs(conditions: Conditions) -> Costs | None:
 
 
 def known_costs(
-    tasks: Iterable[Tasks], cards: Mapping[str, Card], device: str, backend: str = "torch"
+    tasks: Iterable[Tasks], cards: Mapping[str, Card], device: str, engine: Mapping[str, Any]
 ) -> dict[Tasks, Costs]:
     """What was measured on this machine for each of several sets of tasks, where it was; arguments as above."""
-    found = {one: load_costs(conditions_of(one, cards, device, backend)) for one in set(tasks)}
+    found = {one: load_costs(conditions_of(one, cards, device, engine)) for one in set(tasks)}
     return {one: costs for one, costs in found.items() if costs is not None}

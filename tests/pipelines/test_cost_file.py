@@ -17,6 +17,7 @@ from argos.pipelines.cost_file import Conditions, conditions_of, known_costs, lo
 
 COSTS = Costs(14.25, Line(3.5, 512.0), GatherCost(7.0, 20.0, 900.0))
 TASKS = ("instances", "semantic")
+ENGINE = {"backend": "torch"}
 ROLES: tuple[Task, ...] = ("proposal", "semantic", "instances")
 
 
@@ -31,7 +32,7 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Card]:
 
 @pytest.fixture
 def conditions(cards: dict[str, Card]) -> Conditions:
-    return conditions_of(TASKS, cards, "cpu")
+    return conditions_of(TASKS, cards, "cpu", ENGINE)
 
 
 @pytest.mark.parametrize("costs", [COSTS, Costs(1.0, Line(0.0, 1.0))])
@@ -51,7 +52,7 @@ def test_what_is_kept_is_found_again(conditions: Conditions, costs: Costs) -> No
         {"cores": 64.0},
         {"threads": 63},
         {"device": "another"},
-        {"backend": "another"},
+        {"engine": {"backend": "another"}},
         {"torch": "1.0"},
         {"models": {"proposal": "other@sha256:0"}},
         {"tasks": ("instances",)},
@@ -91,4 +92,4 @@ def test_a_file_of_another_version_is_ignored(conditions: Conditions) -> None:
 
 def test_only_measured_tasks_are_known(cards: dict[str, Card], conditions: Conditions) -> None:
     save_costs(COSTS, conditions)
-    assert known_costs([TASKS, ("instances",), TASKS], cards, "cpu") == {TASKS: COSTS}
+    assert known_costs([TASKS, ("instances",), TASKS], cards, "cpu", ENGINE) == {TASKS: COSTS}
