@@ -49,7 +49,7 @@ def open_networks(tasks: Iterable[frozenset[str]], semantic: Any, instances: Any
     Raises:
         UsageError: a package is missing.
     """
-    needed = set()
+    needed: set[str] = set()
     for of_camera in set(tasks):
         both = joint is not None and {"semantic", "instances"} <= of_camera
         needed |= {"joint"} if both else of_camera
