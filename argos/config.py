@@ -309,7 +309,7 @@ def _refuse_same_output(settings: Settings, cameras: int, document: Document, fa
     paths: list[str] = []
     for n, output in enumerate(settings.outputs):
         text = ""
-        if output.type in ("webhook", "mqtt"):
+        if output.type == "webhook" or output.type == "mqtt":
             paths.append("")
             continue
         if output.path in paths:

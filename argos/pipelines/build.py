@@ -166,7 +166,7 @@ def output_files(config: Config) -> dict[str, list[OutputFile]]:
         for output in config.outputs:
             if output.type == "recording":
                 continue
-            if output.type in ("webhook", "mqtt"):
+            if output.type == "webhook" or output.type == "mqtt":
                 files[name].append(OutputFile(output.type, None, make=sender_of(output, config.cameras[name])))
                 continue
             path = Path(output.path.replace("%camera%", name))
