@@ -14,7 +14,7 @@ from argos.publishing.delivery import Message
 from argos.version import VERSION
 
 EXPIRES_S = 30
-"""A number not told again for so long is unknown: the camera is lost."""
+"""A number not told again for so long is unavailable: the camera is lost."""
 
 
 def discovery(camera: str, zones: Sequence[str], topics: str, discovery_prefix: str) -> list[Message]:
