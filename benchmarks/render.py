@@ -83,7 +83,7 @@ def pipeline(report: Report) -> list[str]:
     """Modes and opponents of ``argos bench``."""
     rows = [
         [
-            row["name"] if row["name"] not in {mode["name"] for mode in report["modes"]} else f"**{row['name']}**",
+            f"**{row['name']}**{chosen(row)}" if row in report["modes"] else row["name"],
             spread(row),
             f"{row['fps']:.1f}",
             f"{row['speed_up']:.2f}",
@@ -105,6 +105,13 @@ def pipeline(report: Report) -> list[str]:
         "",
         f"Whole pipeline, with decoding, fps: {whole}. Decoding alone: {max(report['decode_fps']):.0f}.",
     ]
+
+
+def chosen(row: Report) -> str:
+    """What ``auto`` chose, by frames."""
+    if row["name"] != "auto" or not row.get("chosen"):
+        return ""
+    return f" ({', '.join(f'{mode} {share:.0%}' for mode, share in row['chosen'].items())})"
 
 
 def packing(report: Report) -> list[str]:
@@ -129,6 +136,22 @@ def qunet(report: Report) -> list[str]:
         "",
         f"{differing} of {logits} logits differ between the integers and the float QU-Net.",
     ]
+
+
+def sparse(report: Report) -> list[str]:
+    """Whole networks and single layers on active blocks: the share of the dense time."""
+    shares = list(next(iter(report["networks"].values())))
+    rows = []
+    for kind, side in (("networks", "engine"), ("layers", "blocks")):
+        for name, by_share in report[kind].items():
+            dense = sorted(row["dense"]["ms"] for row in by_share.values())[len(by_share) // 2]
+            moved = [f"{row['moved']:.3f}" for row in by_share.values() if "moved" in row]
+            ratios = (f"{by_share[share][side]['ms_ratio']:.2f}" for share in shares)
+            rows.append([name, f"{dense:.1f}", *ratios, f"{moved[0]} - {moved[-1]}" if moved else "-"])
+    height, width = report["size"]
+    threads = f"{report['threads']} thread{'s' if report['threads'] > 1 else ''}"
+    head = [f"{width}x{height}, {threads}", "dense ms", *(f"{share} active" for share in shares), "moved"]
+    return table(head, rows)
 
 
 def networks(report: Report) -> list[str]:
@@ -193,6 +216,10 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
         (
             Section("QU-Net in integers", "qunet_integer.json", "Against its own float form and a plain float U-Net.",
                     qunet, "python benchmarks/qunet_integer.py"),
+            Section("Sparse networks", "sparse.json",
+                    "Time on the active blocks as a share of the dense time, in `masked` semantics. *moved*: mean "
+                    "change of the result inside of the mask against the dense network, in its standard deviations.",
+                    sparse, "python benchmarks/sparse.py"),
             limited("AVX-512 and no VNNI", "AVX512_CORE"),
             limited("AVX2 and VNNI", "AVX2_VNNI"),
             limited("AVX2", "AVX2"),
