@@ -22,6 +22,19 @@ LOOK_S = 1.0
 """A watched file is looked at this often; it is read once it has stayed the same from one look to the next."""
 
 
+FileState = tuple[int, int, int] | None
+"""Time of change, size and number of a file: another one means another content. None while there is no file."""
+
+
+def file_state(file: Path) -> FileState:
+    """The present state of a file; None while there is none, as between two steps of an editor."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """How a configuration is loaded again.
@@ -30,11 +43,13 @@ class Again:
         load: reads and validates it, with the overrides of the command line.
         file: the file it comes from.
         watch: load it when the file changes, too.
+        state: of the file before it was loaded first: what changes while the networks are loaded is a change, too.
     """
 
     load: Callable[[], Config]
     file: Path
     watch: bool
+    state: FileState = None
 
 
 class Reloader:
@@ -49,7 +64,7 @@ class Reloader:
     def __init__(self, pipeline: Pipeline, again: Again, loaded: Callable[[Config], None]) -> None:
         self._pipeline, self._again, self._loaded = pipeline, again, loaded
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put is safe in a signal handler
-        self._state = self._file_state()
+        self._state = again.state
         self._thread = threading.Thread(target=self._work, name="argos-reload", daemon=True)
 
     def ask(self) -> None:
@@ -71,11 +86,11 @@ class Reloader:
                 if not self._asked.get(timeout=LOOK_S if self._again.watch else None):
                     return
             except queue.Empty:
-                now = self._file_state()
+                now = file_state(self._again.file)
                 settled, before = now == before, now
                 if not settled or now == self._state:
                     continue
-            self._state = self._file_state()
+            self._state = file_state(self._again.file)
             try:
                 config = self._again.load()
                 self._pipeline.reload(config)
@@ -83,14 +98,6 @@ class Reloader:
                 self._pipeline.refuse(error)
             else:
                 self._loaded(config)
-
-    def _file_state(self) -> tuple[int, int, int] | None:
-        """Another one means another content; None while there is no file, as between two steps of an editor."""
-        try:
-            found = self._again.file.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def reload_on_hangup(reloader: Reloader, stop: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from argos.commands.reload import Again, Reloader, reload_on_hangup
+from argos.commands.reload import Again, Reloader, file_state, reload_on_hangup
 from argos.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     def load() -> Config:
         return configuration(args.what, overrides, args.record)
 
-    again = Again(load, Path(files[0]), args.watch) if files else None
+    again = Again(load, Path(files[0]), args.watch, file_state(Path(files[0]))) if files else None
     return run_config(load(), args, again, window=args.window)
 
 

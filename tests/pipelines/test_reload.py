@@ -102,13 +102,14 @@ def test_the_command_loads_a_file_that_changes_and_keeps_the_old_one_when_it_is_
     )
     results = tmp_path / "out"
     until(lambda: all((results / f"{name}.jsonl").exists() for name in ("stays", "door")), of=process)
-    path.write_text(path.read_text().replace("max_people: 3", "max_peple: 3"))
+    secret = "  gate: {source: 'rtsp://zoltan:heimliches@10.0.0.7/main', max_people: 3}\nengine:"
+    path.write_text(path.read_text().replace("max_people: 3", "max_peple: 3").replace("engine:", secret))
     lines: list[dict[str, object]] = []
 
     def read_logs() -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            lines.append(json.loads(line))
+            lines.append(json.loads(line) if line.startswith("{") else {"event": "", "msg": line})
 
     reader = threading.Thread(target=read_logs)
     reader.start()
@@ -126,6 +127,8 @@ def test_the_command_loads_a_file_that_changes_and_keeps_the_old_one_when_it_is_
     assert "camera.yaml:3:" in str(refused["msg"])
     assert "unknown key - did you mean 'max_people'?" in str(refused["msg"])
     assert "\n" not in str(refused["msg"])
+    assert "cameras.gate" in str(refused["msg"])
+    assert not [line for line in lines if "zoltan" in str(line) or "heimliches" in str(line)]
     applied = [str(line["msg"]) for line in lines if line["event"] == "config.applied"]
     assert "added attic; removed door" in applied[0]
     assert "nothing has changed" in applied[1]
