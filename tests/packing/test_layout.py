@@ -38,7 +38,7 @@ def test_a_layout_is_the_plan_on_the_smallest_canvas(drawn: list[tuple[int, int,
 
 
 def test_without_a_limit_nothing_is_reduced() -> None:
-    boxes = boxes_of([regions_of(*[(x, 0, x + 120, 700) for x in range(0, 1200, 160)])], scale=1.0, margin=8)
+    boxes = boxes_of([regions_of(*[(x, 0, x + 120, 300) for x in range(0, 1200, 160)])], scale=1.0, margin=8)
     few = lay_out(boxes, (320, 480), gutter=8, max_canvases=2)
     many = lay_out(boxes, (320, 480), gutter=8)
     assert few.canvases <= 2 < many.canvases
