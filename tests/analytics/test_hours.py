@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argos.analytics.hours import DAYS, Hours, all_hold, parse_span
@@ -64,6 +64,7 @@ def test_the_same_moment_is_another_hour_elsewhere() -> None:
     assert not all_hold((Hours((parse_span("mon-sun"),)), Hours((parse_span("mon"),), BERLIN)), moment)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(DAYS), st.integers(0, 1439), st.integers(1, 1440), st.integers(0, 10_000))
 def test_each_span_has_its_length_in_a_week(day: str, start: int, end: int, seed: int) -> None:
     if start == end:

@@ -56,6 +56,7 @@ def test_a_crowd_begins_and_ends_once_however_its_number_flickers() -> None:
     assert start.box[3] == 500
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(2, 5), st.integers(0, 3), st.integers(0, 4))
 def test_a_crowd_only_changes_after_the_number_has_held(numbers: list[int], people: int, less: int, hold: int) -> None:
     crowd = Crowd(people, max(0, people - 1 - less), start_s=float(hold), end_s=float(hold))
@@ -108,7 +109,7 @@ def test_a_loiterer_who_is_lost_or_whose_camera_reconnects_is_told_to_be_gone() 
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(1, 8), st.integers(0, 5))
 def test_starts_and_ends_of_loitering_take_turns(inside: list[bool], after: int, grace: int) -> None:
     watch = LoiterWatch(Loiter(float(after), float(grace)))

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from receivers import wait_for
 
@@ -135,6 +135,7 @@ def test_the_receiver_may_ask_for_a_longer_pause() -> None:
     assert attempts[1] - attempts[0] >= 0.4
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 5), st.floats(1, 4), st.floats(0, 1), st.integers(0, 10_000))
 def test_pauses_grow_to_their_bound(initial: float, factor: float, jitter: float, attempt: int) -> None:
     backoff = Backoff(initial, 60.0, factor, jitter)
