@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--size", default="352x640", help="of the picture, HEIGHTxWIDTH (default: 352x640)")
     parser.add_argument("--repeats", type=int, default=12, help="rounds, each runs every side once (default: 12)")
     parser.add_argument("--exact", action="store_true", help="also the exact semantics, at the same shares of output")
+    parser.add_argument("--layers", action=argparse.BooleanOptionalAction, default=True, help="single layers too")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args()
     height, width = map(int, given.size.split("x"))
@@ -78,7 +79,7 @@ def main() -> None:
     for label in given.networks.split(","):
         rows = report["networks"][label] = network_rows(label, (height, width), shares, given)
         show(label, rows)
-    for label in LAYERS:
+    for label in LAYERS if given.layers else ():
         rows = report["layers"][label] = layer_rows(label, (height, width), shares, given.repeats)
         show(label, rows)
     if given.json:
