@@ -94,17 +94,18 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
     from argos.engines.threads import prepare_threads
     from argos.logs import set_up_logs
 
-    def log_as(config: Config) -> None:
-        set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format, run)
+    run_id: str | None = None
 
-    run: str | None = None
+    def log_as(config: Config) -> None:
+        set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format, run_id)
+
     log_as(config)
     prepare_threads(config.engine.threads)
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
 
     pipeline = Pipeline(config, fail_fast=args.fail_fast)
-    run = pipeline.run
+    run_id = pipeline.run
     log_as(config)
     shown = _open_window(pipeline) if window else None
     _stop_on_signals(pipeline)
