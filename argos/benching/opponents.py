@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 
 from argos.benching.contender import Contender, Setting
 from argos.benching.motion import motion, motion_boxes
+from argos.benching.runtimes import by_onnxruntime, by_openvino
 from argos.benching.tiles import tiles
 from argos.benching.whole import bf16, shrunk
 from argos.errors import UsageError
 
 OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
     "full-bf16": bf16,
+    "full-onnxruntime": by_onnxruntime,
+    "full-openvino": by_openvino,
     "shrunk": shrunk,
     "tiles": tiles,
     "motion": motion,

@@ -55,8 +55,11 @@ def bf16(setting: Setting) -> Contender:
     """The whole frame, layers in bfloat16 where torch's autocast has them so.
 
     Raises:
-        NotHereError: the processor has no instructions for it; emulated it takes several times as long as float32.
+        NotHereError: the processor has no instructions for it (emulated it takes several times as long as float32), or
+            ``engine.backend`` is not torch.
     """
+    if setting.config.engine.backend != "torch":
+        raise NotHereError("by torch only, and engine.backend is another")
     device = torch.device(device_of(setting.config.engine.device)).type
     if device == "cpu" and not {"avx512_bf16", "amx_bf16"} & set(processor()[1]):
         raise NotHereError("this processor has no bfloat16 (avx512_bf16 or amx_bf16)")

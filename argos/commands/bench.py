@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OPPONENTS_HELP = """\
 opponents, each with the same networks and thresholds as the modes:
   full-bf16         the full frame in bfloat16, where the processor has it
+  full-int8         the full frame in 8 bits (ONNX Runtime, extra 'export')
+  full-onnxruntime  the full frame by ONNX Runtime (extra 'onnx')
+  full-openvino     the full frame by OpenVINO (extra 'openvino')
   shrunk            the full frame shrunk to the pixels that pack computes
   tiles             overlapping tiles of 512 pixels, one inference each
   motion            regions by OpenCV's MOG2 instead of QU-Net, packed

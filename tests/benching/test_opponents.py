@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -71,6 +72,36 @@ def test_people_are_found_where_they_are_and_the_pixels_are_those_the_network_sa
     finally:
         handle.remove()
     assert overlap(outcome.person, truth(frame.index)) > FLOORS[name]
+
+
+@pytest.mark.parametrize(("name", "least"), [("full-onnxruntime", 0.99), ("full-openvino", 0.99)])
+def test_other_runtimes_find_the_same_people(
+    name: str, least: float, setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in (
+        "onnxruntime",
+        *(["openvino"] if name == "full-openvino" else []),
+    ):
+        pytest.importorskip(package, reason=f"needs the package {package}")
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))  # one file for all three
+    frame = setting.frames[0]
+    found = OPPONENTS[name](setting)(frame, False)
+    wanted = in_full(setting, networks_of(setting.people, setting.view), setting.scale)(frame, False)
+    assert found.share == 1.0
+    assert overlap(found.person, wanted.person) > least
+
+
+def test_a_runtime_that_is_not_installed_is_not_here(
+    setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))
+    for name, package, extra in (
+        ("full-onnxruntime", "onnxruntime", "onnx"),
+        ("full-openvino", "openvino", "openvino"),
+    ):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(NotHereError, match=rf"pip install 'argos-vision\[{extra}\]'"):
+            OPPONENTS[name](setting)
 
 
 def test_the_shrunk_frame_has_the_pixels_of_pack(setting: Setting) -> None:
