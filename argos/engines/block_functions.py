@@ -74,7 +74,9 @@ def counted(run: Pass, function: Function, args: tuple[Any, ...], kwargs: dict[s
 
 
 def on_blocks(x: Tensor) -> bool:
-    """Whether a tensor is a map that convolutions can read in blocks; one of a single pixel is none."""
+    """Whether convolutions can read a tensor in blocks; the single values of a global pool are no map."""
+    if isinstance(x, BlockMap):
+        return True
     return x.dtype == torch.float32 and x.device.type == "cpu" and (x.shape[2] > 1 or x.shape[3] > 1)
 
 

@@ -81,6 +81,14 @@ def test_layers_grow_by_what_later_layers_read_and_no_more() -> None:
     assert [layer.active for layer in sparse.layers] == [25, 9, 1]
 
 
+def test_maps_that_shrink_to_one_pixel_stay_exact() -> None:
+    torch.manual_seed(0)
+    layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, stride=2, padding=1) for _ in range(5)), nn.Conv2d(3, 3, 1)).eval()
+    image = torch.rand(1, 3, 20, 30)
+    found = exact(layers).forward(image, mask_of("pixel", (20, 30), 0))
+    torch.testing.assert_close(found, layers(image), atol=1e-6, rtol=1e-5)
+
+
 def test_above_the_limit_of_operations_the_whole_network_runs() -> None:
     layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)))
     image, active = torch.rand(1, 3, 64, 64), np.zeros((64, 64), np.bool_)
