@@ -102,10 +102,7 @@ def measure(people: People, view: View, seconds: float, progress: Callable[[str]
             if rounds:
                 found.setdefault(kind, []).append(ms)
         rounds += 1
-    points = [
-        Point(run, pixels, active, *(float(v) for v in np.percentile(ms, [50, 10, 90])))
-        for (run, pixels, active), ms in found.items()
-    ]
+    points = [Point(*kind, *np.percentile(ms, [50, 10, 90]).tolist()) for kind, ms in found.items()]
     costs = _fitted(points)
     return Measured(costs, tuple(replace(p, model_ms=_by_costs(costs, p)) for p in points), rounds - 1)
 
