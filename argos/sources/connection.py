@@ -26,7 +26,7 @@ from argos.sources.faults import code_of, live_error, place, webcam_error
 from argos.sources.names import device_path, kind_of
 from argos.sources.options import SourceOptions
 from argos.sources.pixels import rgb
-from argos.sources.stream import frame_step_s, open_container, presentation_s, video_stream
+from argos.sources.stream import frame_step_s, open_container, packets, presentation_s, video_stream
 from argos.sources.tap import PacketTap, tapped
 from argos.types import Frame
 
@@ -200,7 +200,7 @@ class Connection:
         is_first = True
         if self.tap is not None:
             self.tap.opened(stream)
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             if self.stop.is_set():
                 return
             arrival_ns, arrival_s = time.time_ns(), time.monotonic()

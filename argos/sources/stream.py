@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -109,6 +110,20 @@ class Tally:
     cut: str = ""
 
 
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Packets of a stream, in the order of decoding; the last one is empty.
+
+    Streams that begin after the opening, as sound may in MPEG-TS, are left out: PyAV 18.1 does not know them and ends
+    the iteration with ``IndexError`` at each of their packets.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:
+            continue
+
+
 def pictures(
     container: InputContainer, stream: VideoStream, tally: Tally, tap: PacketTap | None = None
 ) -> Iterator[av.VideoFrame]:
@@ -120,7 +135,7 @@ def pictures(
         tally: counted up while decoding.
         tap: gets the packets before they are decoded.
     """
-    demux = container.demux(stream)
+    demux = packets(container, stream)
     while True:
         try:
             packet = next(demux)

@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from video_files import number_of, write_sound, write_video
 from argos.errors import SourceError
 from argos.sources.options import SourceOptions, SourceState
 from argos.sources.read import frame_count, read
+from argos.sources.stream import packets
 from argos.types import Frame
 
 
@@ -216,3 +218,20 @@ def test_stop_ends_a_file(tmp_path: Path) -> None:
     assert len(list(islice(frames, 4))) == 4
     stop.set()
     assert list(frames) == []
+
+
+def test_packets_of_streams_that_begin_late_are_left_out() -> None:
+    class Late:
+        """As PyAV's container: the iteration fails at a packet of a stream that was not there at the opening."""
+
+        def __init__(self) -> None:
+            self.left = [1, None, 2, None, None, 3]
+
+        def demux(self, _: object) -> Iterator[int]:
+            while self.left:
+                packet = self.left.pop(0)
+                if packet is None:
+                    raise IndexError("list index out of range")
+                yield packet
+
+    assert list(packets(Late(), None)) == [1, 2, 3]  # type: ignore[arg-type, comparison-overlap]
