@@ -27,7 +27,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -358,7 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for words in (*verdict.crashes, *verdict.hangs, *verdict.tracebacks, *verdict.wrong):
             print("  " + words.strip().replace("\n", "\n  "), flush=True)
     if given.json:
-        given.json.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=2) + "\n")
+        given.json.write_text(json.dumps([vars(verdict) for verdict in verdicts], indent=2) + "\n")
     return 7 if any((v.hangs and v.kind != "videos") or v.tracebacks or v.wrong for v in verdicts) else 0
 
 
