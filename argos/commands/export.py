@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from argos.commands.models_networks import parse_size
+from argos.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from argos.engines.weights import Card
 
 EXIT_DIFFERS = 7
 LAYOUTS = {
@@ -37,6 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=float, default=1e-4, metavar="SHARE",
                         help="largest difference of an output, as a share of its largest element (default: 0.0001); "
                         "status 7 when it is exceeded")  # fmt: skip
+    parser.add_argument("--int8", action="store_true",
+                        help="ONNX of a segmentation model in 8-bit integers, by static quantisation; every fourth "
+                        "frame calibrates it, on the others its accuracy is printed before and after")  # fmt: skip
+    parser.add_argument("--truth", type=Path, metavar="FILE",
+                        help="COCO file with the person masks of --images, for --int8 (default: NAME_truth.json beside "
+                        "it; without one the masks of both files are compared)")  # fmt: skip
+    parser.add_argument("--photos", type=int, default=0, metavar="N",
+                        help="for --int8: also N validation photos of the data folder (default: 0)")  # fmt: skip
+    parser.add_argument("--loss", type=float, default=0.02, metavar="IOU",
+                        help="largest fall of an IoU by --int8, else the status is 7 (default: 0.02)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -46,14 +59,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         WeightsError: no such model.
         SourceError: no frame to check the file on.
-        UsageError: the format cannot hold the network, or its packages are missing.
+        UsageError: the format cannot hold the network, its packages are missing, or options do not fit together.
     """
     from argos.engines.export import SUFFIXES, compare_outputs, export, load_exported
     from argos.engines.weights import load_network
 
+    if args.int8 and args.to != "onnx":
+        raise UsageError(f"--int8 writes ONNX, not {args.to}; leave --to out")
     network, card = load_network(args.model)
-    images = _images(args, as_bytes=card.task == "proposal")
-    path = args.out or Path(f"{card.name}{SUFFIXES[args.to]}")
+    path = args.out or Path(f"{card.name}{'_int8' if args.int8 else ''}{SUFFIXES[args.to]}")
     height, width = args.size
     about: dict[str, Any] = {
         "model": card.identity,
@@ -63,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
         "thresholds": card.thresholds,
         "terms": card.terms,
     }
+    if args.int8:
+        return _run_int8(network, card, args, path, about)
+    images = _images(args, as_bytes=card.task == "proposal")
     export(network, images[0], args.to, path, about)
     difference = compare_outputs(network, load_exported(path), images)
     fits = difference.relative <= args.tolerance
@@ -80,12 +97,28 @@ def run(args: argparse.Namespace) -> int:
     return 0 if fits else EXIT_DIFFERS
 
 
+def _run_int8(network: nn.Module, card: Card, args: argparse.Namespace, path: Path, about: dict[str, Any]) -> int:
+    from argos.commands.export_int8 import export_int8, show
+
+    found = export_int8(network, card, args, path, about)
+    fits = found.loss <= args.loss
+    if args.json:
+        report = {"path": str(path), **about, **asdict(found), "loss": found.loss, "allowed": args.loss, "ok": fits}
+        print(json.dumps(report))
+    else:
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, from {card.identity}")
+        print(f"input    1x3x{args.size[0]}x{args.size[1]}, {LAYOUTS[card.task]}")
+        print("\n".join(show(found)))
+        print(f"check    largest fall {found.loss:.4f}; allowed {args.loss:g}: {'ok' if fits else 'exceeded'}")
+    return 0 if fits else EXIT_DIFFERS
+
+
 def _images(args: argparse.Namespace, as_bytes: bool) -> list[Tensor]:
     """The first frames of the source as the network takes them, ``(1, 3, H, W)``."""
     import cv2
     import torch
 
-    from argos.errors import SourceError, UsageError
+    from argos.errors import SourceError
     from argos.sources.read import read, redact
 
     if args.frames < 1:

@@ -78,8 +78,8 @@ class _Flat(nn.Module):
 
 
 def _onnx_bytes(network: nn.Module, image: Tensor, about: dict[str, Any]) -> bytes:
-    onnx = _import_onnx("onnx")
-    _import_onnx("onnxscript")
+    onnx = import_onnx("onnx")
+    import_onnx("onnxscript")
     for name in ("torch.onnx", "onnx_ir", "onnxscript"):  # they tell of optional parts that no network here needs
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -122,7 +122,7 @@ def load_exported(path: Path, threads: int = 0) -> Runner:
         return run_program
     if path.suffix != SUFFIXES["onnx"]:
         raise UsageError(f"{path}: unknown suffix; exported files end in {' or '.join(SUFFIXES.values())}")
-    runtime = _import_onnx("onnxruntime")
+    runtime = import_onnx("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -140,7 +140,7 @@ def read_about(path: Path) -> dict[str, Any]:
         extra = {METADATA_KEY: ""}
         torch.export.load(path, extra_files=extra)
         return dict(json.loads(extra[METADATA_KEY]))
-    model = _import_onnx("onnx").load(path)
+    model = import_onnx("onnx").load(path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
     return dict(json.loads(entries[METADATA_KEY]))
 
@@ -169,7 +169,12 @@ def compare_outputs(network: nn.Module, exported: Runner, images: Sequence[Tenso
     return Difference(len(images), shapes, worst)
 
 
-def _import_onnx(package: str) -> Any:
+def import_onnx(package: str) -> Any:
+    """A package of the extra ``export``.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:

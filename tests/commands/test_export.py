@@ -10,7 +10,8 @@ import torch
 from main_job import own_models
 
 from argos.cli import main
-from argos.engines.export import load_exported, read_about
+from argos.commands import export_int8
+from argos.engines.export import export, load_exported, read_about
 from argos.errors import UsageError
 
 CLIP = str(Path(__file__).parents[2] / "samples" / "people.mp4")
@@ -58,13 +59,58 @@ def test_detector_in_torch_export_gives_its_outputs_in_order(
     assert [tuple(x.shape[-2:]) for x in maps] == [(8, 12), (4, 6), (2, 3)]
 
 
-def test_what_onnx_cannot_hold_is_told_with_the_other_format(
+def test_proposals_in_onnx_are_those_of_the_network_in_every_bit(
     own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
-    status = main(checked(own["proposal"], "onnx", tmp_path / "own.onnx"))
-    assert status == 2
-    assert "use --to torch.export" in capsys.readouterr().err
+    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    out = tmp_path / "own.onnx"
+    assert main(checked(own["proposal"], "onnx", out, "--tolerance", "0", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"] == [[1, 2, 64, 96]]
+
+
+def test_an_operation_that_onnx_lacks_is_told_with_the_other_format(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+
+    class Spectrum(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.frexp(image).mantissa
+
+    with pytest.raises(UsageError, match=r"ONNX has no prims.frexp, which .*; use --to torch.export"):
+        export(Spectrum(), torch.rand(1, 3, 8, 8), "onnx", tmp_path / "own.onnx", {})
+
+
+def test_int8_keeps_the_accuracy_of_asbunet_on_frames_that_did_not_calibrate_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
+    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    monkeypatch.setattr(export_int8, "FRAMES", 12)
+    monkeypatch.setattr(export_int8, "STRIDE", 12)
+    out = tmp_path / "small.onnx"
+    arguments = ["export", "asbunet", "--int8", "--out", str(out), "--size", "448x256", "--images", CLIP]
+    status = main([*arguments, "--loss", "0.03"])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "calibrated on 3 pictures" in printed
+    (row,) = [line.split() for line in printed.splitlines() if "iou_clip" in line]
+    before, after = float(row[1]), float(row[2])
+    assert before > 0.5
+    assert after > before - 0.03
+    model = onnx.load(out)
+    eight_bits = {weight.name for weight in model.graph.initializer if weight.data_type == onnx.TensorProto.INT8}
+    quantised = {node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    assert len(eight_bits & quantised) == sum(node.op_type == "Conv" for node in model.graph.node)
+    assert out.stat().st_size < 6.7e6 / 3
+    assert read_about(out)["task"] == "semantic"
+
+
+def test_int8_refuses_what_it_cannot_measure(own: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(own["proposal"]), "--int8"]) == 2
+    assert "--int8: own-proposal is a model for proposal" in capsys.readouterr().err
+    assert main(["export", "asbunet", "--int8", "--to", "torch.export"]) == 2
+    assert "--int8 writes ONNX, not torch.export" in capsys.readouterr().err
 
 
 def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path) -> None:
