@@ -74,12 +74,13 @@ def test_people_are_found_where_they_are_and_the_pixels_are_those_the_network_sa
     assert overlap(outcome.person, truth(frame.index)) > FLOORS[name]
 
 
-@pytest.mark.parametrize(("name", "least"), [("full-onnxruntime", 0.99), ("full-openvino", 0.99)])
+@pytest.mark.parametrize(("name", "least"), [("full-onnxruntime", 0.99), ("full-openvino", 0.99), ("full-int8", 0.8)])
 def test_other_runtimes_find_the_same_people(
     name: str, least: float, setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for package in (
         "onnxruntime",
+        *(["onnx"] if name == "full-int8" else []),
         *(["openvino"] if name == "full-openvino" else []),
     ):
         pytest.importorskip(package, reason=f"needs the package {package}")
@@ -98,6 +99,7 @@ def test_a_runtime_that_is_not_installed_is_not_here(
     for name, package, extra in (
         ("full-onnxruntime", "onnxruntime", "onnx"),
         ("full-openvino", "openvino", "openvino"),
+        ("full-int8", "onnx", "export"),
     ):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(NotHereError, match=rf"pip install 'argos-vision\[{extra}\]'"):
