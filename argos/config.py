@@ -288,9 +288,7 @@ def _refuse_same_source(cameras: Mapping[str, Camera], document: Document, fault
             faults.append(Fault(_mark(document, path), dotted(path), text))
 
 
-def _refuse_gather(
-    settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]
-) -> None:
+def _refuse_gather(settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]) -> None:
     """A network that is a file as a whole cannot be run on some of its blocks."""
     for name, camera in cameras.items():
         for role in camera.tasks if camera.regions.mode == "gather" else ():

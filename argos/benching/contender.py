@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Config
-from argos.engines.dense import AUTO_SIDE, network_size
+from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, network_size
 from argos.packing.stitch import stitch_instances, stitch_scores
-from argos.pipelines.people import MOST_PEOPLE, People, limited
+from argos.pipelines.people import People, limited
 from argos.pipelines.views import View
 from argos.types import Frame, Instances, PackedBatch, Size
 

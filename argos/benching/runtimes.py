@@ -38,7 +38,10 @@ def core_of(setting: Setting) -> Core:
     if torch.device(device_of(setting.config.engine.device)).type != "cpu":
         raise NotHereError("measured on CPUs only")
     semantic, instances = _segmenters(setting)
-    return Core(semantic and semantic.network, instances and instances.network)
+    return Core(
+        None if semantic is None else semantic.network,
+        None if instances is None else instances.network,
+    )
 
 
 def _segmenters(setting: Setting) -> tuple[SemanticSegmenter | None, InstanceSegmenter | None]:

@@ -94,7 +94,7 @@ def export_int8(
         accuracy = {name: (before[name], after[name]) for name in before}
         if len(labelled) < len(measured):
             frames = [picture for picture in measured if picture.source == "frames"]
-            accuracy["agreement"] = (1.0, _agreement(*scorers, frames, threshold))
+            accuracy["agreement"] = (1.0, _agreement(scorers[0], scorers[1], frames, threshold))
         times = timed(runners, [_image(picture.image, args.size)[0] for picture in measured[:20]])
         sizes = plain.stat().st_size, path.stat().st_size
     return Quantised(len(images), accuracy, (times[0], times[1]), sizes)

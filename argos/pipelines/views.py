@@ -63,7 +63,7 @@ class Analysis:
     """What one frame gave; ``Result`` without the bookkeeping of the stream.
 
     Attributes:
-        proposed: ``(h, w)`` bool, cells where the proposer sees somebody or may do so; None where the view is not watched.
+        proposed: ``(h, w)`` bool, cells where the proposer sees somebody or may do so; None where it is not watched.
     """
 
     mode: Mode

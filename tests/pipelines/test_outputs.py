@@ -48,9 +48,13 @@ def test_a_file_that_fails_ends_the_run_and_spares_the_others(tmp_path: Path) ->
         OutputFile("contact_sheet", tmp_path / "c.png"),
     ]
     outputs = Outputs({"door": files}, anew={"door"})
-    with pytest.raises(PublishError, match="No space left") as first:
+
+    def write_on() -> None:
         for n in range(10 * WAITING):  # would wait for ever if nobody emptied the queue
             outputs.write(result(n))
+
+    with pytest.raises(PublishError, match="No space left") as first:
+        write_on()
     with pytest.raises(PublishError) as again:
         outputs.close()
     assert again.value is first.value
