@@ -12,7 +12,7 @@ demo: .venv/installed
 	$(BIN)/argos run configs/demo.yaml
 
 test: .venv/installed-dev system-packages node-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -49,7 +49,7 @@ CASES = {
         MINIMAL + "  spots: 1\n  rate: {fsp: 5}\npublsh: {}\n",
         [
             "camera.yaml:4:3: camera.spots: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, track, privacy, name, zones, "
+            "source, rate, latency, tasks, regions, instances, semantic, track, active, privacy, name, zones, "
             "lines, mask_areas",
             "camera.yaml:5:10: camera.rate.fsp: unknown key - did you mean 'fps'?",
             "camera.yaml:6:1: publsh: unknown key - did you mean 'publish'?",
@@ -231,7 +231,7 @@ CASES = {
         [
             "camera.yaml:3:15: defaults.rate.fps: should be greater than 0, got 0",
             "camera.yaml:4:3: defaults.name: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, track, privacy",
+            "source, rate, latency, tasks, regions, instances, semantic, track, active, privacy",
         ],
     ),
     "missing_variable": (
@@ -272,8 +272,8 @@ CASES = {
         [
             "camera.yaml:5:5: outputs.0.path: is required",
             "camera.yaml:6:27: outputs.1.path: should end in .mp4, got 'a.avi'",
-            "camera.yaml:7:5: outputs.2: type should be 'jsonl', 'events', 'overlay', 'contact_sheet' or 'recording', "
-            "got 'mp4'",
+            "camera.yaml:7:5: outputs.2: type should be 'jsonl', 'events', 'overlay', 'contact_sheet', 'recording', "
+            "'webhook', 'mqtt' or 'moments', got 'mp4'",
             "camera.yaml:8:5: outputs.3: the key 'type' is required",
             "camera.yaml:9:5: outputs.4: should be a mapping (key: value), got 5",
             "camera.yaml:10:28: outputs.5.rotate: unknown key - known here: type, path",

@@ -25,7 +25,7 @@ def truth() -> Truth:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[argos.Result]:
     """Results of both tasks on one frame a second; the others only decode."""
-    overrides = ("camera.rate.fps=1", "camera.tasks=[semantic, instances]")
+    overrides = ("camera.rate.fps=1", "camera.tasks=[semantic, instances]", "camera.regions.mode=pack")
     with argos.Pipeline.from_sources(str(CLIP), overrides=overrides) as pipeline:
         return list(pipeline)
 

@@ -28,7 +28,8 @@ camera:                            # one camera; for several write `cameras:` wi
     #memory_mb: 1024               # most memory that such a process takes beyond its start; null: no limit
 
   #rate: {fps: null}               # at most this many frames per second; null: all
-  #latency: {policy: null}         # latest (drop old frames) or every_frame; null: every_frame for files
+  #latency: {policy: null, max_age_ms: null}   # latest (drop old frames) or every_frame; null: every_frame for files
+    # max_age_ms: 500: under overload compute less, step by step, so that results stay this young
   #tasks: [instances]              # instances: people one by one; semantic: one mask of all people
 
   #regions:                        # where the deep network looks
@@ -98,6 +99,7 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   bind: "tcp://127.0.0.1:5555"     # for other machines tcp://0.0.0.0:5555 and curve
   #curve: null                    # {server_key: keys/server.key_secret, clients: keys/clients}; argos keygen keys
   #insecure: false                 # true: anyone who reaches the port may see the results
+  #every: null                     # {bind: tcp://127.0.0.1:5556, spool_mb: 64}: for consumers that need each one
   #kinds: [result, event, status, overlay, notice]
   #masks: {semantic: bits_zlib}    # bits is larger and faster
   #overlay: {quality: 80, max_fps: 5, width: 960, style: mask}   # drawn pictures, while someone subscribes

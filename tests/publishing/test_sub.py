@@ -94,11 +94,13 @@ def test_jsonl_goes_to_a_pipe_that_may_close_and_loads_no_torch(publisher: Publi
 
 
 def test_an_interrupt_ends_it_well(publisher: Publisher) -> None:
-    script = SHORT + f"sys.exit(sub.run(p.parse_args(['{publisher.endpoint}'])))"
+    # a shell's background jobs ignore it, and hand that on to their children
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    script = hears + SHORT + f"sys.exit(sub.run(p.parse_args(['{publisher.endpoint}'])))"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=CHECKOUT, stdout=subprocess.PIPE)
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate()
+    process.communicate(timeout=30)
     assert process.returncode == 0
 
 

@@ -56,7 +56,7 @@ def test_what_is_read_back_is_what_came(tmp_path: Path, name: str, options: dict
     assert len(frames) == len(again) == 40
     assert all((a.pixels == b.pixels).all() for a, b in zip(frames, again, strict=True))
     assert max(abs(a.pts_s - b.pts_s) for a, b in zip(frames, again, strict=True)) < 0.001
-    assert {(b.epoch, b.time_base, b.clock) for b in again} == {(0, frames[0].time_base, "file")}
+    assert {(b.epoch, b.time_base, b.clock) for b in again} == {(0, frames[0].time_base, "recording")}
     assert [b.index for b in again] == list(range(40))
 
 
