@@ -171,7 +171,8 @@ def test_events_of_an_outage_of_the_broker_come_afterwards_and_so_does_discovery
 ) -> None:
     from argos.pipelines.senders import MqttEvents
 
-    sender = MqttEvents(output(broker), camera())
+    # it comes back later than the listener, whom the broker has forgotten too
+    sender = MqttEvents(output(broker, retry={"initial_s": 1.0, "max_s": 1.0}), camera())
     sender.write(replace(people_result(0, {1: (0.5, 0.5)}), events=(enters(0, 1),)))
     assert wait_for(lambda: len(listener.all("argos/door/event")) == 1)
     assert wait_for(lambda: sender.tally()[1].waiting == 0)
