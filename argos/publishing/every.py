@@ -26,7 +26,7 @@ from argos.publishing.wire import topic
 logger = logging.getLogger(__name__)
 
 SPOOL_BYTES = 64 << 20
-"""Of one consumer, where nobody says otherwise."""
+"""Of one consumer, where nobody says otherwise; what is on its way counts, and is kept whatever its size."""
 
 GONE_S = 5.0
 """A consumer that asks for nothing for this long is taken for gone; what it has not done is kept."""
@@ -110,7 +110,7 @@ class Every:
     Args:
         socket: a bound ROUTER.
         run: id of the process run.
-        spool_bytes: most bytes kept for one consumer.
+        spool_bytes: most bytes kept for one consumer; when its credit takes more, that much is kept.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], run: str, spool_bytes: int = SPOOL_BYTES) -> None:
@@ -139,8 +139,8 @@ class Every:
                 one.number += 1
                 one.waiting.append((one.number, kept, size))
                 one.size += size
+                self._send(one)  # first: what its credit lets go at once is not lost to acknowledgements on their way
                 self._bind(one)
-                self._send(one)
 
     def serve(self, now_s: float) -> None:
         """Read what consumers ask, answer, and notice who is gone.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from argos.errors import DataError
 from argos.sources.figures import draw_person, random_person
 from argos.training import photos
+from argos.training.clutter import cluttered_rooms
 from argos.training.formats.coco import coco_photos
 from argos.training.formats.labels import camvid_photos, folder_photos
 from argos.training.packed import is_packed, read_cutouts, read_packed
@@ -55,14 +56,27 @@ def rendered_people() -> list[NDArray[np.uint8]]:
     ]
 
 
+RENDERED_ROOMS, ROOMS_SEED = 250, 78
+
+
+def rendered_rooms() -> list[Photo]:
+    """Rendered shops and stores without people."""
+    none, nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.uint8)
+    return [
+        Photo(room, np.zeros(room.shape[:2], np.uint8), none, nobody, none, "rendered", f"room {n}")
+        for n, room in enumerate(cluttered_rooms(RENDERED_ROOMS, ROOMS_SEED))
+    ]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingPhotos:
-    """Photos of the training split by kind of annotation, and people to paste."""
+    """Photos of the training split by kind of annotation, rendered rooms without people, and people to paste."""
 
     masks: list[Photo]
     boxes: list[Photo]
     streets: list[Photo]
     backgrounds: list[Photo]
+    rooms: list[Photo]
     people: list[NDArray[np.uint8]]
 
 
@@ -107,6 +121,7 @@ def training_photos(folder: Path) -> TrainingPhotos:
         boxes=photos_of(folder, "boxes"),
         streets=photos_of(folder, "streets"),
         backgrounds=[p for n, p in enumerate(photos_of(folder, "backgrounds")) if n % EVERY_TENTH],
+        rooms=rendered_rooms(),
         people=[
             *cutouts_of(folder),
             *photos.cut_people([*masks, *photos_of(folder, "incomplete")]),
@@ -126,9 +141,9 @@ def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:
     for photo in data.masks:
         by_source.setdefault(photo.source, []).append(photo)
     weight = {"ccp": 2.0, "hsd": 1.5, "coco": 3.0, "jaialai": 0.5}
-    groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds]
-    weights = [weight.get(source, 1.0) for source in by_source] + [2.0, 0.6, 1.0]
-    return Mix(groups, weights, data.backgrounds, data.people, paste=0.45, min_height=min_height)
+    groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds, data.rooms]
+    weights = [weight.get(source, 1.0) for source in by_source] + [4.0, 0.6, 1.6, 0.8]
+    return Mix(groups, weights, [*data.backgrounds, *data.rooms], data.people, paste=0.45, min_height=min_height)
 
 
 def joint_mix(data: TrainingPhotos) -> Mix:

@@ -24,12 +24,12 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite") -> nn.Module:
-    """ASBU-Net, specification C, 160 then 256 px views; ``teacher`` labels photos with boxes only and gives hints."""
+    """ASBU-Net, specification C, 224 then 320 px views; ``teacher`` labels photos with boxes only and gives hints."""
     from argos.networks.asbunet import asbunet
 
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.6, 160, 8), Phase(1.0, 256, 5)), peak_rate=2e-3)
+    recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=2e-3)
     tutor = load_network(teacher, task="semantic")[0]
     if not isinstance(tutor, UNetLite):
         raise WeightsError(f"--teacher {teacher}: only a unet_lite gives hints to ASBU-Net")
