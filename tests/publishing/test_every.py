@@ -106,6 +106,19 @@ def test_a_stalled_consumer_loses_its_oldest_and_is_told_while_others_get_all(
     assert [r.event for r in caplog.records if r.levelno >= logging.WARNING] == ["every.lost"]
 
 
+def test_what_credit_lets_go_is_not_lost_while_acknowledgements_are_on_their_way() -> None:
+    size = sum(map(len, _parts())) + 256
+    with (
+        made_publisher(spool_bytes=5 * size) as publisher,
+        Consumer(publisher.every_endpoint, "book", credit=64, timeout=60) as consumer,
+    ):
+        known(publisher, "book")
+        for n in range(30):  # nothing is done with yet
+            publisher.send(made_result(n))
+        assert seqs([consumer.receive() for _ in range(30)]) == list(range(30))
+    assert consumer.missed == 0
+
+
 def _parts() -> list[bytes]:
     from argos.publishing.encode import encode_result
 
