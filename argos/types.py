@@ -381,6 +381,10 @@ class Result:
         return detections(self)
 
 
+OVERLOAD_STEPS = ("none", "rate", "regions", "scale")
+"""Steps of the ladder under overload, see ``argos.pipelines.ladder``; a number is a place in it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Status:
     """How a camera is doing; published every second and on change.
@@ -400,7 +404,7 @@ class Status:
         last_pts_s: presentation time of the last decoded frame; None before the first.
         dropped: frames dropped since the start, by reason.
         size: size of the last frame; None before the first.
-        step: of the ladder under overload (``argos.pipelines.ladder``); 0 when nothing is held back.
+        step: of the ladder under overload, in ``OVERLOAD_STEPS``; 0 when nothing is held back.
         config: digest of the configuration in force, ``sha256:...``.
     """
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from argos.errors import SourceError, UsageError
 from argos.publishing.subscriber import Subscriber
-from argos.types import Result, Status
+from argos.types import OVERLOAD_STEPS, Result, Status
 
-COLUMNS = ("camera", "state", "in fps", "out fps", "age ms", "people", "mode", "computed", "dropped")
+COLUMNS = ("camera", "state", "in fps", "out fps", "age ms", "people", "mode", "computed", "dropped", "overload")
 
 
 @dataclass(slots=True)
@@ -100,6 +100,7 @@ def figures_of(camera: str, status: Status | None, result: Result | None) -> dic
         "mode": None,
         "share": None,
         "dropped": None,
+        "step": None,
     }
     if status is not None:
         known |= {
@@ -109,6 +110,7 @@ def figures_of(camera: str, status: Status | None, result: Result | None) -> dic
             "fps_out": round(status.fps_out, 1),
             "age_ms": None if status.age_ms is None else round(status.age_ms),
             "dropped": sum(status.dropped.values()),
+            "step": status.step,
         }
     if result is not None and (status is None or status.state == "up"):
         people = None if result.instances is None else len(result.instances)
@@ -123,7 +125,7 @@ def table(figures: list[dict[str, Any]], missed: int) -> str:
         state = f"{row['state'] or '?'} ({row['code']})" if row["code"] else row["state"]
         share = None if row["share"] is None else f"{row['share']:.0%}"
         cells = (row["camera"], state, row["fps_in"], row["fps_out"], row["age_ms"], row["people"], row["mode"], share,
-                 row["dropped"])  # fmt: skip
+                 row["dropped"], _held_back(row["step"]))  # fmt: skip
         lines.append(tuple("-" if cell is None else str(cell) for cell in cells))
     widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
     text = "\n".join(
@@ -134,6 +136,13 @@ def table(figures: list[dict[str, Any]], missed: int) -> str:
         for line in lines
     )
     return f"{text}\n{missed} messages missed on the way"
+
+
+def _held_back(step: int | None) -> str | None:
+    """The step of the ladder under overload, by name where this version knows it."""
+    if step is None:
+        return None
+    return OVERLOAD_STEPS[step] if step < len(OVERLOAD_STEPS) else str(step)
 
 
 def _seconds(text: str) -> float:

@@ -27,7 +27,6 @@ from argos.pipelines.cameras import Cameras
 from argos.pipelines.changes import Changes, check, compare, is_rewatched
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
 from argos.pipelines.feeds import Arrived, Feed
-from argos.pipelines.ladder import STEPS
 from argos.pipelines.notices import Notices
 from argos.pipelines.outputs import Output, Outputs, open_outputs
 from argos.pipelines.packets import recorders, recording_of
@@ -40,7 +39,7 @@ from argos.publishing.publisher import Publisher
 from argos.publishing.wire import NO_CAMERA
 from argos.recording.results import RecordedResults
 from argos.sources.names import is_live
-from argos.types import Result, Status
+from argos.types import OVERLOAD_STEPS, Result, Status
 
 if TYPE_CHECKING:
     from argos.web.server import WebServer
@@ -446,9 +445,9 @@ class Pipeline:
         self._notices.tell(
             "overload.step",
             name,
-            f"step {step} ({STEPS[step]}) under overload, from {before}: results are {age_ms:.0f} ms old, "
+            f"step {step} ({OVERLOAD_STEPS[step]}) under overload, from {before}: results are {age_ms:.0f} ms old, "
             f"max_age_ms is {limit:g}",
-            {"step": step, "from": before, "held_back": STEPS[step], "age_ms": round(age_ms, 1)},
+            {"step": step, "from": before, "held_back": OVERLOAD_STEPS[step], "age_ms": round(age_ms, 1)},
             level="warning" if step > before else "info",
         )
         self._publish_state(self._running.feed(name))

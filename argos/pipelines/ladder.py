@@ -19,8 +19,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from argos.pipelines.views import View
+from argos.types import OVERLOAD_STEPS
 
-STEPS = ("none", "rate", "regions", "scale")
 RATE, REGIONS, SCALE = 1, 2, 3
 
 SHRINK = 0.7
@@ -87,7 +87,7 @@ class Ladder:
         # the fewest are kept however old they are: the worse the overload, the rarer the results
         while len(self._ages) > self._patience.least and now_s - self._ages[0][0] > self._patience.late_s:
             self._ages.popleft()
-        if self._is_late(now_s) and self.step < len(STEPS) - 1:
+        if self._is_late(now_s) and self.step < len(OVERLOAD_STEPS) - 1:
             too_early = now_s - self._back_s < self._calm_s
             self._calm_s = min(2 * self._calm_s, self._patience.most_calm_s) if too_early else self._patience.calm_s
             self._go(self.step + 1, now_s)

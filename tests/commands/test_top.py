@@ -9,6 +9,7 @@ import pytest
 from publishing_results import made_result, made_status
 
 from argos.cli import main
+from argos.commands.top import figures_of, table
 from argos.publishing.publisher import Publisher
 
 
@@ -19,7 +20,7 @@ def test_the_cameras_of_a_publisher_are_shown_as_a_table_and_as_json(capsys: pyt
         def publish() -> None:
             seq = 0
             while not over.wait(0.02):
-                publisher.status_changed(made_status("door", state="up", code=""))
+                publisher.status_changed(made_status("door", state="up", code="", step=2))
                 publisher.send(made_result(seq, "door", "r"))
                 seq += 1
 
@@ -47,18 +48,26 @@ def test_the_cameras_of_a_publisher_are_shown_as_a_table_and_as_json(capsys: pyt
         "mode",
         "computed",
         "dropped",
+        "overload",
     ]
-    assert door.split()[0] == "door"
+    assert (door.split()[0], door.split()[-1]) == ("door", "regions")
     assert "messages missed" in missed
     (camera,) = told["cameras"]
-    expected, shown = made_status("door", state="up", code=""), made_result(0, "door")
+    expected, shown = made_status("door", state="up", code="", step=2), made_result(0, "door")
     assert (camera["camera"], camera["state"], camera["fps_out"]) == (
         "door",
         expected.state,
         round(expected.fps_out, 1),
     )
+    assert camera["step"] == 2
     assert shown.instances is not None
     assert (camera["mode"], camera["people"]) == (shown.mode, len(shown.instances))
+
+
+def test_a_step_that_a_newer_publisher_tells_is_shown_as_its_number() -> None:
+    rows = [figures_of("door", made_status("door", step=step), None) for step in (0, 9)]
+    none, newer = table(rows, missed=0).splitlines()[1:3]
+    assert (none.split()[-1], newer.split()[-1]) == ("none", "9")
 
 
 def test_nobody_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argos.pipelines.ladder import STEPS, Ladder, eased, period_s
+from argos.pipelines.ladder import Ladder, eased, period_s
 from argos.pipelines.views import View
+from argos.types import OVERLOAD_STEPS
 
 MOST_MS = 500.0
 
@@ -78,7 +79,7 @@ def test_whatever_the_ages_steps_change_by_one_and_never_sooner_than_two_seconds
             assert abs(ladder.step - last) == 1
             assert now_s - last_s >= (2.0 if last or last_s else 0.0)
             last_s, last = now_s, ladder.step
-        assert 0 <= ladder.step < len(STEPS)
+        assert 0 <= ladder.step < len(OVERLOAD_STEPS)
 
 
 @pytest.mark.parametrize(
