@@ -24,7 +24,7 @@ from argos.config_faults import (
 from argos.config_models import Camera, CameraDefaults, Config, ConfigFile, Settings
 from argos.config_network import is_file
 from argos.config_overrides import apply_override
-from argos.config_paths import with_keys_in, with_models_in, with_source_in
+from argos.config_paths import with_backdrops_in, with_keys_in, with_models_in, with_source_in
 from argos.config_report import config_digest
 from argos.config_yaml import Document, parse_yaml
 from argos.errors import ConfigError
@@ -178,7 +178,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
         cameras=cameras,
         engine=engine,
         publish=with_keys_in(settings.publish, folder),
-        outputs=settings.outputs,
+        outputs=with_backdrops_in(settings.outputs, folder),
         http=settings.http,
         logging=settings.logging,
     )

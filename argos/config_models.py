@@ -15,7 +15,17 @@ from pydantic import (
 
 from argos.config_http import Http
 from argos.config_network import InstancesModel, ModelName, SemanticModel
-from argos.config_outputs import Active, EventTypes, MomentsOutput, MqttOutput, WebhookOutput
+from argos.config_outputs import (
+    STYLE_WORDS,
+    Active,
+    Backdrop,
+    EventTypes,
+    MomentsOutput,
+    MqttOutput,
+    OverlayStyle,
+    VirtualCameraOutput,
+    WebhookOutput,
+)
 from argos.config_privacy import MaskArea, PrivacySection
 from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
 from argos.config_values import (
@@ -32,11 +42,6 @@ from argos.config_values import (
 )
 
 Task = Literal["semantic", "instances"]
-OverlayStyle = Literal["mask", "outline", "blur", "pixelate", "background", "heatmap"]
-STYLE_WORDS = (
-    "how people are shown: mask (tinted), outline, blur, pixelate, background (the empty scene as learned), heatmap "
-    "(where they were); what the networks miss is shown as it is"
-)
 
 
 class Reconnect(Section):
@@ -394,6 +399,7 @@ class OverlayOutput(Section):
     type: Literal["overlay"]
     path: Annotated[str, check_suffix(".mp4")] = Field(description="an .mp4 file; as the path of jsonl")
     style: OverlayStyle = Field(default="mask", description=STYLE_WORDS)
+    backdrop: Backdrop
 
 
 class ContactSheetOutput(Section):
@@ -427,7 +433,8 @@ Output = Annotated[
     | RecordingOutput
     | WebhookOutput
     | MqttOutput
-    | MomentsOutput,
+    | MomentsOutput
+    | VirtualCameraOutput,
     Field(discriminator="type"),
 ]
 

@@ -12,6 +12,11 @@ from argos.config_scene import ActiveSection
 from argos.config_values import Seconds, Section, Share, check_unique
 from argos.types import EventType
 
+OverlayStyle = Literal["mask", "outline", "blur", "pixelate", "background", "backdrop", "heatmap"]
+STYLE_WORDS = (
+    "how people are shown: mask (tinted), outline, blur, pixelate, background (the empty scene as learned), "
+    "backdrop (before their surroundings blurred), heatmap (where they were); what the networks miss is shown as it is"
+)
 _MASKED = "***"
 EventTypes = Annotated[
     tuple[EventType, ...] | None,
@@ -121,6 +126,32 @@ class MqttOutput(SenderOutput):
     @field_serializer("password")
     def _masked(self, password: str | None) -> str | None:
         return None if password is None else _MASKED
+
+
+def _only_with_its_style(backdrop: str | None, info: ValidationInfo) -> str | None:
+    if backdrop is not None and info.data.get("style", "backdrop") != "backdrop":
+        raise ValueError(f"is for style: backdrop, the style is {info.data['style']}")
+    return backdrop
+
+
+Backdrop = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    Field(
+        default=None,
+        description="picture behind people in the style backdrop, instead of their blurred surroundings; a relative "
+        "path starts at the configuration's folder when it exists there",
+    ),
+    AfterValidator(_only_with_its_style),
+]
+
+
+class VirtualCameraOutput(Section):
+    """A camera that meeting programs can open, with people before another background; needs v4l2loopback (Linux)."""
+
+    type: Literal["virtual_camera"]
+    path: Annotated[str, Field(min_length=1)] = Field(description="the device, as in /dev/video10")
+    style: OverlayStyle = Field(default="backdrop", description=STYLE_WORDS)
+    backdrop: Backdrop
 
 
 class MomentsOutput(Section):

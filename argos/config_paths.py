@@ -6,7 +6,7 @@ import glob
 import importlib.util
 from pathlib import Path
 
-from argos.config_models import Camera, Config, Models, Publish
+from argos.config_models import Camera, Config, Models, Output, Publish
 from argos.config_network import OwnInstancesModel, OwnSemanticModel, is_file
 from argos.sources.names import file_path, kind_of
 
@@ -42,6 +42,16 @@ def with_keys_in(publish: Publish, folder: Path | None) -> Publish:
         return publish
     found = {key: in_folder(name, folder) for key, name in publish.curve}
     return publish.model_copy(update={"curve": publish.curve.model_copy(update=found)})
+
+
+def with_backdrops_in(outputs: tuple[Output, ...], folder: Path | None) -> tuple[Output, ...]:
+    """The outputs with their pictures found from ``folder``."""
+    return tuple(
+        output.model_copy(update={"backdrop": in_folder(output.backdrop, folder)})
+        if (output.type == "overlay" or output.type == "virtual_camera") and output.backdrop is not None
+        else output
+        for output in outputs
+    )
 
 
 def with_models_in(models: Models, folder: Path | None) -> Models:

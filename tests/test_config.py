@@ -273,7 +273,7 @@ CASES = {
             "camera.yaml:5:5: outputs.0.path: is required",
             "camera.yaml:6:27: outputs.1.path: should end in .mp4, got 'a.avi'",
             "camera.yaml:7:5: outputs.2: type should be 'jsonl', 'events', 'overlay', 'contact_sheet', 'recording', "
-            "'webhook', 'mqtt' or 'moments', got 'mp4'",
+            "'webhook', 'mqtt', 'moments' or 'virtual_camera', got 'mp4'",
             "camera.yaml:8:5: outputs.3: the key 'type' is required",
             "camera.yaml:9:5: outputs.4: should be a mapping (key: value), got 5",
             "camera.yaml:10:28: outputs.5.rotate: unknown key - known here: type, path",

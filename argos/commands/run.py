@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ EXAMPLES = """examples:
   argos run webcam:0 --record out          a webcam, also written to out/
   argos run webcam:0 --web 127.0.0.1:8080  with the live page at http://127.0.0.1:8080/
   argos run webcam:0 --window              in a window on this machine
+  argos run webcam:0 --virtual-camera /dev/video10 --backdrop office.jpg
   argos run camera.yaml --watch            load it again when the file changes (or on SIGHUP: kill -HUP PID)
   argos run camera.yaml --set camera.regions.mode=full --duration 30s
 """
@@ -61,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "e.g. 127.0.0.1:8080")  # fmt: skip
     parser.add_argument("--window", action="store_true", help="show the cameras in a window on this machine's display; "
                         "q ends")  # fmt: skip
+    parser.add_argument("--virtual-camera", metavar="DEVICE", help="show people before a blurred background to "
+                        "programs that open this v4l2loopback device, e.g. /dev/video10")  # fmt: skip
+    parser.add_argument("--backdrop", metavar="PICTURE", help="with --virtual-camera: this picture behind them")
     parser.add_argument("--fail-fast", action="store_true", help="end with status 3 when a camera cannot be reached, "
                         "instead of trying again")  # fmt: skip
     parser.add_argument("--watch", action="store_true", help="load the configuration again whenever its file changes, "
@@ -75,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
     if args.watch and not files:
         raise UsageError("--watch: there is no configuration to watch; write one with argos init")
 
+    shown = _virtual_camera(args.virtual_camera, args.backdrop)
+
     def load() -> Config:
-        return configuration(args.what, overrides, args.record)
+        return configuration(args.what, overrides, args.record, shown)
 
     again = Again(load, Path(files[0]), args.watch, file_state(Path(files[0]))) if files else None
     return run_config(load(), args, again, window=args.window)
@@ -168,8 +174,16 @@ def _stopped_after(pipeline: Pipeline, seconds: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def configuration(what: list[str], overrides: list[str], record: str | None) -> Config:
+def configuration(
+    what: list[str], overrides: list[str], record: str | None, more: Sequence[Mapping[str, str]] = ()
+) -> Config:
     """The configuration of the command line.
+
+    Args:
+        what: a configuration, or sources.
+        overrides: ``KEY=VALUE``.
+        record: folder for the files of each camera.
+        more: further entries of ``outputs``.
 
     Raises:
         UsageError: a configuration together with other sources, or a pattern of images that the shell took apart.
@@ -190,13 +204,14 @@ def configuration(what: list[str], overrides: list[str], record: str | None) -> 
         )
     if files:
         config = load_config(Path(files[0]), overrides)
-        if record is None:
+        entries = [*_files(record), *more]
+        if not entries:
             return config
-        recorded = config_from_sources(["camera.mp4"], [_outputs(record)]).outputs
-        return config.model_copy(update={"outputs": (*config.outputs, *recorded)})
+        added = config_from_sources(["camera.mp4"], [f"outputs={json.dumps(entries)}"]).outputs
+        return config.model_copy(update={"outputs": (*config.outputs, *added)})
     live = any(is_live(source) for source in what)
-    folder = record or (None if live else "out")
-    extra = [] if folder is None else [_outputs(folder)]
+    entries = [*_files(record or (None if live else "out")), *more]
+    extra = [f"outputs={json.dumps(entries)}"] if entries else []
     if live:
         extra.append(f"publish.bind={LIVE_BIND}")
     return config_from_sources(what, [*extra, *overrides])
@@ -206,10 +221,20 @@ def _is_config(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
 
-def _outputs(folder: str) -> str:
+def _files(folder: str | None) -> list[dict[str, str]]:
+    """Entries of ``outputs`` for the files of each camera."""
     kinds = {"jsonl": "results.jsonl", "overlay": "overlay.mp4", "contact_sheet": "contact_sheet.png"}
-    entries = [{"type": kind, "path": f"{folder}/%camera%/{name}"} for kind, name in kinds.items()]
-    return f"outputs={json.dumps(entries)}"
+    return [{"type": kind, "path": f"{folder}/%camera%/{name}"} for kind, name in kinds.items() if folder is not None]
+
+
+def _virtual_camera(device: str | None, backdrop: str | None) -> list[dict[str, str]]:
+    """The entry of ``outputs`` for a virtual camera, where one is asked for."""
+    if device is None:
+        if backdrop is not None:
+            raise UsageError("--backdrop: goes with --virtual-camera DEVICE, e.g. /dev/video10")
+        return []
+    entry = {"type": "virtual_camera", "path": device}
+    return [entry if backdrop is None else {**entry, "backdrop": backdrop}]
 
 
 DRAIN_S = 15.0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.analytics.anchors import anchor_point
+from argos.drawing.backdrop import Cutout
 from argos.types import Result, Size
 
 TRAIL_S = 2.0
@@ -36,6 +37,8 @@ class Memory:
     Args:
         scene: learn the empty scene, for the style ``background``.
         heat: count where people are, for the style ``heatmap``.
+        cutout: softens the people in time, for the style ``backdrop``.
+        backdrop: ``(h, w, 3)`` uint8 RGB, what that style shows behind them; None: their surroundings, blurred.
 
     Attributes:
         trails: id -> the lowest points of its mask in the last seconds, oldest first.
@@ -46,6 +49,8 @@ class Memory:
 
     scene: bool = False
     heat: bool = False
+    cutout: Cutout | None = None
+    backdrop: NDArray[np.uint8] | None = None
     trails: dict[int, deque[Point]] = field(default_factory=dict)
     empty: NDArray[np.float32] | None = None
     known: NDArray[np.bool_] | None = None
@@ -65,6 +70,8 @@ class Memory:
         self._keep_trails(result)
         if self.scene and result.image is not None:
             self._keep_scene(result.image, person_pixels(result))
+        if self.cutout is not None:
+            self.cutout.keep(person_pixels(result), result.pts_s)
         if self.heat:
             self._keep_heat(person_pixels(result), min(result.pts_s - self._last_s, 1.0))
         self._last_s = result.pts_s

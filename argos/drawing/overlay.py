@@ -53,10 +53,10 @@ def overlay(
         image: ``(H, W, 3)`` uint8 RGB, the picture that was analysed.
         result: what was found in it.
         style: how people are shown: tinted (``mask``), by their ``outline``, unrecognisable (``blur``, ``pixelate``),
-            gone (``background``), or as a map of where people were (``heatmap``).
-        regions: draw the proposed regions.
+            gone (``background``), before something else (``backdrop``), or as a map of where they were (``heatmap``).
+        regions: draw the proposed regions; not for ``backdrop``.
         legend: draw mode, number of people, share of pixels computed and time in the bottom left corner.
-        memory: of the results up to this one, for trails; ``background`` and ``heatmap`` need it.
+        memory: of the results up to this one, for trails; ``background``, ``backdrop`` and ``heatmap`` need it.
 
     Returns:
         A new picture of the same shape.
@@ -70,13 +70,14 @@ def overlay(
     line = max(1, round(min(result.size) / 400))
     text = text_style(result.size)
     cover_people(drawn, result, style, memory)
-    if memory is not None and style != "background":
+    plain = style in ("background", "backdrop")
+    if memory is not None and not plain:
         _draw_trails(drawn, memory, line)
     if result.semantic is not None and style in ("mask", "outline"):
         _draw_semantic(drawn, result.semantic, result.instances, line, fill=style == "mask")
-    if regions and result.mode != "full":
+    if regions and result.mode != "full" and style != "backdrop":
         _draw_regions(drawn, result.regions, line)
-    if result.instances is not None and style != "background":
+    if result.instances is not None and not plain:
         _draw_people(drawn, result.instances, style, line)
         _draw_labels(drawn, result.instances, text)
     if legend:

@@ -1,4 +1,4 @@
-"""How the pixels of people are shown: tinted, outlined, blurred, pixelated, taken out, or as a map of where they were.
+"""How people are shown: tinted, outlined, blurred, pixelated, taken out, alone, or as a map of where they were.
 
 The last ones make pictures that show no faces; they follow the masks, and are no promise that nobody is ever seen.
 """
@@ -11,29 +11,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.drawing.backdrop import Cutout, before
 from argos.drawing.memory import Memory, person_pixels, widened
 from argos.types import Result
 
-Style = Literal["mask", "outline", "blur", "pixelate", "background", "heatmap"]
+Style = Literal["mask", "outline", "blur", "pixelate", "background", "backdrop", "heatmap"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 UNSEEN = 96
 """Grey where the scene behind somebody was never seen."""
 
 
-def remembers(style: Style) -> Memory:
-    """A memory that keeps what a style needs."""
-    return Memory(scene=style == "background", heat=style == "heatmap")
+def remembers(style: Style, backdrop: NDArray[np.uint8] | None = None) -> Memory:
+    """A memory that keeps what a style needs; ``backdrop`` ``(h, w, 3)`` uint8 RGB is for the style of that name."""
+    cutout = Cutout() if style == "backdrop" else None
+    return Memory(scene=style == "background", heat=style == "heatmap", cutout=cutout, backdrop=backdrop)
 
 
 def cover_people(image: NDArray[np.uint8], result: Result, style: Style, memory: Memory | None) -> None:
-    """Change the pixels of people, or for ``heatmap`` all, in place; ``mask`` and ``outline`` change none.
+    """Change the pixels of people in place, for ``backdrop`` all others and for ``heatmap`` all.
+
+    ``mask`` and ``outline`` change none.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
         result: where people are.
         style: how.
-        memory: of the results up to this one; needed by ``background`` and ``heatmap``.
+        memory: of the results up to this one; needed by ``background``, ``backdrop`` and ``heatmap``.
 
     Raises:
         ValueError: the style needs a memory and there is none.
@@ -52,6 +56,11 @@ def cover_people(image: NDArray[np.uint8], result: Result, style: Style, memory:
             scene = np.clip(memory.empty + 0.5, 0, 255).astype(np.uint8)
             scene[~memory.known] = UNSEEN
             cv2.copyTo(scene, people, image)
+        case "backdrop":
+            if memory is None or memory.cutout is None:
+                raise ValueError(_missing(style))
+            behind = blurred(image) if memory.backdrop is None else memory.backdrop
+            image[:] = before(image, memory.cutout.alpha(), behind)
         case "heatmap":
             if memory is None or memory.warmth is None:
                 raise ValueError(_missing(style))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from argos.config import Camera, Config
+from argos.config_outputs import VirtualCameraOutput
 from argos.engines.gather_own import sparse_instances, sparse_semantic
 from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
@@ -20,12 +25,13 @@ from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
 from argos.pipelines.moments import moments_of
-from argos.pipelines.outputs import OutputFile
+from argos.pipelines.outputs import CameraPicture, OutputFile
 from argos.pipelines.people import AnyInstances, People
 from argos.pipelines.senders import event_filter, sender_of
 from argos.pipelines.views import Canvas, InstanceLimits, View
 from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
+from argos.publishing.virtual_camera import VirtualCamera
 from argos.sources.names import file_path
 
 
@@ -178,6 +184,28 @@ def output_files(config: Config) -> dict[str, list[OutputFile]]:
             if output.type == "moments":
                 files[name].append(OutputFile(output.type, path, make=moments_of(output, path)))
                 continue
+            if output.type == "virtual_camera":
+                files[name].append(OutputFile(output.type, None, make=partial(_virtual_camera, output)))
+                continue
             passed = event_filter(output) if output.type == "events" else None
-            files[name].append(OutputFile(output.type, path, style, passed))
+            backdrop = _picture(output.backdrop) if output.type == "overlay" else None
+            files[name].append(OutputFile(output.type, path, style, passed, backdrop=backdrop))
     return files
+
+
+def _virtual_camera(output: VirtualCameraOutput) -> CameraPicture:
+    return CameraPicture(VirtualCamera(output.path), output.style, _picture(output.backdrop))
+
+
+def _picture(path: str | None) -> NDArray[np.uint8] | None:
+    """The picture behind people, ``(h, w, 3)`` uint8 RGB; None without a path.
+
+    Raises:
+        PublishError: it cannot be read.
+    """
+    if path is None:
+        return None
+    found = cv2.imread(path, cv2.IMREAD_COLOR)
+    if found is None:
+        raise PublishError(f"{path}: cannot be read as a picture; backdrop should name a JPEG or PNG file")
+    return np.ascontiguousarray(found[:, :, ::-1], np.uint8)

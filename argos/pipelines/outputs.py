@@ -22,6 +22,7 @@ from argos.pipelines.senders import EventFilter
 from argos.publishing.delivery import DeliveryTally
 from argos.publishing.jsonl import JsonlWriter, event_line
 from argos.publishing.recorder import VideoWriter
+from argos.publishing.virtual_camera import VirtualCamera
 from argos.types import Result
 
 WAITING = 8
@@ -93,9 +94,9 @@ class EventLines(ResultLines):
 class OverlayVideo:
     """An MP4 of the frames with people drawn."""
 
-    def __init__(self, path: Path, style: Style = "mask") -> None:
+    def __init__(self, path: Path, style: Style = "mask", backdrop: NDArray[np.uint8] | None = None) -> None:
         self._writer = VideoWriter(path)
-        self._style, self._memory = style, remembers(style)
+        self._style, self._memory = style, remembers(style, backdrop)
 
     def write(self, result: Result) -> None:
         """Draw and encode one frame."""
@@ -107,6 +108,32 @@ class OverlayVideo:
     def close(self) -> None:
         """Finish the file under its final name."""
         self._writer.close()
+
+
+class CameraPicture:
+    """The frames in one style and without words, for programs that read a virtual camera.
+
+    Args:
+        camera: where they go.
+        style: of the people.
+        backdrop: ``(h, w, 3)`` uint8 RGB behind them, for the style of that name; None: their surroundings, blurred.
+    """
+
+    def __init__(self, camera: VirtualCamera, style: Style, backdrop: NDArray[np.uint8] | None = None) -> None:
+        self._camera = camera
+        self._style, self._memory = style, remembers(style, backdrop)
+
+    def write(self, result: Result) -> None:
+        """Draw and show one frame."""
+        if result.image is not None:
+            self._memory.keep(result)
+            self._camera.write(
+                overlay(result.image, result, style=self._style, regions=False, legend=False, memory=self._memory)
+            )
+
+    def close(self) -> None:
+        """Let the device go."""
+        self._camera.close()
 
 
 class ContactSheet:
@@ -149,6 +176,7 @@ class OutputFile(NamedTuple):
         kind: ``jsonl``, ``events``, ``overlay`` or ``contact_sheet``; others are opened by ``make``.
         path: of the file; None for what goes elsewhere.
         style: of the people in an overlay.
+        backdrop: ``(h, w, 3)`` uint8 RGB behind them in the style of that name.
         passed: which events go to ``events``; None: all.
         make: opens an output of another kind.
     """
@@ -158,6 +186,7 @@ class OutputFile(NamedTuple):
     style: Style = "mask"
     passed: EventFilter | None = None
     make: Callable[[], Output] | None = None
+    backdrop: NDArray[np.uint8] | None = None
 
 
 def open_output(file: OutputFile, *, anew: bool) -> Output:
@@ -170,7 +199,7 @@ def open_output(file: OutputFile, *, anew: bool) -> Output:
     Raises:
         PublishError: it cannot be written.
     """
-    kind, path, style, passed, make = file
+    kind, path, style, passed, make, backdrop = file
     if make is not None:
         return make()
     if path is None:
@@ -188,7 +217,7 @@ def open_output(file: OutputFile, *, anew: bool) -> Output:
         case "events":
             return EventLines(path, anew=anew, passed=passed)
         case "overlay":
-            return OverlayVideo(path, style)
+            return OverlayVideo(path, style, backdrop)
         case "contact_sheet":
             return ContactSheet(path)
     raise ValueError(f"unknown kind of output '{kind}'")

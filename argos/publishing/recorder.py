@@ -83,7 +83,7 @@ class VideoWriter:
             self._size = image.shape[0], image.shape[1]
             self._open_stream(self._size)
         even = cv2.copyMakeBorder(
-            _letterboxed(image, self._size), 0, self._size[0] % 2, 0, self._size[1] % 2, cv2.BORDER_REPLICATE
+            fitted(image, self._size), 0, self._size[0] % 2, 0, self._size[1] % 2, cv2.BORDER_REPLICATE
         )
         frame = av.VideoFrame.from_ndarray(np.asarray(even, np.uint8), format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
@@ -152,8 +152,8 @@ class VideoWriter:
         return PublishError(f"{self.path}: cannot write the video ({reason}); choose another directory or free space")
 
 
-def _letterboxed(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """The picture fitted into ``size``, centred on black."""
+def fitted(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """A picture ``(h, w, 3)`` fitted into ``size`` as a whole, centred on black."""
     if image.shape[:2] == size:
         return image
     factor = min(size[0] / image.shape[0], size[1] / image.shape[1])

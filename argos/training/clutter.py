@@ -54,9 +54,11 @@ def _room(rng: np.random.Generator) -> NDArray[np.uint8]:
         back, front = low + rng.uniform(0, 0.2) * ROWS, rng.uniform(0.85, 1.2) * ROWS
         corners = [(x - far * COLUMNS, back), (x + far * COLUMNS, back)]
         _put(picture, _heap(rng), [*corners, (middle + near * COLUMNS, front), (middle - near * COLUMNS, front)])
-    light = cv2.resize(rng.uniform(0.6, 1.25, (3, 4)).astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC)
+    light = cv2.resize(
+        rng.uniform(0.6, 1.25, (3, 4)).astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC
+    )
     picture = cv2.GaussianBlur(picture * light[:, :, None], (0, 0), rng.uniform(0.5, 1.0))
-    return np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255), np.uint8)
 
 
 def _colour(rng: np.random.Generator) -> NDArray[np.float32]:
@@ -139,6 +141,10 @@ def _thing(
             cv2.rectangle(flat, (cx - half, y0 + height // 3), (cx + half, y1), tone, -1)
             cv2.rectangle(flat, (cx - half // 3, y0), (cx + half // 3, y1), tone, -1)
         else:
-            cv2.ellipse(flat, (cx, y0 + height // 2), (half, max(1, int(height * share / 2))), 0, 0, 360, tone, -1, cv2.LINE_AA)
+            _ellipse(flat, (cx, y0 + height // 2), (half, int(height * share / 2)), tone)
     if shape in (1, 3):
-        cv2.ellipse(flat, (x0 + int(width * 0.45), y0), (width // 2, max(1, height // 8)), 0, 0, 360, (colour * 0.45).tolist(), -1, cv2.LINE_AA)
+        _ellipse(flat, (x0 + int(width * 0.45), y0), (width // 2, height // 8), (colour * 0.45).tolist())
+
+
+def _ellipse(flat: NDArray[np.float32], centre: tuple[int, int], half: tuple[int, int], tone: list[float]) -> None:
+    cv2.ellipse(flat, centre, (max(1, half[0]), max(1, half[1])), 0, 0, 360, tone, -1, cv2.LINE_AA)
