@@ -58,6 +58,7 @@ STEPS = (
       for limit in ("AVX512_CORE", "AVX2_VNNI", "AVX2")),
     Step("sparse.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50")),
     Step("tracking.json", ("benchmarks/tracking.py",), ""),
+    Step("counting.json", ("benchmarks/counting.py",)),
     Step("networks.json", ("benchmarks/networks.py", "--rounds", "2", "--docs", "docs/networks.md")),
 )  # fmt: skip
 

@@ -179,6 +179,19 @@ def tracking(report: Report) -> list[str]:
     return table(["tracker", *trackers[0][1]], [[name, *map(str, row.values())] for name, row in trackers])
 
 
+def counting(report: Report) -> list[str]:
+    """What was counted against the truth, and how well the tracks of the whole line follow the people."""
+    rows = [[name, *(str(row[key]) for key in ("true", "counted", "off"))] for name, row in report["counts"].items()]
+    tracks = report["tracks"]
+    return [
+        *table(["event", "true", "counted", "off, summed by scene"], rows),
+        "",
+        f"{report['seconds']:.0f} s of film. Tracks of the whole line against the true people:",
+        "",
+        *table(list(tracks), [[str(value) for value in tracks.values()]]),
+    ]
+
+
 def limited(name: str, limit: str) -> Section:
     """QU-Net under a limit of oneDNN's instruction sets."""
     return Section(
@@ -209,6 +222,10 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     "Both tasks, the default scale; there is no ground truth.", pipeline, "make bench"),
             Section("Tracking", "tracking.json", "Rendered scenes with exact truth, seen by a detector that errs.",
                     tracking, "python benchmarks/tracking.py"),
+            Section("Counting by the shipped line", "counting.json",
+                    "Rendered scenes with exact truth: crossings of a line and entries of a zone, detector, tracker "
+                    "and analytics together. The truth is what the analytics say of the true masks and ids.",
+                    counting, "python benchmarks/counting.py"),
         ),
     ),
     (
