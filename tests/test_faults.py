@@ -21,7 +21,8 @@ def test_the_short_fault_matrix_is_survived(tmp_path: Path) -> None:
     told = json.loads(figures.read_text())
     assert {(one["fault"], one["isolate"], one["code"].split(", ")[0]) for one in told["faults"]} == {
         ("refuse", "thread", "ended"), ("kick", "thread", "ended"), ("stall", "thread", "timeout"),
-        ("other size", "thread", ""), ("kick", "process", "ended"), ("kill -9", "process", "crashed"),
+        ("other size", "thread", ""), ("other codec", "thread", "timeout"), ("kick", "process", "ended"),
+        ("kill -9", "process", "crashed"),
     }  # fmt: skip
     assert all(one["back_s"] is not None for one in told["faults"])
     assert [one["wrong"] for one in told["strangers"]] == [""] * 4

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     width = max(map(len, FAULTS))
     words = "\n".join(f"  {name:<{width}}  {fault.about}" for name, fault in FAULTS.items())
     parser.description = (
-        "Show a clip for ever as an RTSP camera does (H.264, over TCP and UDP), with faults when they are asked for."
+        "Show a clip for ever as an RTSP camera does (H.264 or H.265, over TCP and UDP), with faults when they are "
+        "asked for."
     )
     parser.epilog = (
         f"faults, by a script or as lines on standard input (stall, stall off, loss 0.1, loss off, jump -5, kick):\n"
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "    - {at_s: 5, fault: stall, for_s: 4}    # without for_s it lasts\n"
         "    - {at_s: 20, fault: loss, value: 0.1, for_s: 10}\n"
         "    - {at_s: 40, fault: kick}\n\n"
+        "a camera whose codec changes, by the fault switch:\n"
+        "  argos fakecam 'fake://people?size=640x360' 'fake://people?size=640x360&codec=h265'\n\n"
         "Viewers join where the clip is at that moment and see something from its next key picture on."
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         nargs="*",
         default=[_DEFAULT],
-        help=f"H.264 file or fake://people (default: {_DEFAULT})",
+        help=f"H.264 or H.265 file, or fake://people (default: {_DEFAULT})",
     )
     parser.add_argument("--script", metavar="FILE", type=Path, help="YAML with the faults and their times")
     parser.add_argument(

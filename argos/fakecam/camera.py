@@ -178,7 +178,7 @@ class Camera:
             begin_s += last_s
 
     def _send(self, unit: AccessUnit) -> None:
-        payloads = tuple(payloads_of(unit.nals))
+        payloads = tuple(payloads_of(unit.nals, self.clip().codec))
         damage = Damage(self._values["loss"], self._values["corrupt"])
         for viewer in self.viewers:
             if viewer.playing:

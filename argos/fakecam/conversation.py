@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import re
 import secrets
@@ -189,12 +188,10 @@ class Conversation:
 
 
 def _picture(clip: Clip) -> list[str]:
-    sets = ",".join(base64.b64encode(nal).decode() for nal in (clip.sps, clip.pps))
     return [
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
-        f"a=rtpmap:{PAYLOAD_TYPE} H264/90000",
-        f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;profile-level-id={clip.sps[1:4].hex().upper()};"
-        f"sprop-parameter-sets={sets}",
+        f"a=rtpmap:{PAYLOAD_TYPE} {clip.codec.title}/90000",
+        f"a=fmtp:{PAYLOAD_TYPE} {clip.codec.parameters(clip.sets)}",
         f"a=framerate:{len(clip.units) / clip.duration_s:.3f}",
         f"a=control:{_TRACK}",
     ]

@@ -45,7 +45,7 @@ class FakeCamera:
         """Read the clips and listen.
 
         Args:
-            sources: H.264 files and ``fake://people?...``; the fault ``switch`` goes from one to the next.
+            sources: H.264 and H.265 files and ``fake://people?...``; the fault ``switch`` goes from one to the next.
             host: address to listen on.
             port: 0 takes a free one.
             path: of the URL, with its slash.

@@ -1,13 +1,15 @@
-"""RTP packets of H.264, and the sender's reports that go with them.
+"""RTP packets of H.264 and H.265, and the sender's reports that go with them.
 
 Reference:
-    RFC 3550 (RTP and RTCP), RFC 6184 (H.264 in RTP, packetization mode 1: single NAL units and FU-A).
+    RFC 3550 (RTP and RTCP), RFC 6184 and 7798 (H.264 and H.265 in RTP: single NAL units and fragments).
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+
+from argos.fakecam.codecs import Codec
 
 CLOCK = 90_000
 """Ticks of the RTP clock of video, per second."""
@@ -16,21 +18,20 @@ PAYLOAD_TYPE = 96
 MAX_PAYLOAD = 1400
 """Bytes of payload that fit a packet on every usual network."""
 
-_FU_A = 28
 _NTP_1970_S = 2_208_988_800
 
 
-def payloads_of(nals: Sequence[bytes], longest: int = MAX_PAYLOAD) -> Iterator[bytes]:
+def payloads_of(nals: Sequence[bytes], codec: Codec, longest: int = MAX_PAYLOAD) -> Iterator[bytes]:
     """Payloads that carry the NAL units in order, cut into fragments where they are too long."""
     for nal in nals:
         if len(nal) <= longest:
             yield nal
             continue
-        indicator, kind = nal[0] & 0xE0 | _FU_A, nal[0] & 31
-        body, step = nal[1:], longest - 2
+        header, kind = codec.fragment_header(nal), codec.kind(nal)
+        body, step = nal[codec.header :], longest - codec.header - 1
         for start in range(0, len(body), step):
             begin, end = 0x80 * (start == 0), 0x40 * (start + step >= len(body))
-            yield bytes((indicator, begin | end | kind)) + body[start : start + step]
+            yield header + bytes((begin | end | kind,)) + body[start : start + step]
 
 
 def rtp_packet(payload: bytes, seq: int, timestamp: int, ssrc: int, *, marker: bool) -> bytes:

@@ -39,7 +39,7 @@ FAULTS: Mapping[str, Fault] = {
     "missing": Fault("says that there is no such stream"),
     "no_video": Fault("offers sound only"),
     "kick": Fault("drops every connection, once", "event"),
-    "switch": Fault("shows the next SOURCE, once: another size, another scene", "event"),
+    "switch": Fault("shows the next SOURCE, once: another size, codec or scene", "event"),
     "jump": Fault("sets its clock forward or back by this many seconds, once", "event", -86400, 86400),
     "slow": Fault("sends at this share of the speed", "amount", 0.01, 1, 1.0),
     "jitter": Fault("delays pictures by up to this many milliseconds at random", "amount", 0, 60_000),

@@ -151,7 +151,7 @@ def _damaged(payload: bytes, rng: random.Random) -> bytes:
     """Some bits turned over, behind the header of the NAL unit, so that it still reaches the decoder."""
     data = bytearray(payload)
     for _ in range(1 + len(data) // 200):
-        data[rng.randrange(min(2, len(data) - 1), len(data))] ^= 1 << rng.randrange(8)
+        data[rng.randrange(min(3, len(data) - 1), len(data))] ^= 1 << rng.randrange(8)
     return bytes(data)
 
 

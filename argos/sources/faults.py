@@ -29,7 +29,8 @@ _LIVE_WORDS = {
     "memory": ("no memory left for it", "raise source.memory_mb, or let the camera send smaller pictures"),
 }
 
-# Waiting seconds for these is no use: only the configuration or the camera's set-up changes them.
+# Waiting seconds for these is no use, unless the camera is just starting: only the configuration or its set-up changes
+# them.
 PERMANENT = frozenset({"unauthorized", "not_found", "no_video", "unsupported"})
 
 

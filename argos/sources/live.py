@@ -15,6 +15,7 @@ from argos.sources.tap import PacketTap
 from argos.types import Frame, State
 
 _PERMANENT_S = 10.0
+_REBOOT_S = 60.0  # so long a camera that was well may say that it has no such stream, because it is starting
 _AWAY_S = 600.0
 _AWAY_MAX_S = 30.0
 
@@ -80,7 +81,9 @@ def read_live(
             tell("ended" if gives_up else "lost", fault.code, str(fault))
             raise fault
         tell("stalled" if shown and fault.code == "timeout" else "lost", fault.code, str(fault))
-        permanent = fault.code in PERMANENT and kind_of(source) != "webcam"
+        # a password is never tried often: cameras lock the account
+        may_be_starting = connection.was_up and fault.code != "unauthorized" and now_s - last_seen_s < _REBOOT_S
+        permanent = fault.code in PERMANENT and kind_of(source) != "webcam" and not may_be_starting
         stop.wait(delay_s(options.reconnect, tries, now_s - last_seen_s, permanent=permanent))
     tell("ended")
 

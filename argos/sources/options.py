@@ -19,7 +19,8 @@ class Reconnect:
     Attributes:
         initial_s: wait before the first new attempt.
         max_s: longest wait; after 10 minutes away it grows to 30 s. A refusal that an attempt cannot change (wrong
-            password, no such path) waits 10 s at least.
+            password, no such path) waits 10 s at least; of a camera that was well a minute ago only a refused
+            password does.
         factor: growth of the wait from one attempt to the next.
         jitter: share by which each wait varies at random, so that many cameras do not return at one instant.
         give_up_after: attempts in a row without a picture after which the source fails; None never gives up.

@@ -12,11 +12,11 @@ from gi.repository import GLib, Gst  # noqa: E402
 
 
 def main() -> None:
-    url, transport, wanted, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    url, transport, wanted, seconds, codec = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
     Gst.init(None)
     pipeline = Gst.parse_launch(
-        f'rtspsrc location="{url}" protocols={transport} latency=100 ! rtph264depay ! h264parse ! '
-        "video/x-h264,stream-format=byte-stream,alignment=au ! fakesink name=sink signal-handoffs=true sync=false"
+        f'rtspsrc location="{url}" protocols={transport} latency=100 ! rtp{codec}depay ! {codec}parse ! '
+        f"video/x-{codec},stream-format=byte-stream,alignment=au ! fakesink name=sink signal-handoffs=true sync=false"
     )
     loop, sizes = GLib.MainLoop(), []
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argos.fakecam.clip import split_nals
+from argos.fakecam.codecs import H264, H265
 from argos.fakecam.rtp import payloads_of, rtp_packet, sender_report
 
 NALS = st.binary(min_size=1, max_size=500).map(lambda body: bytes([0x65]) + body)
@@ -27,11 +28,35 @@ def joined(payloads: list[bytes]) -> list[bytes]:
 @given(nals=st.lists(NALS, min_size=1, max_size=5), longest=st.integers(10, 300))
 @settings(max_examples=100, deadline=None)
 def test_a_viewer_puts_together_what_was_cut(nals: list[bytes], longest: int) -> None:
-    payloads = list(payloads_of(nals, longest))
+    payloads = list(payloads_of(nals, H264, longest))
     assert joined(payloads) == nals
     assert max(map(len, payloads)) <= longest
     cut = [payload for payload in payloads if payload[0] & 31 == 28]
     assert sum(payload[1] & 0x80 > 0 for payload in cut) == sum(payload[1] & 0x40 > 0 for payload in cut)
+
+
+def joined_h265(payloads: list[bytes]) -> list[bytes]:
+    """The same by RFC 7798."""
+    nals: list[bytes] = []
+    for payload in payloads:
+        if payload[0] >> 1 & 63 != 49:
+            nals.append(payload)
+        elif payload[2] & 0x80:
+            nals.append(bytes([payload[0] & 0x81 | (payload[2] & 63) << 1, payload[1]]) + payload[3:])
+        else:
+            nals[-1] += payload[3:]
+    return nals
+
+
+@given(
+    nals=st.lists(st.binary(min_size=1, max_size=500).map(lambda body: b"\x26\x01" + body), min_size=1, max_size=5),
+    longest=st.integers(10, 300),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_viewer_of_h265_puts_together_what_was_cut(nals: list[bytes], longest: int) -> None:
+    payloads = list(payloads_of(nals, H265, longest))
+    assert joined_h265(payloads) == nals
+    assert max(map(len, payloads)) <= longest
 
 
 def test_the_header_of_a_packet_is_that_of_rfc_3550() -> None:
