@@ -59,6 +59,7 @@ STEPS = (
     Step("sparse.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50")),
     Step("tracking.json", ("benchmarks/tracking.py",), ""),
     Step("counting.json", ("benchmarks/counting.py",)),
+    Step("viewers.json", ("benchmarks/viewers.py",)),
     Step("networks.json", ("benchmarks/networks.py", "--rounds", "2", "--docs", "docs/networks.md"), most_s=900),
 )  # fmt: skip
 

@@ -179,6 +179,16 @@ def tracking(report: Report) -> list[str]:
     return table(["tracker", *trackers[0][1]], [[name, *map(str, row.values())] for name, row in trackers])
 
 
+def viewers(report: Report) -> list[str]:
+    """The line without and with viewers of the live page."""
+    rows = [
+        [name, f"{report['fps'][key]:.2f}", f"{report['cpu_ms'][key]:.0f}"]
+        for name, key in (("nobody", "without"), (f"{report['viewers']} viewers", "with"))
+    ]
+    cost = 1 - report["fps"]["with"] / report["fps"]["without"]
+    return [*table(["looking", "fps", "processor ms per frame"], rows), "", f"They cost {100 * cost:.1f} % of the fps."]
+
+
 def counting(report: Report) -> list[str]:
     """What was counted against the truth, and how well the tracks of the whole line follow the people."""
     rows = [[name, *(str(row[key]) for key in ("true", "counted", "off"))] for name, row in report["counts"].items()]
@@ -226,6 +236,9 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     "Rendered scenes with exact truth: crossings of a line and entries of a zone, detector, tracker "
                     "and analytics together. The truth is what the analytics say of the true masks and ids.",
                     counting, "python benchmarks/counting.py"),
+            Section("Viewers of the live page", "viewers.json",
+                    "Over WebSockets, in a process of their own on the same machine; medians of alternating spells.",
+                    viewers, "python benchmarks/viewers.py"),
         ),
     ),
     (
