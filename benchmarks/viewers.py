@@ -95,17 +95,17 @@ def main() -> int:
             lookers.stdin.flush()
             lookers.wait(10)
         pipeline.stop()
+    fps, cpu = (
+        {name: statistics.median(s[key] for s in spells[on]) for name, on in SIDES} for key in ("fps", "cpu_ms")
+    )
     report = {
         "machine": {"processor": processor()[0], "cores": cores(), "load": os.getloadavg()[0]},
         "viewers": VIEWERS,
         "spells": {"without": spells[False], "with": spells[True]},
         "pictures": pictures,
-        **{
-            key: {name: statistics.median(s[key] for s in spells[on]) for name, on in SIDES}
-            for key in ("fps", "cpu_ms")
-        },
+        "fps": fps,
+        "cpu_ms": cpu,
     }
-    fps, cpu = report["fps"], report["cpu_ms"]
     print(f"fps {fps['without']:.2f} without, {fps['with']:.2f} with {VIEWERS} viewers "
           f"({100 * (fps['with'] / fps['without'] - 1):+.1f} %); processor time per frame of this process "
           f"{cpu['without']:.1f} and {cpu['with']:.1f} ms; {pictures} pictures seen")  # fmt: skip
