@@ -101,13 +101,20 @@ class Delivery:
         self._number = 0
         self._changed = threading.Condition()
         self._ends_s: float | None = None
+        self._crash: BaseException | None = None
         self._is_away, self._told_s = False, 0.0
         self._thread = threading.Thread(target=self._work, name="argos-delivery", daemon=True)
         self._thread.start()
 
     def put(self, message: Message) -> None:
-        """Hand over a message; never waits."""
+        """Hand over a message; never waits.
+
+        Raises:
+            BaseException: what ended the thread and nobody named: a bug. It would only show as messages that wait.
+        """
         with self._changed:
+            if self._crash is not None:
+                raise self._crash
             if self._ends_s is not None:
                 self._tally.dropped["closed"] += 1
                 return
@@ -131,12 +138,14 @@ class Delivery:
             )
 
     def close(self) -> None:
-        """Send what waits, for ``DRAIN_S`` at most, and end the thread; any number of times."""
+        """Send what waits, for ``DRAIN_S`` at most, and end the thread; any number of times. Raises as ``put`` does."""
         with self._changed:
             if self._ends_s is None:
                 self._ends_s = time.monotonic() + DRAIN_S
             self._changed.notify_all()
         self._thread.join()
+        if self._crash is not None:
+            raise self._crash
         lost = self._tally.dropped.total()
         if lost and self._told_s >= 0:
             words = ", ".join(f"{count} {reason}" for reason, count in self._tally.dropped.items())
@@ -144,10 +153,14 @@ class Delivery:
             self._told_s = -1.0  # once
 
     def _work(self) -> None:
-        while (message := self._next()) is not None:
-            attempt = 0
-            while not self._attempt(message, attempt):
-                attempt += 1
+        try:
+            while (message := self._next()) is not None:
+                attempt = 0
+                while not self._attempt(message, attempt):
+                    attempt += 1
+        except BaseException as error:  # handed to the thread that puts the next message, which raises it
+            with self._changed:
+                self._crash = error
 
     def _next(self) -> Message | None:
         """The next message; None when all ends."""

@@ -84,16 +84,17 @@ class MqttConnection:
         """
         if not self._connected.wait(self._broker.timeout_s):
             raise NotDelivered(self._why)
-        if self._pending is None or self._pending[0] is not message:  # paho itself repeats what was on its way
-            info = self._client.publish(message.address, message.body, qos=1, retain=message.retained)
-            self._pending = message, info
-        info = self._pending[1]
         try:
+            if self._pending is None or self._pending[0] is not message:  # paho itself repeats what was on its way
+                info = self._client.publish(message.address, message.body, qos=1, retain=message.retained)
+                self._pending = message, info
+            info = self._pending[1]
             info.wait_for_publish(self._broker.timeout_s)
+            is_published = info.is_published()
         except (RuntimeError, ValueError) as error:  # the connection was lost just now
             self._pending = None
             raise NotDelivered("the connection was lost") from error
-        if not info.is_published():
+        if not is_published:
             raise NotDelivered("no acknowledgement in time")
         self._pending = None
 

@@ -141,3 +141,22 @@ def test_pauses_grow_to_their_bound(initial: float, factor: float, jitter: float
     backoff = Backoff(initial, 60.0, factor, jitter)
     middle = min(60.0, initial * factor ** min(attempt, 64))
     assert middle * (1 - jitter) - 1e-9 <= backoff.pause_s(attempt) <= middle * (1 + jitter) + 1e-9
+
+
+def test_a_bug_in_the_thread_is_raised_where_the_next_message_is_put_and_at_the_end() -> None:
+    def send(message: Message) -> None:
+        raise KeyError(message.address)
+
+    delivery = Delivery("broker", send, 10, FAST)
+    delivery.put(event("first"))
+
+    def is_raised() -> bool:
+        try:
+            delivery.put(event("next"))
+        except KeyError as error:
+            return error.args == ("first",)
+        return False
+
+    assert wait_for(is_raised)
+    with pytest.raises(KeyError, match="first"):
+        delivery.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import shutil
 import socket
 import subprocess
@@ -26,14 +27,25 @@ MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="no mosquitto (apt-get install mosquitto)")
 
 
+def free_port() -> int:
+    """A port below those that the system gives to whoever connects.
+
+    One of those may be taken by anybody as soon as the broker is gone: another test, or a client that asks again and
+    again whether the broker is back and in the end is connected to itself.
+    """
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise OSError("no free port")
+
+
 class BrokerProcess:
     """A broker on a port of its own that wants a password."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         passwords = folder / "passwords"
         passwords.touch(0o600)
         tool = shutil.which("mosquitto_passwd") or "mosquitto_passwd"
@@ -55,6 +67,7 @@ class BrokerProcess:
                 return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
         assert wait_for(answers), (self.folder / "log").read_text()
+        assert self.process.poll() is None, f"another one answers: {(self.folder / 'log').read_text()}"
 
     def kill(self) -> None:
         if self.process is not None:
