@@ -6,7 +6,7 @@ RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 BROWSER_PACKAGES := chromium fonts-dejavu-core
 HAS_RTSP := /usr/bin/python3 tests/rtsp_server.py --check
 
-.PHONY: demo test check bench faults endure docs clip weights clean system-packages node-packages
+.PHONY: demo test check bench faults endure mutants kills soak docs clip weights clean system-packages node-packages
 
 demo: .venv/installed
 	$(BIN)/argos run configs/demo.yaml
@@ -25,17 +25,30 @@ bench: .venv/installed-dev
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[export,openvino]'
 	$(BIN)/python benchmarks/all.py
 
-# what each fault of a camera, and bad company on the publisher's port, does; some minutes
+# what each fault of a camera, bad company on the publisher's port and slow subscribers do; a quarter of an hour
+REPORT = status=$$?; $(BIN)/python benchmarks/render_faults.py; exit $$status
+RECONNECTS ?= 1000
 faults: .venv/installed
-	$(BIN)/python benchmarks/faults.py --json benchmarks/results/faults.json
+	$(BIN)/python benchmarks/faults.py --reconnects $(RECONNECTS) --json benchmarks/results/faults.json; $(REPORT)
+	$(BIN)/python benchmarks/slow_subscribers.py --json benchmarks/results/slow_subscribers.json; $(REPORT)
 
-# how ARGOS bears what is done to it: mutants, kill -9 and hours of reconnects; three hours with nothing else to do
-endure: .venv/installed-dev
-	$(BIN)/python benchmarks/mutants.py --count 10000 --json benchmarks/results/mutants.json
-	$(BIN)/python benchmarks/kills.py --count 100 --json benchmarks/results/kills.json
-	$(BIN)/python benchmarks/soak.py --minutes 30 --reconnects 1000 --json benchmarks/results/soak.json
-	$(BIN)/python benchmarks/soak.py --minutes 30 --reconnects 1000 --isolate process \
-	  --json benchmarks/results/soak_process.json
+# how ARGOS bears what is done to it; three hours with nothing else to do
+endure: mutants kills soak
+	$(MAKE) soak ISOLATE=process
+
+MUTANTS ?= 10000
+mutants: .venv/installed-dev
+	$(BIN)/python benchmarks/mutants.py --count $(MUTANTS) --json benchmarks/results/mutants.json; $(REPORT)
+
+KILLS ?= 100
+kills: .venv/installed-dev
+	$(BIN)/python benchmarks/kills.py --count $(KILLS) --json benchmarks/results/kills.json; $(REPORT)
+
+MINUTES ?= 30
+ISOLATE ?= thread
+soak: .venv/installed-dev
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --reconnects $(RECONNECTS) --isolate $(ISOLATE) \
+	  --json benchmarks/results/soak$(if $(filter process,$(ISOLATE)),_process).json; $(REPORT)
 
 # docs/reference from the code; a test fails where it is stale
 docs: .venv/installed-dev

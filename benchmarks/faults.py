@@ -33,10 +33,10 @@ from pathlib import Path
 import av
 import numpy as np
 import zmq
+from conditions import conditions
 
 from argos.fakecam.fake_camera import FakeCamera
 from argos.fakecam.script import FAULTS, Command
-from argos.machine import cores, processor
 from argos.publishing.curve import make_keys, read_client_keys, read_server_keys, speak_curve
 from argos.publishing.publisher import Publisher
 from argos.publishing.subscriber import Subscriber
@@ -357,6 +357,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args(argv)
     reconnects = given.reconnects or (5 if given.short else 1000)
+    where = conditions()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = [write_clip(folder / "small.mp4", 320, 192), write_clip(folder / "large.mp4", 640, 352)]
@@ -372,11 +373,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         strangers = run_strangers(50 if given.short else 1000, folder)
         for who, seen, wrong in strangers:
             print(f"{who}: {wrong or seen}")
-    machine = f"{processor()[0]}, {cores()[0]} cores"
-    print(f"\n{machine}; limit {given.limit_s:g} s")
+    print(f"\n{where['machine']}; load before {where['load_1m']}; limit {given.limit_s:g} s")
     if given.json:
         figures = {
-            "machine": machine, "limit_s": given.limit_s, "growth": asdict(growth),
+            **where, "limit_s": given.limit_s, "growth": asdict(growth),
             "faults": [asdict(outcome) for outcome in outcomes],
             "strangers": [dict(zip(("who", "seen", "wrong"), row, strict=True)) for row in strangers],
         }  # fmt: skip

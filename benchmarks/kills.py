@@ -28,6 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from conditions import conditions
+
 from argos.errors import ArgosError
 from argos.fakecam.fake_camera import FakeCamera
 from argos.publishing.jsonl import read_line
@@ -228,6 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rng = random.Random(given.seed)
     done: Counter[str] = Counter()
     wrong: list[str] = []
+    where = conditions()
     shared_before = set(os.listdir("/dev/shm"))
     with tempfile.TemporaryDirectory() as name:
         benches: dict[str, Bench] = {}
@@ -259,7 +262,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     killed = ", ".join(f"{number} x {what}" for what, number in sorted(done.items()))
     print(f"\n{sum(done.values())} kills ({killed}): {'; '.join(wrong) or 'good'}")
     if given.json:
-        given.json.write_text(json.dumps({"seed": given.seed, "kills": dict(done), "wrong": wrong}, indent=2) + "\n")
+        figures = {**where, "seed": given.seed, "kills": dict(done), "wrong": wrong}
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 7 if wrong else 0
 
 

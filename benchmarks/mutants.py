@@ -33,6 +33,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from conditions import conditions
 from mutations import mutate, mutate_text
 
 CHECKOUT = Path(__file__).parents[1]
@@ -344,7 +345,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.worker:
         work(given.worker)
         return 0
-    verdicts = []
+    verdicts, where = [], conditions()
     for what in given.what:
         verdict = runs[what](given.count, given.seed)
         verdicts.append(verdict)
@@ -358,7 +359,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for words in (*verdict.crashes, *verdict.hangs, *verdict.tracebacks, *verdict.wrong):
             print("  " + words.strip().replace("\n", "\n  "), flush=True)
     if given.json:
-        given.json.write_text(json.dumps([vars(verdict) for verdict in verdicts], indent=2) + "\n")
+        figures = {**where, "seed": given.seed, "kinds": [vars(verdict) for verdict in verdicts]}
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 7 if any((v.hangs and v.kind != "videos") or v.tracebacks or v.wrong for v in verdicts) else 0
 
 

@@ -20,19 +20,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from conditions import conditions
 from numpy.typing import NDArray
 
 import argos
 from argos.fakecam.fake_camera import FakeCamera
 from argos.fakecam.script import Command
-from argos.machine import cores, processor
 
 BLOCKS = 20
 _T_95 = 2.101  # Student's t for 95 % of both sides, 18 degrees of freedom
@@ -152,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--isolate", choices=("thread", "process"), default="thread", help="(default: thread)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args(argv)
+    where = conditions()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         clip = "fake://people?n=2&seed={}&size=320x192&fps=10&frames=40"
@@ -182,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = (folder / "stderr.txt").read_text()
         if "Traceback" in told:
             wrong.append(told[-2000:])
-    return _report(samples, watch, given, wrong)
+    return _report(samples, watch, given, wrong, where)
 
 
 def _start(engine: subprocess.Popen[bytes], watch: Watch, cameras: int) -> list[str]:
@@ -221,7 +222,13 @@ def _soak(
     return samples
 
 
-def _report(samples: Sequence[Sample], watch: Watch, given: argparse.Namespace, wrong: list[str]) -> int:
+def _report(
+    samples: Sequence[Sample],
+    watch: Watch,
+    given: argparse.Namespace,
+    wrong: list[str],
+    where: Mapping[str, object],
+) -> int:
     figures: dict[str, object] = {}
     if len(samples) < 2 * BLOCKS:
         wrong.append(f"only {len(samples)} samples; give it more --minutes")
@@ -256,11 +263,10 @@ def _report(samples: Sequence[Sample], watch: Watch, given: argparse.Namespace, 
         wrong.append(f"{watch.reconnects()} of {given.reconnects} reconnects came about")
     if watch.states.get("offline") != "lost":
         wrong.append(f"the camera that is not there is told to be {watch.states.get('offline')}")
-    machine = f"{processor()[0]}, {cores()[0]} cores"
-    print(f"{machine}: {'; '.join(wrong) or 'good'}")
+    print(f"{where['machine']}: {'; '.join(wrong) or 'good'}")
     if given.json:
         figures |= {
-            "machine": machine, "isolate": given.isolate, "cameras": given.cameras, "reconnects": watch.reconnects(),
+            **where, "isolate": given.isolate, "cameras": given.cameras, "reconnects": watch.reconnects(),
             "results": dict(watch.results), "wrong": wrong, "samples": [list(asdict(one).values()) for one in samples],
         }  # fmt: skip
         given.json.write_text(json.dumps(figures, indent=2) + "\n")

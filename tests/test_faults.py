@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
+sys.path.append(str(CHECKOUT / "benchmarks"))
+
+from render_faults import page  # noqa: E402
 
 
 @pytest.mark.timeout(170)
@@ -19,6 +22,9 @@ def test_the_short_fault_matrix_is_survived(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=160, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(figures.read_text())
+    assert all(
+        line in page({"faults.json": told}) for line in ("| kick | tcp | process |", "- no key: nothing received")
+    )
     assert {(one["fault"], one["isolate"], one["code"].split(", ")[0]) for one in told["faults"]} == {
         ("refuse", "thread", "ended"), ("kick", "thread", "ended"), ("stall", "thread", "timeout"),
         ("other size", "thread", ""), ("other codec", "thread", "timeout"), ("kick", "process", "ended"),
