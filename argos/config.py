@@ -24,7 +24,7 @@ from argos.config_faults import (
 from argos.config_models import Camera, CameraDefaults, Config, ConfigFile, Settings
 from argos.config_network import is_file
 from argos.config_overrides import apply_override
-from argos.config_paths import with_backdrops_in, with_keys_in, with_models_in, with_source_in
+from argos.config_paths import with_backdrops_in, with_files_in, with_keys_in, with_source_in
 from argos.config_report import config_digest
 from argos.config_yaml import Document, parse_yaml
 from argos.errors import ConfigError
@@ -172,7 +172,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
     faults = document.faults + [f for f in faults[len(document.faults) :] if f.key not in named]
     if faults or settings is None:
         raise ConfigFaults(faults)
-    engine = settings.engine.model_copy(update={"models": with_models_in(settings.engine.models, folder)})
+    engine = with_files_in(settings.engine, folder)
     return Config(
         version=1,
         cameras=cameras,
@@ -289,18 +289,22 @@ def _refuse_same_source(cameras: Mapping[str, Camera], document: Document, fault
 
 
 def _refuse_gather(settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]) -> None:
-    """A network that is a file as a whole cannot be run on some of its blocks."""
+    """A network that is a file as a whole, or is run in 8 bits, cannot be run on some of its blocks."""
     for name, camera in cameras.items():
-        for role in camera.tasks if camera.regions.mode == "gather" else ():
-            model = getattr(settings.engine.models, role)
-            if not isinstance(model, str) and is_file(model.network):
-                single = ("camera",) if "camera" in document.data else ("cameras", name)
-                path = _written_at(document, ("regions", "mode"), [single, ("defaults",)])
-                text = (
-                    f"gather looks into the network, and engine.models.{role} is a file ({shown(model.network)}): "
-                    "set mode to pack, full or mask, or give the network as module:function"
-                )
-                faults.append(Fault(_mark(document, path), dotted(path), text))
+        if camera.regions.mode != "gather":
+            continue
+        single = ("camera",) if "camera" in document.data else ("cameras", name)
+        path = _written_at(document, ("regions", "mode"), [single, ("defaults",)])
+        texts = [
+            f"gather looks into the network, and engine.models.{role} is a file ({shown(model.network)}): "
+            "set mode to pack, full or mask, or give the network as module:function"
+            for role in camera.tasks
+            if not isinstance(model := getattr(settings.engine.models, role), str) and is_file(model.network)
+        ]
+        if settings.engine.precision == "int8":
+            texts.append("gather looks into the network, and engine.precision: int8 runs it as a whole: set mode to "
+                         "auto, pack, full or mask, or precision to float32")  # fmt: skip
+        faults += [Fault(_mark(document, path), dotted(path), text) for text in texts]
 
 
 def _refuse_same_output(settings: Settings, cameras: int, document: Document, faults: list[Fault]) -> None:

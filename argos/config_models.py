@@ -40,6 +40,7 @@ from argos.config_values import (
     check_unique,
     check_url,
 )
+from argos.sources.names import is_live
 
 Task = Literal["semantic", "instances"]
 
@@ -112,7 +113,7 @@ class Latency(Section):
     max_age_ms: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         description="age that results of a live source should not exceed, from capture to publishing: when they do, "
-        "less is computed, step by step (rate, then regions only, then scale), until it is over; null: never",
+        "less is computed, step by step (rate, then regions only, then scale, then smaller models), until it is over; null: never",
     )
 
     @field_validator("max_age_ms")
@@ -263,6 +264,14 @@ class Models(Section):
     instances: InstancesModel = Field(
         default="ssdisb", description="the task instances: a model, or network, weights, input, output of one's own"
     )
+    semantic_small: SemanticModel | None = Field(
+        default=None,
+        description="takes the place of semantic at the last step under overload (latency.max_age_ms); null: nothing "
+        "does",
+    )
+    instances_small: InstancesModel | None = Field(
+        default=None, description="takes the place of instances at the last step under overload; null: nothing does"
+    )
 
 
 class Engine(Section):
@@ -279,6 +288,16 @@ class Engine(Section):
     backend: Literal["torch", "onnxruntime", "openvino"] = Field(
         default="torch", description="the program that runs the deep networks on a CPU"
     )
+    precision: Literal["float32", "int8"] = Field(
+        default="float32",
+        description="int8: the deep networks in 8 bits, quantised at the first start and kept; needs backend "
+        "onnxruntime or openvino, any mode but gather; networks of your own run as they are",
+    )
+    calibration: Annotated[str, AfterValidator(check_url)] | None = Field(
+        default=None,
+        description="video, folder of pictures or fake://... whose frames set the ranges of the 8 bits; null: rendered "
+        "people",
+    )
     sparse: Literal["masked", "exact"] = Field(
         default="masked",
         description="mode gather. masked: what lies outside of the regions counts as zero in every layer; exact: the "
@@ -286,6 +305,24 @@ class Engine(Section):
     )
     packing: Packing = Field(default=Packing(), description="the canvases that regions are packed into")
     models: Models = Field(default=Models(), description="weights by role")
+
+    @field_validator("precision")
+    @classmethod
+    def _has_program(cls, precision: str, info: ValidationInfo) -> str:
+        if precision == "int8" and info.data.get("backend", "") == "torch":  # a faulty backend is a fault of its own
+            raise ValueError(
+                "int8 is not run by torch: set engine.backend to onnxruntime (or openvino), or use float32"
+            )
+        return precision
+
+    @field_validator("calibration")
+    @classmethod
+    def _ends(cls, source: str | None, info: ValidationInfo) -> str | None:
+        if source is not None and is_live(source):
+            raise ValueError("should be a video, a folder of pictures or fake://..., not a live source")
+        if source is not None and info.data.get("precision", "") == "float32":
+            raise ValueError("sets the ranges of 8-bit numbers: set engine.precision to int8, or remove the key")
+        return source
 
 
 class MaskEncodings(Section):

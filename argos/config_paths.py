@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import importlib.util
 from pathlib import Path
+from typing import Any
 
-from argos.config_models import Camera, Config, Models, Output, Publish
+from argos.config_models import Camera, Config, Engine, Models, Output, Publish
 from argos.config_network import OwnInstancesModel, OwnSemanticModel, is_file
 from argos.sources.names import file_path, kind_of
 
@@ -58,6 +59,8 @@ def with_models_in(models: Models, folder: Path | None) -> Models:
     """The section with its files found from ``folder``."""
     found: dict[str, str | OwnSemanticModel | OwnInstancesModel] = {}
     for role, model in models:
+        if model is None:
+            continue
         if isinstance(model, str):
             found[role] = in_folder(model, folder)
             continue
@@ -69,11 +72,19 @@ def with_models_in(models: Models, folder: Path | None) -> Models:
     return models.model_copy(update=found)
 
 
+def with_files_in(engine: Engine, folder: Path | None) -> Engine:
+    """The section with its models and the pictures that calibrate found from ``folder``."""
+    found: dict[str, Any] = {"models": with_models_in(engine.models, folder)}
+    if engine.calibration is not None and is_path(engine.calibration):
+        found["calibration"] = in_folder(engine.calibration, folder)
+    return engine.model_copy(update=found)
+
+
 def _missing_networks(models: Models) -> list[str]:
     """Files of the user's own networks that do not exist now, and packages that are not installed."""
     missing = []
     for role, model in models:
-        if isinstance(model, str):
+        if model is None or isinstance(model, str):
             continue
         key, place = f"engine.models.{role}", model.network.rpartition(":")[0]
         files = {"network": model.network if is_file(model.network) else place if place.endswith(".py") else None}
@@ -90,6 +101,8 @@ def _missing_networks(models: Models) -> list[str]:
 def config_warnings(config: Config) -> list[str]:
     """What is no error but will not work as things are: files that do not exist now."""
     keys = [] if config.publish.curve is None else list(config.publish.curve)
+    pictures = config.engine.calibration
+    missing = pictures is not None and is_path(pictures) and not _exists(pictures)
     return [
         f"camera '{name}': {camera.source.url} does not exist now"
         for name, camera in config.cameras.items()
@@ -97,4 +110,5 @@ def config_warnings(config: Config) -> list[str]:
     ] + [
         *(f"publish.curve.{key}: {name} does not exist now" for key, name in keys if not _exists(name)),
         *_missing_networks(config.engine.models),
+        *([f"engine.calibration: {pictures} does not exist now"] if missing else []),
     ]

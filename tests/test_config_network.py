@@ -107,3 +107,40 @@ def test_gather_with_a_file_is_a_fault_at_the_mode(tmp_path: Path) -> None:
         "('people.onnx'): set mode to pack, full or mask, or give the network as module:function"
     )
     assert len(found.value.faults) == 1
+
+
+def test_gather_and_8_bits_are_a_fault_at_the_mode(tmp_path: Path) -> None:
+    text = "camera: {source: a.mp4, regions: {mode: gather}}\nengine: {backend: onnxruntime, precision: int8}\n"
+    with pytest.raises(ConfigFaults) as found:
+        load_config(written(tmp_path, f"version: 1\n{text}"))
+    assert str(found.value).endswith(
+        "camera.yaml:2:41: camera.regions.mode: gather looks into the network, and engine.precision: int8 runs it as a "
+        "whole: set mode to auto, pack, full or mask, or precision to float32"
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "fault"),
+    [
+        ("precision: int8", "engine.precision: int8 is not run by torch: set engine.backend to onnxruntime"),
+        ("precision: int4", "engine.precision: should be 'float32' or 'int8', got 'int4'"),
+        ("calibration: clip.mp4", "engine.calibration: sets the ranges of 8-bit numbers: set engine.precision to int8"),
+        ("backend: openvino, precision: int8, calibration: 'rtsp://me:secret@cam'", "not a live source"),
+        ("backend: openvino, precision: int8, calibration: 'fake://cats'", "the only rendered source is fake://people"),
+    ],
+)
+def test_a_fault_of_8_bits_says_what_to_set(tmp_path: Path, engine: str, fault: str) -> None:
+    with pytest.raises(ConfigFaults) as found:
+        load_config(written(tmp_path, f"version: 1\ncamera: {{source: a.mp4}}\nengine: {{{engine}}}\n"))
+    assert fault in str(found.value)
+    assert "secret" not in str(found.value)
+    assert len(found.value.faults) == 1
+
+
+def test_pictures_that_calibrate_start_at_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    text = "version: 1\ncamera: {source: a.mp4}\nengine: {backend: openvino, precision: int8, calibration: clip.mp4}\n"
+    path = written(tmp_path, text)
+    assert load_config(path).engine.calibration == "clip.mp4"
+    assert "engine.calibration: clip.mp4 does not exist now" in config_warnings(load_config(path))
+    (tmp_path / "clip.mp4").touch()
+    assert load_config(path).engine.calibration == str(tmp_path / "clip.mp4")

@@ -79,10 +79,13 @@ camera:                            # one camera; for several write `cameras:` wi
   #threads: null                   # CPU threads; null: all cores
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
   #backend: torch                  # what runs the deep networks on a CPU: torch, onnxruntime or openvino
+  #precision: float32              # int8: in 8 bits, by onnxruntime or openvino, in any mode but gather
+  #calibration: null               # video or folder whose pictures set the ranges of int8; null: rendered people
   #sparse: masked                  # mode gather: masked (rest of the frame is zero) or exact (as in the whole frame)
   #packing: {canvas: [320, 480], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
-  #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb}   # shipped names or paths
-    # in place of the last two, a network of your own (docs/own_network.md): module:function, file.py:function (the code
+  #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb, semantic_small: null, instances_small: null}
+    # shipped names or paths; the small ones take over at the last step under overload (latency.max_age_ms)
+    # in place of semantic and instances, a network of your own (docs/own_network.md): module:function, file.py:function (the code
     # is run), a .pt2 of torch.export or an .onnx; without input its pictures are RGB of any size in 0..1
     # semantic:
     #   network: mine.py:build

@@ -66,6 +66,11 @@ class Core(nn.Module):
             found += [*self.instances.predictions(features), *features]
         return tuple(found)
 
+    @property
+    def heads(self) -> int:
+        """How many tensors of ``forward`` are what the tasks are after; those that follow are maps."""
+        return (self.semantic is not None) + 2 * (self.instances is not None)
+
     def split(self, found: Sequence[Tensor]) -> tuple[Tensor | None, SSDOutput | None]:
         """What ``forward`` gave, by task: logits of the pixels, output of the detector."""
         logits = found[0] if self.semantic is not None else None

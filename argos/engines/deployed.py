@@ -20,6 +20,7 @@ from torch import Tensor
 
 from argos.engines.core import Core
 from argos.engines.export import OPSET
+from argos.engines.int8 import Calibration, in_int8
 from argos.engines.onnx import OnnxNetwork
 from argos.errors import UsageError
 from argos.machine import cache_folder
@@ -27,6 +28,8 @@ from argos.networks.ssd_isb import SSDOutput
 from argos.version import VERSION
 
 Backend = Literal["onnxruntime", "openvino"]
+
+EXTRAS: dict[Backend, str] = {"onnxruntime": "onnx", "openvino": "openvino"}
 
 Runtime = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 """``Core.forward`` on arrays."""
@@ -42,10 +45,11 @@ class Deployed:
         core: the networks.
         backend: the program.
         threads: of one run.
+        calibration: pictures by which they are quantised to 8 bits; None: they run in float32.
     """
 
-    def __init__(self, core: Core, backend: Backend, threads: int) -> None:
-        self.core, self.backend, self.threads = core.eval(), backend, threads
+    def __init__(self, core: Core, backend: Backend, threads: int, calibration: Calibration | None = None) -> None:
+        self.core, self.backend, self.threads, self.calibration = core.eval(), backend, threads, calibration
 
     @cached_property
     def runtime(self) -> Runtime:
@@ -53,12 +57,17 @@ class Deployed:
 
         Raises:
             UsageError: a package is missing.
+            SourceError: the pictures that calibrate cannot be read.
         """
-        return open_runtime(self.backend, onnx_of(self.core), self.threads)
+        require(self.backend)
+        path = onnx_of(self.core)
+        if self.calibration is not None:
+            path = in_int8(path, self.calibration, self.core.heads)
+        return open_runtime(self.backend, path, self.threads)
 
     def also(self, core: Core) -> Deployed:
         """Other networks by the same program."""
-        return Deployed(core, self.backend, self.threads)
+        return Deployed(core, self.backend, self.threads, self.calibration)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> tuple[Tensor | None, SSDOutput | None]:
         """Logits ``(B, 1, H, W)`` and the output of the detector for ``(B, H, W, 3)`` uint8; None: the task is off."""
@@ -109,12 +118,12 @@ def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
     Raises:
         UsageError: the package of the backend is not installed.
     """
+    package = require(backend)
     if backend == "onnxruntime":
-        _imported("onnxruntime", "onnx")
         return OnnxNetwork(path, threads).run
     # the same precision on every processor; it takes bfloat16 by itself where there is one
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    model = _imported("openvino", "openvino").Core().compile_model(str(path), "CPU", settings)
+    model = package.Core().compile_model(str(path), "CPU", settings)
 
     def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return [np.array(array) for array in model(pixels).to_tuple()]
@@ -122,12 +131,18 @@ def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
     return run
 
 
-def _imported(package: str, extra: str) -> Any:
+def require(backend: Backend) -> Any:
+    """The package of a backend.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     try:
-        return importlib.import_module(package)
+        return importlib.import_module(backend)
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"engine.backend: needs the package {error.name}: pip install 'argos-vision[{extra}]', or choose torch"
+            f"engine.backend: needs the package {error.name}: pip install 'argos-vision[{EXTRAS[backend]}]', "
+            "or choose torch"
         ) from error
 
 

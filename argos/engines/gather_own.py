@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.engines.deployed import Deployed
 from argos.engines.exported import ExportedInstances
 from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.engines.own_instances import OwnInstances
@@ -79,7 +80,9 @@ def runs_on_blocks(segmenter: Segmenter) -> bool:
     """Whether a segmenter may be asked for on active blocks; a module that turns out not to fit says so then."""
     if isinstance(segmenter, OwnSemantic | OwnInstances):
         return segmenter.network.module is not None and segmenter.network.device.type == "cpu"
-    return isinstance(segmenter, SemanticSegmenter | InstanceSegmenter)
+    if not isinstance(segmenter, SemanticSegmenter | InstanceSegmenter):
+        return False
+    return not (isinstance(segmenter.outputs, Deployed) and segmenter.outputs.calibration is not None)  # 8 bits
 
 
 def sparse_semantic(segmenter: Semantic, semantics: Semantics = "masked") -> SparseSemantic | SparseOwnSemantic:

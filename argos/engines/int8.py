@@ -1,4 +1,4 @@
-"""Exported ONNX files in 8-bit integers: static quantisation by ONNX Runtime, calibrated on real images.
+"""ONNX files in 8-bit integers: static quantisation by ONNX Runtime, calibrated on images.
 
 Reference:
     Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
@@ -7,29 +7,91 @@ Reference:
 
 from __future__ import annotations
 
+import hashlib
+import importlib
+import importlib.metadata
 import logging
+import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from argos.engines.export import Runner, import_onnx
+from argos.errors import UsageError
+from argos.machine import processor
+
+log = logging.getLogger(__name__)
+
+SUMS_IN_32_BITS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+"""Instruction sets that add products of bytes without saturating in between."""
 
 
-def quantize_file(source: Path, path: Path, images: Sequence[Tensor]) -> None:
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Pictures whose activations set the ranges of 8-bit numbers.
+
+    Attributes:
+        name: tells these pictures from others; letters and digits.
+        images: gives them as the network takes them; called when there is no file for them yet.
+    """
+
+    name: str
+    images: Callable[[], Sequence[Tensor]]
+
+
+def in_int8(source: Path, calibration: Calibration, heads: int) -> Path:
+    """The quantised form of a file of ``onnx_of``, beside it; written on first use, in some ten seconds.
+
+    Its name is a digest of the file's, of the calibration and of what writes it, so that others get another file.
+
+    Args:
+        source: float32 file, its name a digest of what is in it.
+        calibration: pictures.
+        heads: of its outputs so many from the first stay in float32 from their last convolution on.
+
+    Raises:
+        UsageError: a package that quantises is missing.
+    """
+    try:
+        runtime = importlib.metadata.version("onnxruntime")
+        importlib.import_module("onnx")
+    except (ModuleNotFoundError, importlib.metadata.PackageNotFoundError) as error:
+        raise UsageError(
+            f"engine.precision: int8 needs the package {error.name} to quantise: pip install 'argos-vision[export]', "
+            "or set it to float32"
+        ) from error
+    seven_bits = not SUMS_IN_32_BITS & set(processor()[1])
+    made_of = f"{source.stem} {calibration.name} {heads} {seven_bits} {runtime}"
+    path = source.with_name(f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx")
+    if path.exists():
+        return path
+    log.info("engine.precision: quantising the networks to 8 bits, once for these weights and pictures: %s", path)
+    with tempfile.TemporaryDirectory(dir=source.parent) as folder:  # never half a file under the name
+        written = Path(folder) / path.name
+        quantize_file(source, written, calibration.images(), seven_bits=seven_bits, heads=heads)
+        os.replace(written, path)
+    return path
+
+
+def quantize_file(
+    source: Path, path: Path, images: Sequence[Tensor], *, seven_bits: bool = True, heads: int = 0
+) -> None:
     """Write an ONNX file with 8-bit weights and activations in all that a convolution touches.
 
-    Weights are quantised channel by channel, activations by the range that they have on ``images``. Weights use 7 of
-    their 8 bits: processors without VNNI add pairs of products in 16 bits, which would saturate and give other masks
-    than the machine the file was checked on.
+    Weights are quantised channel by channel, activations by the range that they have on ``images``.
 
     Args:
         source: float32 file of ``export``.
         path: of the result, replaced if it exists.
-        images: what the network takes, for calibration; some dozens of different scenes.
+        images: what the network takes, for calibration; of different scenes.
+        seven_bits: weights use 7 of their 8 bits, for files that go to any machine: processors without VNNI add pairs
+            of products in 16 bits, which would saturate and give other masks than where the file was checked.
+        heads: as for ``in_int8``.
 
     Raises:
         UsageError: the packages of the extra ``export`` are missing.
@@ -47,19 +109,36 @@ def quantize_file(source: Path, path: Path, images: Sequence[Tensor]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             prepared = Path(folder) / "prepared.onnx"
             shapes.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+            graph = onnx.load(prepared).graph
             quantization.quantize_static(
                 str(prepared),
                 str(path),
-                _Reader(onnx.load(source).graph.input[0].name, iter(images)),
+                _Reader(graph.input[0].name, iter(images)),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range=True,
+                reduce_range=seven_bits,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
+                nodes_to_exclude=_last_nodes(graph, heads),
             )
     finally:
         logger.setLevel(level)
     _copy_metadata(onnx, source, path)
+
+
+def _last_nodes(graph: Any, heads: int) -> list[str]:
+    """Names of the last convolutions before the first outputs of a graph, and of all that comes after them."""
+    makers = {name: node for node in graph.node for name in node.output}
+    waiting = [output.name for output in graph.output[:heads]]
+    found: dict[str, None] = {}
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None or node.name in found:  # an input or a constant
+            continue
+        found[node.name] = None
+        if node.op_type not in ("Conv", "Shape"):  # the shape of a map says nothing of its values
+            waiting += node.input
+    return list(found)
 
 
 class _Reader:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from argos.config import Camera, Config
 from argos.config_outputs import VirtualCameraOutput
+from argos.engines.deployed import Deployed
 from argos.engines.gather_own import sparse_instances, sparse_semantic
+from argos.engines.int8 import Calibration
 from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
-from argos.errors import DeviceError, PublishError, WeightsError
+from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.pipelines.backend import by_backend, open_networks
+from argos.pipelines.calibration import calibration_of
 from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
@@ -66,6 +69,7 @@ def people_of_config(
         WeightsError: a model is missing, damaged or made for something else.
         UsageError: a network cannot be run as a camera asks for, or its packages are missing.
         DeviceError: the device is not available.
+        SourceError: the pictures of ``engine.calibration`` cannot be read.
     """
     device = device_of(config.engine.device)
     models, packing, cameras = config.engine.models, config.engine.packing, list(config.cameras.values())
@@ -86,13 +90,26 @@ def people_of_config(
     _refuse_gather(cameras, semantic, instances)
     backend = config.engine.backend
     if backend != "torch":
-        semantic, instances = by_backend(backend, semantic, device), by_backend(backend, instances, device)
+        calibration = calibration_of(config.engine.calibration) if config.engine.precision == "int8" else None
+        semantic = by_backend(backend, semantic, device, calibration)
+        instances = by_backend(backend, instances, device, calibration)
+        _refuse_int8_of_nothing(calibration, semantic, instances)
     compile_kernels()
     known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device, engine_settings(config))
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
     people = People(proposer, semantic, instances, canvas, known, config.engine.sparse)
-    open_networks([frozenset(camera.tasks) for camera in cameras], people.semantic, people.instances, people.joint)
+    tasks = [frozenset(camera.tasks) for camera in cameras]
+    open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
     return people, cards
+
+
+def _refuse_int8_of_nothing(calibration: Calibration | None, *segmenters: Any) -> None:
+    """Say so when all networks are the user's own, which run as they are."""
+    if calibration is not None and not any(isinstance(getattr(one, "outputs", None), Deployed) for one in segmenters):
+        raise UsageError(
+            "engine.precision: int8 quantises the networks of ARGOS, and those of engine.models are all your own: name "
+            "their 8-bit .onnx files there (argos export NAME --int8 writes one) and remove the key"
+        )
 
 
 def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:
@@ -121,9 +138,11 @@ def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:
 def engine_settings(config: Config) -> dict[str, Any]:
     """The settings under which ``argos tune`` measures, beside the models, the device and the threads themselves.
 
-    Scale and canvas are none of them: what was measured holds for any number of pixels.
+    Scale and canvas are none of them: what was measured holds for any number of pixels; nor are the pictures that
+    calibrate, which change no time.
     """
-    return config.engine.model_dump(mode="json", exclude={"models", "device", "threads", "scale", "packing"})
+    others = {"models", "device", "threads", "scale", "packing", "calibration"}
+    return config.engine.model_dump(mode="json", exclude=others)
 
 
 def instance_limits(camera: Camera, card: Card) -> InstanceLimits:
