@@ -217,8 +217,9 @@ OPPONENTS = (
     "**Bold** are the modes of ARGOS. `full` is the reference: the same networks on the full frame at the same scale. "
     "`shrunk` is the full frame with as many pixels as `pack` computes; `tiles` are of 512 pixels with an overlap of a "
     "fifth, one inference each; `motion` packs what OpenCV's MOG2 sees, `motion-boxes` runs one inference for each of "
-    "its boxes; `full-onnxruntime` and `full-openvino` run the same weights, `full-int8` in 8 bits. *pixels*: those "
-    "that the deep networks compute, as a share of the full frame's; for `gather` multiply-accumulates."
+    "its boxes; `full-onnxruntime` and `full-openvino` run the same weights, `full-int8` and `pack-int8` are modes of "
+    "ARGOS in 8 bits. *pixels*: those that the deep networks compute, as a share of the full frame's; for `gather` "
+    "multiply-accumulates."
 )
 
 SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (

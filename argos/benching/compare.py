@@ -97,7 +97,8 @@ def compare(
     if "gather" in asked and not people.gathers:
         asked.remove("gather")
         del contenders["gather"]
-        not_run["gather"] = "a network that is not ours runs as a whole"
+        whole = "a network in 8 bits" if config.engine.precision == "int8" else "a network that is not ours"
+        not_run["gather"] = f"{whole} runs as a whole"
     for name in opponents:
         try:
             contenders[name] = OPPONENTS[name](setting)

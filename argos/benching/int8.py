@@ -1,39 +1,37 @@
-"""The full frame in 8-bit integers."""
+"""The line in 8-bit integers: the whole frame, and the regions alone."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-import torch
-
 from argos.benching.contender import Contender, NotHereError, Setting
-from argos.benching.runtimes import core_of, networks_by
-from argos.benching.whole import in_full, whole
-from argos.engines.deployed import Deployed, onnx_of, open_runtime
-from argos.engines.int8 import quantize_file
-from argos.errors import UsageError
-
-CALIBRATION = 8
-"""Frames of the run, spread over it, that give the ranges of the 8-bit activations."""
+from argos.benching.modes import mode
+from argos.errors import DeviceError, UsageError
+from argos.packing.planner import AskedMode
+from argos.pipelines.build import people_of_config
 
 
-def int8(setting: Setting) -> Contender:
-    """The full frame in 8 bits: static quantisation by ONNX Runtime, calibrated on frames of the run itself.
-
-    That is the best case for it: who quantises seldom knows what the camera will show.
+def full_int8(setting: Setting) -> Contender:
+    """Mode ``full`` with ``engine.precision: int8``; without ``engine.calibration`` it has seen no frame of the run.
 
     Raises:
-        NotHereError: the networks are not ours, not on the CPU, or a package is missing.
+        NotHereError: it is the precision of the whole run, the networks are not ours or not on the CPU, or a package
+            is missing.
     """
-    deployed = Deployed(core_of(setting), "onnxruntime", torch.get_num_threads())
-    step = max(1, len(setting.frames) // CALIBRATION)
-    pixels = [torch.from_numpy(whole(frame, setting.scale).pixels) for frame in setting.frames[::step]]
+    return _in_int8(setting, "full")
+
+
+def pack_int8(setting: Setting) -> Contender:
+    """Mode ``pack`` in the same way."""
+    return _in_int8(setting, "pack")
+
+
+def _in_int8(setting: Setting, asked: AskedMode) -> Contender:
+    engine = setting.config.engine
+    if engine.precision == "int8":
+        raise NotHereError(f"engine.precision is int8, {asked} is this already")
+    backend = "onnxruntime" if engine.backend == "torch" else engine.backend
+    integers = engine.model_copy(update={"precision": "int8", "backend": backend})
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "int8.onnx"
-            quantize_file(onnx_of(deployed.core), path, pixels)
-            deployed.runtime = open_runtime("onnxruntime", path, deployed.threads)
-    except UsageError as error:
+        people, _ = people_of_config(setting.config.model_copy(update={"engine": integers}))
+    except (DeviceError, UsageError) as error:
         raise NotHereError(str(error)) from error
-    return in_full(setting, networks_by(deployed, setting), setting.scale)
+    return mode(Setting(setting.config, people, setting.view, setting.frames, setting.budget), asked)

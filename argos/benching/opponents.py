@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from argos.benching.contender import Contender, Setting
-from argos.benching.int8 import int8
+from argos.benching.int8 import full_int8, pack_int8
 from argos.benching.motion import motion, motion_boxes
 from argos.benching.runtimes import by_onnxruntime, by_openvino
 from argos.benching.tiles import tiles
@@ -14,7 +14,8 @@ from argos.errors import UsageError
 
 OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
     "full-bf16": bf16,
-    "full-int8": int8,
+    "full-int8": full_int8,
+    "pack-int8": pack_int8,
     "full-onnxruntime": by_onnxruntime,
     "full-openvino": by_openvino,
     "shrunk": shrunk,

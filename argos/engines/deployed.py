@@ -20,7 +20,7 @@ from torch import Tensor
 
 from argos.engines.core import Core
 from argos.engines.export import OPSET
-from argos.engines.int8 import Calibration, in_int8
+from argos.engines.int8 import Calibration, in_int8, quantiser
 from argos.engines.onnx import OnnxNetwork
 from argos.errors import UsageError
 from argos.machine import cache_folder
@@ -59,6 +59,8 @@ class Deployed:
             UsageError: a package is missing.
             SourceError: the pictures that calibrate cannot be read.
         """
+        if self.calibration is not None:
+            quantiser()  # before seconds are spent on the file
         require(self.backend)
         path = onnx_of(self.core)
         if self.calibration is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.metadata
 import logging
 import os
 import tempfile
@@ -44,6 +43,22 @@ class Calibration:
     images: Callable[[], Sequence[Tensor]]
 
 
+def quantiser() -> str:
+    """Version of the package that quantises.
+
+    Raises:
+        UsageError: it, or the one that writes what it has quantised, is not installed.
+    """
+    try:
+        importlib.import_module("onnx")
+        return str(importlib.import_module("onnxruntime").__version__)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"engine.precision: int8 needs the package {error.name} to quantise: pip install 'argos-vision[export]', "
+            "or set it to float32"
+        ) from error
+
+
 def in_int8(source: Path, calibration: Calibration, heads: int) -> Path:
     """The quantised form of a file of ``onnx_of``, beside it; written on first use, in some ten seconds.
 
@@ -57,14 +72,7 @@ def in_int8(source: Path, calibration: Calibration, heads: int) -> Path:
     Raises:
         UsageError: a package that quantises is missing.
     """
-    try:
-        runtime = importlib.metadata.version("onnxruntime")
-        importlib.import_module("onnx")
-    except (ModuleNotFoundError, importlib.metadata.PackageNotFoundError) as error:
-        raise UsageError(
-            f"engine.precision: int8 needs the package {error.name} to quantise: pip install 'argos-vision[export]', "
-            "or set it to float32"
-        ) from error
+    runtime = quantiser()
     seven_bits = not SUMS_IN_32_BITS & set(processor()[1])
     made_of = f"{source.stem} {calibration.name} {heads} {seven_bits} {runtime}"
     path = source.with_name(f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx")

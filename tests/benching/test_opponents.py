@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from argos.benching import whole as whole_module
 from argos.benching.contender import Networks, NotHereError, Setting, networks_of
+from argos.benching.modes import mode
 from argos.benching.motion import BOX_STEP
 from argos.benching.opponents import OPPONENTS, chosen
 from argos.benching.rates import first_frames
@@ -23,6 +24,7 @@ from argos.benching.tiles import OVERLAP, SIDE, starts, tiling
 from argos.benching.whole import bf16, in_bf16, in_full
 from argos.config import config_from_sources
 from argos.errors import UsageError
+from argos.pipelines import calibration
 from argos.pipelines.build import people_of_config, view_of
 from argos.pipelines.truth import Truth
 
@@ -74,10 +76,11 @@ def test_people_are_found_where_they_are_and_the_pixels_are_those_the_network_sa
     assert overlap(outcome.person, truth(frame.index)) > FLOORS[name]
 
 
-@pytest.mark.parametrize(("name", "least"), [("full-onnxruntime", 0.99), ("full-openvino", 0.99), ("full-int8", 0.8)])
+@pytest.mark.parametrize(("name", "least"), [("full-onnxruntime", 0.99), ("full-openvino", 0.99), ("full-int8", 0.9)])
 def test_other_runtimes_find_the_same_people(
     name: str, least: float, setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(calibration, "RENDERED", calibration.RENDERED[:1])  # quick
     for package in (
         "onnxruntime",
         *(["onnx"] if name == "full-int8" else []),
@@ -90,6 +93,24 @@ def test_other_runtimes_find_the_same_people(
     wanted = in_full(setting, networks_of(setting.people, setting.view), setting.scale)(frame, False)
     assert found.share == 1.0
     assert overlap(found.person, wanted.person) > least
+
+
+def test_packed_regions_in_8_bits_are_those_of_pack(
+    setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx", reason="needs the package onnx")
+    pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
+    monkeypatch.setattr(calibration, "RENDERED", calibration.RENDERED[:1])
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))
+    run, plain = OPPONENTS["pack-int8"](setting), mode(setting, "pack")
+    for frame in setting.frames:
+        found, wanted = run(frame, False), plain(frame, False)
+        assert (found.mode, found.share) == ("pack", wanted.share)
+        assert 0.9 < overlap(found.person, wanted.person) < 1.0
+    assert run(setting.frames[0], True).mode == "full"
+    precise = setting.config.engine.model_copy(update={"precision": "int8", "backend": "onnxruntime"})
+    with pytest.raises(NotHereError, match=r"engine.precision is int8, pack is this already"):
+        OPPONENTS["pack-int8"](replace(setting, config=setting.config.model_copy(update={"engine": precise})))
 
 
 def test_a_runtime_that_is_not_installed_is_not_here(
