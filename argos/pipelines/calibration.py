@@ -60,7 +60,10 @@ def _images(sources: Sequence[str]) -> list[Tensor]:
     Raises:
         SourceError: a source cannot be read, or there is no frame in it.
     """
-    return [image for source in sources for image in _spread(source)]
+    try:
+        return [image for source in sources for image in _spread(source)]
+    except SourceError as error:
+        raise SourceError(f"engine.calibration: {error}", error.code) from error
 
 
 def _spread(source: str) -> list[Tensor]:
@@ -75,5 +78,5 @@ def _spread(source: str) -> list[Tensor]:
         if len(kept) > MOST:
             kept, step = kept[::2], step * 2
     if not kept:
-        raise SourceError(f"engine.calibration: {redact(source)} holds no frame", "no_images")
+        raise SourceError(f"{redact(source)} holds no frame", "no_images")
     return kept

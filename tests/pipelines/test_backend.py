@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from main_job import PEOPLE, always_four
+from numpy.typing import NDArray
 
 from argos.config import config_from_sources
 from argos.engines.deployed import Deployed
-from argos.errors import DeviceError
+from argos.errors import DeviceError, UsageError
+from argos.packing.planner import AskedMode
 from argos.pipelines.backend import by_backend
-from argos.pipelines.build import people_of_config, view_of
+from argos.pipelines.build import engine_settings, people_of_config, view_of
+from argos.pipelines.truth import Truth
 from argos.sources.read import read
 
 pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def test_the_line_finds_the_same_by_onnx_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +46,70 @@ def test_the_line_finds_the_same_by_onnx_runtime(tmp_path: Path, monkeypatch: py
     assert wanted.instances is not None
     assert got.instances is not None
     np.testing.assert_allclose(got.instances.scores, wanted.instances.scores, atol=1e-3)
+
+
+def test_every_mode_in_8_bits_finds_nearly_the_same_as_in_32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="needs the extra 'export'")
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    clip = str(SAMPLES / "people.mp4")
+    changes = ["camera.tasks=[semantic]", "camera.regions.memory=false", "engine.scale=0.5"]
+    frames = list(islice(read(clip, "people"), 30, 91, 20))
+    modes: tuple[AskedMode, ...] = ("full", "pack", "mask", "auto")
+    found: dict[str, dict[AskedMode, list[NDArray[np.bool_]]]] = {}
+    for precision in ("float32", "int8"):
+        engine = ["engine.backend=onnxruntime", f"engine.precision={precision}"]
+        config = config_from_sources([clip], [*changes, *engine])
+        people, cards = people_of_config(config)
+        assert people.gathers == (precision == "float32")
+        (camera,) = config.cameras.values()
+        view = view_of(camera, config, cards)
+        masks: dict[AskedMode, list[NDArray[np.bool_]]] = {mode: [] for mode in modes}
+        for mode, seen in masks.items():
+            for frame in frames:
+                (analysis,) = people.step([replace(frame, camera=mode)], [replace(view, mode=mode)], [False])
+                assert analysis.semantic is not None
+                assert mode == "auto" or analysis.mode == mode
+                seen.append(analysis.semantic.mask)
+        found[precision] = masks
+    truth = Truth(SAMPLES / "people_truth.json")
+    true = [truth.person(frame.index) for frame in frames]
+    for mode in ("full", "pack", "mask"):  # auto may choose otherwise, by the time that a run takes
+        wanted, got = found["float32"][mode], found["int8"][mode]
+        assert 0.95 < overlap(got, wanted) < 1.0
+        assert abs(overlap(got, true) - overlap(wanted, true)) < 0.02
+    assert overlap(found["int8"]["auto"], true) > 0.6
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UsageError, match=r"needs the package onnx .*pip install 'argos-vision\[export\]'"):
+        people_of_config(config)
+
+
+def overlap(a: list[NDArray[np.bool_]], b: list[NDArray[np.bool_]]) -> float:
+    """IoU over all frames."""
+    pairs = list(zip(a, b, strict=True))
+    return sum(int((x & y).sum()) for x, y in pairs) / sum(int((x | y).sum()) for x, y in pairs)
+
+
+def test_costs_in_8_bits_are_others_than_in_32() -> None:
+    settings = []
+    for changes in (["precision=float32"], ["precision=int8"], ["precision=int8", "calibration=fake://people"]):
+        keys = ["engine.backend=onnxruntime", *(f"engine.{change}" for change in changes)]
+        settings.append(engine_settings(config_from_sources([PEOPLE], keys)))
+    assert settings[0] != settings[1]
+    assert settings[1] == settings[2]  # other pictures change no time
+
+
+def test_8_bits_of_networks_of_ones_own_alone_are_refused() -> None:
+    class Given:
+        size = None
+
+        def scores(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.zeros(pixels.shape[:3], np.float32)
+
+    keys = ["camera.tasks=[semantic]", "engine.backend=onnxruntime", "engine.precision=int8"]
+    with pytest.raises(
+        UsageError, match=r"engine.precision: int8 quantises the networks of ARGOS, .*argos export NAME"
+    ):
+        people_of_config(config_from_sources([PEOPLE], keys), Given())
 
 
 def test_a_gpu_and_another_program_do_not_go_together() -> None:
