@@ -36,6 +36,7 @@ VERBS = {
     "tune": ("argos.commands.tune", "measure this machine for mode auto"),
     "train": ("argos.commands.train", "train a model by its recipe"),
     "eval": ("argos.commands.eval", "measure a model on labelled photos"),
+    "experiment": ("argos.commands.experiment", "run the documents' experiments again"),
     "data": ("argos.commands.data", "make a small copy of the training data"),
 }
 """Verb -> module with ``add_arguments(parser)`` and ``run(args) -> exit status``, and one line of help."""

@@ -13,6 +13,7 @@ from argos.config_values import Section, Share
 from argos.training.course import Course
 from argos.training.objectives import Name as Objective
 from argos.training.recipe import Phase, Recipe, Schedule
+from argos.training.subjects import Shapes, Subject
 
 Specs = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -45,6 +46,20 @@ class Pasting(Section):
     min_height: PositiveFloat = 22.0
 
 
+class SubjectSection(Section):
+    """What of the photos a training is about; see ``argos.training.subjects.Subject``."""
+
+    crops: Annotated[float, Field(ge=0, le=1)] | None = None
+    shapes: Shapes | None = None
+    classes: Annotated[tuple[Annotated[int, Field(ge=0, le=253)], ...], Field(strict=False, min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SubjectSection:
+        if sum(value is not None for value in (self.crops, self.shapes, self.classes)) != 1:
+            raise ValueError("subject is one of crops, shapes and classes")
+        return self
+
+
 class RecipeFile(Section):
     """A recipe.
 
@@ -54,7 +69,9 @@ class RecipeFile(Section):
         arguments: of its builder.
         objective: see ``argos.training.objectives.objective``.
         data, validation: photos as ``argos eval --data`` takes them; the project's data for none.
+        subject: what of these photos it is about; all of them for none.
         start: weights that fit by name and shape are taken: ``average.pt`` of a training, or ``.safetensors``.
+        anew: prefix of the names of weights that are not taken from ``start``.
         backbone: weights of an image classifier for the encoder.
         phases: sizes of the views.
         others: of ``argos.training.recipe.Recipe``.
@@ -66,7 +83,9 @@ class RecipeFile(Section):
     objective: Objective
     data: Specs = ()
     validation: Specs = ()
+    subject: SubjectSection | None = None
     start: str | None = None
+    anew: str = ""
     backbone: str | None = None
     scenes: Pasting = Field(default_factory=Pasting)
     phases: Annotated[tuple[PhaseSection, ...], Field(strict=False, min_length=1)]
@@ -115,8 +134,10 @@ class RecipeFile(Section):
             data=self.data,
             validation=self.validation,
             start=None if self.start is None else Path(self.start),
+            anew=self.anew,
             backbone=None if self.backbone is None else Path(self.backbone),
             recipe=recipe,
+            subject=None if self.subject is None else Subject(**self.subject.model_dump()),
             **self.scenes.model_dump(),
         )
 

@@ -127,3 +127,5 @@ SINGLE_SHAPE = tuple(
     for h, w in ((7, 2), (6, 3), (6, 2), (5, 3), (5, 2), (4, 3), (4, 2), (3, 3), (3, 2), (3, 1), (2, 2), (2, 1))
 )
 SINGLE_SHAPE_PLUS = (*SINGLE_SHAPE, Shape(1, 1, exact=True), Shape(14, 14))
+EXACT_SHAPES = {"exact": SINGLE_SHAPE, "exact+": SINGLE_SHAPE_PLUS}
+"""Of Single-Shape and Single-Shape+ (section 5.2.1)."""

@@ -26,6 +26,7 @@ from argos.networks.ssd_boxes import (
     make_anchors,
 )
 from argos.networks.ssd_branches import (
+    EXACT_SHAPES,
     SINGLE_BRANCH,
     SINGLE_SHAPE,
     SINGLE_SHAPE_PLUS,
@@ -288,17 +289,29 @@ def person_isb(
     centred: bool = False,
     backbone: Backbone = "mobilenet_v1",
     num_classes: int = 1,
+    shapes: str = "single",
+    steps: int = 2,
 ) -> SSDISB:
     """Our network for people: Single-Branch with upright anchors and tight encompassing boxes.
 
-    Arguments as in ``SSDISB``.
+    Args:
+        shapes: ``single``, or a key of ``THRESHOLDS`` or ``EXACT_SHAPES``: the branches of the thesis on our detector.
+        multiplier, align, centred, backbone, num_classes, steps: as in ``SSDISB``.
+
+    Raises:
+        ValueError: an argument is not one of these.
     """
+    known = {"single": SINGLE_BRANCH, **THRESHOLDS, **EXACT_SHAPES}
+    if shapes not in known:
+        raise ValueError(f"shapes should be one of {', '.join(known)}, got {shapes!r}")
     return SSDISB(
-        SINGLE_BRANCH,
+        known[shapes],
         multiplier,
         num_classes,
+        steps,
         anchors=ANCHORS_PERSON,
         align=align,
+        max_boxes=100 if shapes == "single" else 30,
         centred=centred,
         backbone=backbone,
     )

@@ -25,6 +25,7 @@ from argos.training.pretrained import load_backbone
 from argos.training.recipe import Recipe
 from argos.training.scenes import Mix
 from argos.training.ship import measure, write_model
+from argos.training.subjects import Subject, of_subject
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Course:
         name: of the model that comes out.
         about: goes into its card.
         share, mosaic, min_height: of pasted scenes, see ``Mix``.
+        subject: what of the photos it is about; all of them for None.
+        anew: prefix of the names of weights that are not taken from ``start``.
     """
 
     name: str
@@ -59,6 +62,17 @@ class Course:
     mosaic: float
     min_height: float
     recipe: Recipe
+    subject: Subject | None = None
+    anew: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoursePhotos:
+    """Photos to learn from, photos to measure on, and scenes of the former."""
+
+    learnt: Sequence[Photo]
+    held: Sequence[Photo]
+    mix: Mix
 
 
 def follow(course: Course, folder: Path) -> Path | None:
@@ -74,17 +88,8 @@ def follow(course: Course, folder: Path) -> Path | None:
     """
     torch.manual_seed(course.recipe.seed)
     network = build(course)
-    learnt, held, mix = _photos(course)
-    aim = objective(course.objective, network, learnt, held)
-    if course.start is not None:
-        log.info("%s: %s", course.start, take_what_fits(aim.wrapped, course.start))
-    gradual = any(isinstance(module, GradualGroupConv2d) for module in network.modules())
-
-    def before_step(_: nn.Module, progress: float) -> None:
-        if gradual:
-            set_alpha(aim.wrapped, alpha_at(progress))
-
-    trained = fit(aim.wrapped, mix, aim.loss, course.recipe, folder, aim.evaluate, before_step)
+    photos = course_photos(course)
+    trained = learn(course, network, photos, folder)
     task = TASKS.get(course.objective.removesuffix("_published"))
     if task is None:
         return None
@@ -104,9 +109,30 @@ def follow(course: Course, folder: Path) -> Path | None:
         limits="not looked at",
         sha256="",
     )
-    own = held if course.validation else None
+    own = photos.held if course.validation else None
     write_model(folder, card, trained.state_dict(), lambda path, card: measure(str(path), card, own))
     return folder / f"{course.name}.safetensors"
+
+
+def learn(course: Course, network: nn.Module, photos: CoursePhotos, folder: Path) -> nn.Module:
+    """Train a network of ``build`` without writing a model; goes on where it was when ``folder`` holds a training.
+
+    Returns:
+        The averaged network, or what the objective wrapped around it.
+
+    Raises:
+        DataError, WeightsError: as ``follow``.
+    """
+    aim = objective(course.objective, network, photos.learnt, photos.held)
+    if course.start is not None:
+        log.info("%s: %s", course.start, take_what_fits(aim.wrapped, course.start, course.anew))
+    gradual = any(isinstance(module, GradualGroupConv2d) for module in network.modules())
+
+    def before_step(_: nn.Module, progress: float) -> None:
+        if gradual:
+            set_alpha(aim.wrapped, alpha_at(progress))
+
+    return fit(aim.wrapped, photos.mix, aim.loss, course.recipe, folder, aim.evaluate, before_step)
 
 
 def build(course: Course) -> nn.Module:
@@ -129,8 +155,13 @@ def build(course: Course) -> nn.Module:
     return network
 
 
-def take_what_fits(network: nn.Module, path: Path) -> str:
+def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
     """Load the weights whose names and shapes are those of the network; say what did not.
+
+    Args:
+        network: gets them.
+        path: a state dict of torch, or safetensors.
+        anew: prefix of names that are left as they are.
 
     Raises:
         WeightsError: the file cannot be read, or nothing in it fits.
@@ -140,15 +171,25 @@ def take_what_fits(network: nn.Module, path: Path) -> str:
     except Exception as error:  # zip, pickle and safetensors raise what they like
         raise WeightsError(f"{path}: cannot be read as weights ({error})") from error
     own = network.state_dict()
-    fits = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
+    fits = {
+        key: value
+        for key, value in found.items()
+        if key in own and own[key].shape == value.shape and not (anew and key.startswith(anew))
+    }
     if not fits:
         raise WeightsError(f"{path}: none of its {len(found)} tensors fits the network")
     network.load_state_dict(fits, strict=False)
     return f"{len(fits)} of {len(own)} tensors taken, {len(found) - len(fits)} left out"
 
 
-def _photos(course: Course) -> tuple[Sequence[Photo], Sequence[Photo], Mix]:
-    """Photos to learn from, photos to measure on, and scenes of the former."""
+def course_photos(course: Course) -> CoursePhotos:
+    """Read the photos of a course.
+
+    Raises:
+        DataError: a specification, or what it names, is wrong.
+    """
+    if course.subject is not None and not (course.data and course.validation):
+        raise DataError("subject: data and validation should name the photos that it is made of")
     held: Sequence[Photo]
     if course.validation:
         held = [photo for spec in course.validation for photo in read_photos(spec)]
@@ -159,8 +200,11 @@ def _photos(course: Course) -> tuple[Sequence[Photo], Sequence[Photo], Mix]:
         mix = datasets.joint_mix(everything) if "instances" in course.objective else datasets.semantic_mix(
             everything, course.min_height
         )  # fmt: skip
-        return everything.masks, held, mix
-    groups = [read_photos(spec) for spec in course.data]
+        return CoursePhotos(everything.masks, held, mix)
+    groups: list[Sequence[Photo]] = [read_photos(spec) for spec in course.data]
+    if course.subject is not None:
+        groups = [of_subject(photos, course.subject) for photos in groups]
+        held = of_subject(held, course.subject)
     empty = [photos for photos in groups if photos[0].source == "background"]
     learnt = [photo for photos in groups for photo in photos] if course.share else groups[0]
     backgrounds = [photo for photos in empty for photo in photos]
@@ -168,4 +212,4 @@ def _photos(course: Course) -> tuple[Sequence[Photo], Sequence[Photo], Mix]:
     share = course.share if people else 0.0
     weights = [float(len(photos)) for photos in groups]
     mix = Mix(groups, weights, backgrounds, people, share, course.mosaic, course.min_height)
-    return learnt, held, mix
+    return CoursePhotos(learnt, held, mix)

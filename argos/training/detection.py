@@ -18,6 +18,7 @@ from argos.training import datasets
 from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
 from argos.training.stream import Batch
+from argos.types import Instances
 
 LEAST_HEIGHT, LEAST_WIDTH = 18, 5
 """Pixels. The smallest anchor is 26 high; who is much smaller cannot be found and would only blur what is learnt."""
@@ -76,7 +77,7 @@ def evaluate_ssdisb(detector: nn.Module, long_side: int = 512, held: Sequence[Ph
     return figures
 
 
-def _found(detector: SSDISB, photo: Photo, long_side: int) -> Any:
+def _found(detector: SSDISB, photo: Photo, long_side: int) -> Instances:
     scale = long_side / max(photo.image.shape[:2])
     size = (round(photo.image.shape[1] * scale), round(photo.image.shape[0] * scale))
     pixels = torch.from_numpy(np.ascontiguousarray(cv2.resize(photo.image, size))).permute(2, 0, 1)[None]
@@ -84,16 +85,34 @@ def _found(detector: SSDISB, photo: Photo, long_side: int) -> Any:
 
 
 def average_precision(
-    detector: SSDISB, held: Sequence[Photo], kind: str, long_side: int, min_area: float = 0.0
+    detector: SSDISB,
+    held: Sequence[Photo],
+    kind: str,
+    long_side: int,
+    min_area: float = 0.0,
+    iou: float | None = None,
+) -> dict[str, float]:
+    """``score_people`` of what a detector finds.
+
+    Args:
+        detector: in evaluation mode.
+        held, kind, min_area, iou: as there.
+        long_side: network pixels of the longer side of a photo.
+    """
+    return score_people([_found(detector, photo, long_side) for photo in held], held, kind, min_area, iou)
+
+
+def score_people(
+    found: Sequence[Instances], held: Sequence[Photo], kind: str, min_area: float = 0.0, iou: float | None = None
 ) -> dict[str, float]:
     """The twelve figures of COCO by pycocotools, by the names of ``COCO_FIGURES``; -1 where nobody is of that size.
 
     Args:
-        detector: in evaluation mode.
+        found: people of each photo, in pixels of a picture of any size.
         held: photos; crowds and boxes of which nothing is known are ignored.
         kind: ``bbox`` or ``segm``.
-        long_side: network pixels of the longer side of a photo.
         min_area: people smaller than this, in pixels of the photo, are ignored.
+        iou: all figures at this IoU alone, instead of the mean over 0.5 to 0.95.
     """
     from pycocotools import mask as rle
     from pycocotools.coco import COCO
@@ -101,8 +120,8 @@ def average_precision(
 
     images: list[dict[str, Any]] = []
     truths: list[dict[str, Any]] = []
-    found: list[dict[str, Any]] = []
-    for number, photo in enumerate(held, start=1):
+    answers: list[dict[str, Any]] = []
+    for number, (photo, people) in enumerate(zip(held, found, strict=True), start=1):
         rows, columns = photo.ids.shape
         images.append({"id": number, "height": rows, "width": columns})
         entries = [(box, int(i), 0) for box, i in zip(photo.boxes.tolist(), photo.box_ids, strict=True)]
@@ -116,7 +135,6 @@ def average_precision(
             truths.append({"id": len(truths) + 1, "image_id": number, "category_id": 1, "area": area,
                            "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": int(crowd or area < min_area),
                            "segmentation": shape})  # fmt: skip
-        people = _found(detector, photo, long_side)
         sx, sy = columns / people.size[1], rows / people.size[0]
         for n, (x0, y0, x1, y1) in enumerate(people.boxes.tolist()):
             entry = {"image_id": number, "category_id": 1, "score": float(people.scores[n]),
@@ -124,8 +142,8 @@ def average_precision(
             if kind == "segm":
                 full = cv2.resize(people.full_mask(n).astype(np.uint8), (columns, rows))
                 entry["segmentation"] = rle.encode(np.asfortranarray(full))
-            found.append(entry)
-    if not found:
+            answers.append(entry)
+    if not answers:
         return dict.fromkeys(COCO_FIGURES, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -136,7 +154,9 @@ def average_precision(
             "info": {},
         }
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(found), kind)
+        evaluation = COCOeval(truth, truth.loadRes(answers), kind)
+        if iou is not None:
+            evaluation.params.iouThrs = np.array([iou])
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

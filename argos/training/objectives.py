@@ -75,7 +75,7 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
         case "instances" | "instances_published":
             _expect(network, SSDISB, name)
             chosen = instances_loss if name == "instances" else published_instances_loss
-            return Objective(network, chosen, lambda n: evaluate_ssdisb(n, EVALUATED_SIDE, held))
+            return Objective(network, chosen, lambda n: _instance_figures(n, held))
         case "classes" | "classes_encoder":
             classes = getattr(network, "num_classes", None)
             if not isinstance(classes, int) or classes < 2:
@@ -207,6 +207,12 @@ def _person_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, floa
     by_source = iou_by_source(score, held)
     ious = [value for key, value in by_source.items() if key.startswith("iou_")]
     return {"iou": float(np.mean(ious or [0.0])), **by_source, "banded_jaccard": banded_jaccard(score, held)}
+
+
+def _instance_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, float]:
+    figures = evaluate_ssdisb(network, EVALUATED_SIDE, held)
+    masks = {name: value for name, value in figures.items() if name.startswith("mask")}
+    return masks | figures  # a mask needs its box: masks judge both
 
 
 def _coverage_figures(network: nn.Module, people: Sequence[Photo]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from argos.training.formats.voc import voc_photos
 KINDS: Mapping[str, tuple[str, ...]] = {
     "coco": ("images", "class"),
     "cityscapes": ("split",),
-    "camvid": ("labels",),
+    "camvid": ("labels", "side"),
     "voc": ("split", "class"),
     "folder": ("masks", "ids"),
 }
@@ -30,7 +30,7 @@ def read_photos(spec: str) -> PhotoFiles:
         spec: one of
             ``coco:annotations.json?images=DIR&class=person``,
             ``cityscapes:ROOT?split=train``,
-            ``camvid:FOLDER?labels=classes``,
+            ``camvid:FOLDER?labels=classes&side=512`` (shrunk to so many pixels),
             ``voc:VOC2012?split=train&class=person``,
             ``folder:IMAGES?masks=DIR`` (black and white), ``folder:IMAGES?ids=DIR`` (id masks), or
             ``folder:IMAGES`` (nobody is in them).
@@ -49,12 +49,17 @@ def read_photos(spec: str) -> PhotoFiles:
         if key not in KINDS[kind]:
             allowed = ", ".join(KINDS[kind]) or "none"
             raise DataError(f"{spec}: no key {key!r} for {kind}; there are: {allowed}")
-    options = {
+    side = given.pop("side", "512")
+    if not side.isdecimal() or int(side) < 32:
+        raise DataError(f"{spec}: side should be a number of pixels, 32 or more, got {side!r}")
+    options: dict[str, str | int | Path] = {
         "category" if key == "class" else key: value
         if key in ("split", "class", "labels")
         else Path(value).expanduser()
         for key, value in given.items()
     }
+    if "side" in KINDS[kind]:
+        options["max_side"] = int(side)
     readers: dict[str, Callable[..., PhotoFiles]] = {
         "coco": coco_photos,
         "cityscapes": cityscapes_photos,

@@ -1,0 +1,67 @@
+"""What was measured, as JSON beside the experiments: nothing is in RESULTS.md that is not in one of these files."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from argos.errors import DataError
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant with one seed, done.
+
+    Attributes:
+        variant: key of the experiment file.
+        seed: of data and weights; 0 where nothing is trained.
+        setting: digest of the recipe or line that was followed; another one in the file now means another experiment.
+        figures: by name, as measured in the end.
+        curve: step and first figure of each evaluation.
+        steps: of the training.
+        minutes: that it took.
+        plateau: the first figure had stopped getting better: the training ended because of it, or see ``is_flat``.
+        machine: on which.
+        date: ISO 8601 day on which it ended.
+    """
+
+    variant: str
+    seed: int
+    setting: str
+    figures: dict[str, float]
+    curve: list[tuple[int, float]] = []
+    steps: int = 0
+    minutes: float = 0.0
+    plateau: bool = False
+    machine: str
+    date: str
+
+
+def read_results(path: Path) -> list[Run]:
+    """Runs of one experiment; none where there is no file.
+
+    Raises:
+        DataError: the file is not one of these.
+    """
+    if not path.exists():
+        return []
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Run])
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(f"{path}: cannot be read as results ({error}); remove it to measure anew") from error
+
+
+def add_result(path: Path, run: Run) -> None:
+    """Write a run into the file of its experiment, in place of an older one of the same variant and seed."""
+    others = [old for old in read_results(path) if (old.variant, old.seed) != (run.variant, run.seed)]
+    runs = sorted([*others, run], key=lambda one: (one.variant, one.seed))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
+    part.replace(path)
+
+
+def digest_of(setting: object) -> str:
+    """Twelve hex digits for plain data; equal for equal data."""
+    return hashlib.sha256(msgspec.json.encode(setting, order="sorted")).hexdigest()[:12]
