@@ -113,7 +113,8 @@ class Latency(Section):
     max_age_ms: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         description="age that results of a live source should not exceed, from capture to publishing: when they do, "
-        "less is computed, step by step (rate, then regions only, then scale, then smaller models), until it is over; null: never",
+        "less is computed, step by step (rate, then regions only, then scale, then smaller models), until it is over; "
+        "null: never",
     )
 
     @field_validator("max_age_ms")

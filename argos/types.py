@@ -381,7 +381,7 @@ class Result:
         return detections(self)
 
 
-OVERLOAD_STEPS = ("none", "rate", "regions", "scale")
+OVERLOAD_STEPS = ("none", "rate", "regions", "scale", "model")
 """Steps of the ladder under overload, see ``argos.pipelines.ladder``; a number is a place in it."""
 
 

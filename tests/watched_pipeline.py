@@ -38,7 +38,7 @@ class Messages:
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.all: list[object] = []
-        self._thread = threading.Thread(target=self._work, args=(subscriber,))
+        self._thread = threading.Thread(target=self._work, args=(subscriber,), daemon=True)  # none that fails hangs
         self._thread.start()
 
     def _work(self, subscriber: Subscriber) -> None:

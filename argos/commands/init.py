@@ -85,8 +85,8 @@ camera:                            # one camera; for several write `cameras:` wi
   #packing: {canvas: [320, 480], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
   #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb, semantic_small: null, instances_small: null}
     # shipped names or paths; the small ones take over at the last step under overload (latency.max_age_ms)
-    # in place of semantic and instances, a network of your own (docs/own_network.md): module:function, file.py:function (the code
-    # is run), a .pt2 of torch.export or an .onnx; without input its pictures are RGB of any size in 0..1
+    # for semantic and instances networks of your own too (docs/own_network.md): module:function, file.py:function (its
+    # code is run), a .pt2 of torch.export or an .onnx; without input its pictures are RGB of any size in 0..1
     # semantic:
     #   network: mine.py:build
     #   arguments: {classes: 21}
@@ -111,6 +111,7 @@ publish:                           # subscribe with: argos sub tcp://127.0.0.1:5
   #- {type: jsonl, path: out/%camera%/results.jsonl}
   #- {type: events, path: out/%camera%/events.jsonl}
   #- {type: overlay, path: out/%camera%/overlay.mp4, style: mask}   # outline, blur, pixelate, background, heatmap
+    # or style: backdrop with backdrop: room.jpg, the picture behind people; null: their blurred surroundings
   #- {type: contact_sheet, path: out/%camera%/contact_sheet.png}
   #- {type: webhook, url: "${HOOK_URL:-http://127.0.0.1:8123/api/webhook/argos}", headers: {}}
     # of webhook and mqtt also timeout_s: 3, spool: 1000, retry: {initial_s: 0.5, max_s: 60, factor: 2, jitter: 0.2};

@@ -22,7 +22,7 @@ from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
 from argos.errors import ArgosError, SourceError
-from argos.pipelines.build import output_files, people_of_config
+from argos.pipelines.build import output_files
 from argos.pipelines.cameras import Cameras
 from argos.pipelines.changes import Changes, check, compare, is_rewatched
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
@@ -30,6 +30,7 @@ from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.notices import Notices
 from argos.pipelines.outputs import Output, Outputs, open_outputs
 from argos.pipelines.packets import recorders, recording_of
+from argos.pipelines.relief import Relief, line_of_config
 from argos.pipelines.shield import Shown
 from argos.pipelines.web import open_web, shapes_of
 from argos.publishing.curve import read_server_keys
@@ -146,8 +147,10 @@ class Pipeline:
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
             torch.set_num_threads(self.config.engine.threads)
-        self._people, cards = people_of_config(self.config, *self._own)
+        self._people, cards = line_of_config(self.config, *self._own)
         self._models = {role: card.identity for role, card in cards.items()}
+        small = self._people.cards if isinstance(self._people, Relief) else {}
+        self._small_models = {role: card.identity for role, card in small.items()}
         self._digest = config_digest(self.config)
         self._cameras = Cameras(
             self.config,
@@ -398,9 +401,10 @@ class Pipeline:
         views = [cameras.views[frame.camera] for frame in frames]
         # from here on there are only pictures that may be shown
         shown = cameras.shield.step(self._people, frames, views, [cameras.due_full(a) for a in arrived])
-        return [self._result(a, s) for a, s in zip(arrived, shown, strict=True)]
+        models = [self._small_models if view.small else self._models for view in views]
+        return [self._result(a, s, m) for a, s, m in zip(arrived, shown, models, strict=True)]
 
-    def _result(self, arrived: Arrived, shown: Shown) -> Result:
+    def _result(self, arrived: Arrived, shown: Shown, models: Mapping[str, str]) -> Result:
         frame, feed = arrived.frame, self._running.feeds[arrived.frame.camera]
         analysis = self._running.following.followed(frame, shown.analysis)
         seq = self._running.next_seq(frame.camera)
@@ -426,7 +430,7 @@ class Pipeline:
             deep_share=analysis.deep_share,
             spans_ms={"decode": arrived.decode_ms, **analysis.spans_ms},
             dropped=arrived.dropped,
-            models=self._models,
+            models=models,
             config=self._digest,
             published_ns=now,
             image=shown.pixels,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from argos.config import Camera, Config, source_options
 from argos.engines.weights import Card
@@ -11,8 +12,8 @@ from argos.pipelines.build import least_strict, view_of
 from argos.pipelines.changes import Changes, is_reopened, is_rewatched
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
-from argos.pipelines.ladder import RATE, REGIONS, Ladder, eased, period_s
-from argos.pipelines.people import People
+from argos.pipelines.ladder import MODEL, RATE, REGIONS, SCALE, Ladder, eased, period_s
+from argos.pipelines.relief import Line, Relief
 from argos.pipelines.shield import Shield
 from argos.pipelines.views import View
 from argos.recording.recorder import PacketRecorder
@@ -25,7 +26,7 @@ class Cameras:
     Args:
         config: validated.
         people: the line they share.
-        cards: of its models, by role.
+        cards: of its usual models, by role.
         fail_fast: a live camera that cannot be reached ends instead of being tried again.
         changed: notified by every feed.
         on_state: called at every change of state of a feed that still counts, in its thread.
@@ -42,7 +43,7 @@ class Cameras:
     def __init__(
         self,
         config: Config,
-        people: People,
+        people: Line,
         cards: dict[str, Card],
         *,
         recorders: Mapping[str, PacketRecorder],
@@ -64,6 +65,7 @@ class Cameras:
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._ladders = {name: self._ladder(name) for name in config.cameras}
         self._unhurried = dict(self.views)  # the views at step 0
+        self._small: dict[str, View] = {}  # and those for smaller networks, where there are some
         for name, view in self.views.items():
             self._look(name, view)
         self.feeds = {name: self._feed(name) for name in config.cameras}
@@ -120,15 +122,17 @@ class Cameras:
         Returns:
             Whether the step has changed.
         """
-        ladder = self._ladders.get(name)
+        ladder, before = self._ladders.get(name), self.step(name)
         if ladder is None or not ladder.take(age_ms, now_s):
             return False
+        if (before >= MODEL) != (ladder.step >= MODEL):
+            self._people.forget(name)  # what it learnt is old by now
         feed = self.feeds[name]
         if ladder.step < RATE:
             feed.hold_back(0.0)
         elif not feed.is_held_back:
             feed.hold_back(period_s(feed.rate_out.per_second()))
-        self.views[name] = eased(self._unhurried[name], ladder.step)
+        self._ease(name)
         return True
 
     def apply(self, config: Config, changes: Changes, recorders: Mapping[str, PacketRecorder]) -> None:
@@ -144,7 +148,11 @@ class Cameras:
         before, self.config = self.config, config
         self.recorders.update(recorders)
         if any("instances" in camera.tasks for camera in config.cameras.values()):
-            self._people.keep_from(*least_strict(list(config.cameras.values()), self._cards["instances"]))
+            cameras = list(config.cameras.values())
+            usual = self._people.usual if isinstance(self._people, Relief) else self._people
+            usual.keep_from(*least_strict(cameras, self._cards["instances"]))
+            if isinstance(self._people, Relief):
+                self._people.small.keep_from(*least_strict(cameras, self._people.cards["instances"]))
         for name in changes.removed:
             self._remove(name)
         feeds = dict(self.feeds)
@@ -188,13 +196,24 @@ class Cameras:
     def _look(self, name: str, view: View) -> None:
         """Let the view of a camera see what following and covering need; under overload less."""
         self._unhurried[name] = self.shield.view(name, self.following.view(name, view))
-        self.views[name] = eased(self._unhurried[name], self.step(name))
+        if isinstance(self._people, Relief):
+            small = view_of(self.config.cameras[name], self.config, dict(self._people.cards))
+            self._small[name] = replace(self.shield.view(name, self.following.view(name, small)), small=True)
+        self._ease(name)
+
+    def _ease(self, name: str) -> None:
+        """Let the next frames of a camera be analysed as its step asks for."""
+        step = self.step(name)
+        view = self._small.get(name, self._unhurried[name]) if step >= MODEL else self._unhurried[name]
+        self.views[name] = eased(view, step)
 
     def _ladder(self, name: str) -> Ladder | None:
         """The ladder of a camera whose results have an age to keep."""
         camera = self.config.cameras[name]
         most_ms = camera.latency.max_age_ms
-        return None if most_ms is None or _keeps_all(camera) else Ladder(most_ms)
+        if most_ms is None or _keeps_all(camera):
+            return None
+        return Ladder(most_ms, last=MODEL if isinstance(self._people, Relief) else SCALE)
 
     def _remove(self, name: str) -> None:
         feed = self.feeds[name]
@@ -206,6 +225,7 @@ class Cameras:
         self.following.forget(name)
         self.shield.cover(name, None)
         del self.views[name], self._unhurried[name], self._ladders[name]
+        self._small.pop(name, None)
         self._last_full_s.pop(name, None)
 
     def _feed(self, name: str, after: Feed | None = None) -> Feed:

@@ -7,6 +7,7 @@ step name     what is held back, together with the steps before
 1    rate     at most half as many frames per second are analysed as before; the others are dropped as they come
 2    regions  no full frames by the clock (``refresh_full_s``), and modes ``full`` and ``mask`` give way to ``auto``
 3    scale    the deep networks see half the pixels: ``engine.scale`` is taken times 0.7
+4    model    smaller deep networks, where the configuration names some (``engine.models.semantic_small``)
 ==== ======== =========================================================================================================
 
 A step up is taken when half of the results of two seconds are older than ``max_age_ms``; a step back when all of ten
@@ -19,9 +20,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from argos.pipelines.views import View
-from argos.types import OVERLOAD_STEPS
 
-RATE, REGIONS, SCALE = 1, 2, 3
+RATE, REGIONS, SCALE, MODEL = 1, 2, 3, 4
 
 SHRINK = 0.7
 """Of the sides at step ``scale``."""
@@ -55,13 +55,14 @@ class Ladder:
     Args:
         max_age_ms: age that results should not exceed.
         patience: how long it waits.
+        last: the last step there is.
 
     Attributes:
-        step: the present one, 0 to 3.
+        step: the present one, 0 to ``last``.
     """
 
-    def __init__(self, max_age_ms: float, patience: Patience = Patience()) -> None:
-        self.step = 0
+    def __init__(self, max_age_ms: float, patience: Patience = Patience(), last: int = SCALE) -> None:
+        self.step, self._last = 0, last
         self._most_ms, self._patience = max_age_ms, patience
         self._ages: deque[tuple[float, float]] = deque()
         self._since_s: float | None = None
@@ -87,7 +88,7 @@ class Ladder:
         # the fewest are kept however old they are: the worse the overload, the rarer the results
         while len(self._ages) > self._patience.least and now_s - self._ages[0][0] > self._patience.late_s:
             self._ages.popleft()
-        if self._is_late(now_s) and self.step < len(OVERLOAD_STEPS) - 1:
+        if self._is_late(now_s) and self.step < self._last:
             too_early = now_s - self._back_s < self._calm_s
             self._calm_s = min(2 * self._calm_s, self._patience.most_calm_s) if too_early else self._patience.calm_s
             self._go(self.step + 1, now_s)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Camera
-from argos.pipelines.people import People
+from argos.pipelines.relief import Line
 from argos.pipelines.views import Analysis, View
 from argos.privacy.cover import Polygon, areas_filled
 from argos.privacy.guard import REPEATED_S, Guard, Privacy
@@ -77,7 +77,7 @@ class Shield:
         return replace(view, watched=True) if camera in self._guards else view
 
     def step(
-        self, people: People, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]
+        self, people: Line, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]
     ) -> list[Shown]:
         """Analyse frames together and cover them; arguments as those of ``People.step``.
 

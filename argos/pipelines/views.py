@@ -42,6 +42,7 @@ class View:
         memory: whether what the deep networks found corrects later proposals, see ``SceneMemory``.
         scale: network pixels per frame pixel; None: the long side of the frame becomes ``AUTO_SIDE``.
         shrink: the scale is taken times this, under overload.
+        small: whether smaller networks take over, under overload; see ``argos.pipelines.relief``.
         watched: ask the proposer about every frame, and look wherever it sees somebody, whatever the memory says.
     """
 
@@ -56,6 +57,7 @@ class View:
     memory: bool = False
     watched: bool = False
     shrink: float = 1.0
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argos.pipelines.ladder import Ladder, eased, period_s
+from argos.pipelines.ladder import MODEL, Ladder, eased, period_s
 from argos.pipelines.views import View
 from argos.types import OVERLOAD_STEPS
 
@@ -37,6 +37,14 @@ def test_a_short_delay_is_no_overload() -> None:
 def test_steps_are_taken_one_by_one_until_results_are_young_enough() -> None:
     assert steps_of(lambda now_s, step: 900 - 250 * step, 9) == [(2.0, 1), (4.0, 2)]
     assert steps_of(lambda now_s, step: 5000, 60) == [(2.0, 1), (4.0, 2), (6.0, 3)]
+
+
+def test_a_fourth_step_is_taken_where_there_are_smaller_networks() -> None:
+    ladder, now_s = Ladder(MOST_MS, last=MODEL), 0.0
+    while now_s < 60:
+        now_s += 0.1
+        ladder.take(5000, now_s)
+    assert OVERLOAD_STEPS[ladder.step] == "model"
 
 
 def test_between_the_two_thresholds_a_step_is_kept() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -22,28 +25,37 @@ def test_a_camera_that_is_always_late_is_held_back_step_by_step_and_let_go_again
     monkeypatch.setattr(cameras, "Ladder", partial(Ladder, patience=Patience(late_s=0.2)))
     models, port = own_models(tmp_path), free_port()
     full = ", regions: {mode: full}, latency: {max_age_ms: "
-    late = load_config(written(tmp_path, models, port, hurried=full + "0.001}", other=", regions: {mode: full}"))
-    calm = load_config(written(tmp_path, models, port, hurried=full + "1000000}", other=", regions: {mode: full}"))
+    small = Path(shutil.copy(models["instances"], tmp_path / "small.safetensors"))
+    card = json.loads(models["instances"].with_suffix(".json").read_text())
+    small.with_suffix(".json").write_text(json.dumps({**card, "name": "small"}))
+    named, other = ["engine.models.instances_small=small.safetensors"], ", regions: {mode: full}"
+    late = load_config(written(tmp_path, models, port, hurried=full + "0.001}", other=other), named)
+    calm = load_config(written(tmp_path, models, port, hurried=full + "1000000}", other=other), named)
     with running(late, port) as (pipeline, messages):
-        until(lambda: [n for n in messages.of(Notice, "hurried") if n.values.get("step") == 3])
+        until(lambda: [n for n in messages.of(Notice, "hurried") if n.values.get("step") == 4])
         more(messages, "hurried", 2)
-        assert pipeline.status("hurried").step == 3
+        assert pipeline.status("hurried").step == 4
         dropped = pipeline.status("hurried").dropped["overload"]
         assert pipeline.reload(calm).adjusted == ("hurried",)
         more(messages, "hurried", 2, lambda r: r.config != late_digest(messages))
         assert pipeline.status("hurried").step == 0
     steps = [n for n in messages.of(Notice, "hurried") if n.type == "overload.step"]
     assert [(n.values["from"], n.values["step"], n.values["held_back"]) for n in steps] == [
-        (0, 1, "rate"), (1, 2, "regions"), (2, 3, "scale"),
+        (0, 1, "rate"), (1, 2, "regions"), (2, 3, "scale"), (3, 4, "model"),
     ]  # fmt: skip
     assert dropped > 0
-    assert {s.step for s in messages.of(Status, "hurried")} >= {1, 2, 3}
+    assert {s.step for s in messages.of(Status, "hurried")} >= {1, 2, 3, 4}
     assert {s.step for s in messages.of(Status, "other")} == {0}
     results = messages.of(Result, "hurried")
     assert all(r.index == r.seq + sum(r.dropped.values()) for r in results)
     assert results[0].mode == "full"
     assert {r.mode for r in results[-2:]} == {"full"}  # as asked for, again
     assert {r.mode for r in messages.of(Result, "other")} == {"full"}
+    # who found the people stands in each result; the camera and the ids of its people go on
+    names = [r.models["instances"].partition("@")[0] for r in results]
+    assert [name for name, _ in groupby(names)] == ["own-instances", "small", "own-instances"]
+    assert {r.models["instances"].partition("@")[0] for r in messages.of(Result, "other")} == {"own-instances"}
+    assert {r.epoch for r in results} == {0}
 
 
 def late_digest(messages) -> str:
