@@ -35,6 +35,7 @@ import numpy as np
 import zmq
 from conditions import conditions
 
+from argos.commands.run import allow_descriptors
 from argos.fakecam.fake_camera import FakeCamera
 from argos.fakecam.script import FAULTS, Command
 from argos.publishing.curve import make_keys, read_client_keys, read_server_keys, speak_curve
@@ -358,6 +359,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     reconnects = given.reconnects or (5 if given.short else 1000)
     where = conditions()
+    allow_descriptors()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = [write_clip(folder / "small.mp4", 320, 192), write_clip(folder / "large.mp4", 640, 352)]

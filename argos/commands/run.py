@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 LIVE_BIND = "tcp://127.0.0.1:5555"
 """Where results of live sources given without a configuration are published."""
 
+DESCRIPTORS = 65_536
+"""Open files and connections that are enough."""
+
 EXAMPLES = """examples:
   argos run clip.mp4                       people of a video; writes overlay, results and contact sheet to out/clip/
   argos run photos/ --set camera.tasks=[semantic]
@@ -88,6 +91,22 @@ def run(args: argparse.Namespace) -> int:
     return run_config(load(), args, again, window=args.window)
 
 
+def allow_descriptors() -> None:
+    """Let this process have as many open files and connections as it may.
+
+    The usual limit of 1024 is used up by as many strangers on a port; then no camera could be connected again.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with contextlib.suppress(ValueError, OSError):  # some systems allow less than they tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def run_config(config: Config, args: argparse.Namespace, again: Again | None = None, *, window: bool = False) -> int:
     """Run a configuration to its end; returns the exit status.
 
@@ -106,6 +125,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
         set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format, run_id)
 
     log_as(config)
+    allow_descriptors()
     prepare_threads(config.engine.threads)
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
