@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,10 +68,10 @@ def assert_no_secret(*texts: str | bytes) -> None:
 class Watched:
     """A feed of a camera, its statuses kept."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: SourceOptions = QUICK) -> None:
         self.stop, self.statuses = threading.Event(), []
         self.feed = Feed(
-            "gate", url, QUICK, every_frame=False, live=True, fail_fast=False,
+            "gate", url, options, every_frame=False, live=True, fail_fast=False,
             changed=threading.Condition(), on_state=self._keep, stop=self.stop,
         )  # fmt: skip
 
@@ -114,6 +118,42 @@ def test_no_fault_tells_the_password(
     assert_no_secret(*(form.format(record) for form in formats for record in caplog.records))
     written = capfd.readouterr()
     assert not [word for word in SECRETS if word in written.out + written.err]  # FFmpeg writes past every logger
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_decoder_process_keeps_it_too(
+    camera: FakeCamera, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = camera.url.replace("rtsp://", f"rtsp://{USER_INFO}@")
+    with Watched(url, replace(QUICK, isolate="process")) as watched:
+        wait_for(lambda: any(status.state == "up" for status in watched.statuses))
+        decoder = _decoder()
+        assert_no_secret((decoder / "cmdline").read_bytes(), (decoder / "environ").read_bytes())
+        os.kill(int(decoder.name), signal.SIGKILL)
+        wait_for(lambda: "crashed" in watched.codes() and watched.statuses[-1].state == "up")
+        camera.apply(Command("unauthorized"))
+        camera.apply(Command("kick"))
+        wait_for(lambda: "unauthorized" in watched.codes())
+        camera.apply(Command("unauthorized", 0))
+    assert_no_secret(*(encode_status(status)[1] for status in watched.statuses), *map(repr, watched.statuses))
+    assert_no_secret(
+        *(form.format(record) for form in (JsonLines(), TextLines(short=True)) for record in caplog.records)
+    )
+    written = capfd.readouterr()
+    assert not [word for word in SECRETS if word in written.out + written.err]
+
+
+def _decoder() -> Path:
+    """The decoder process of this one, under ``/proc``."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent, command = stat.read_text().rpartition(")")[2].split()[1], stat.with_name("cmdline").read_bytes()
+        except OSError:
+            continue  # ended meanwhile
+        if int(parent) == os.getpid() and b"argos.sources.decoder" in command:
+            return stat.parent
+    raise AssertionError("no decoder process")
 
 
 def _read_until_it_fails(url: str, camera: FakeCamera) -> None:
