@@ -41,7 +41,7 @@ from argos.fakecam.script import FAULTS, Command
 from argos.publishing.curve import make_keys, read_client_keys, read_server_keys, speak_curve
 from argos.publishing.publisher import Publisher
 from argos.publishing.subscriber import Subscriber
-from argos.sources.options import SourceOptions, SourceState
+from argos.sources.options import Reconnect, SourceOptions, SourceState
 from argos.sources.read import read
 from argos.types import Regions, Result, SemanticMask
 
@@ -114,11 +114,12 @@ class Outcome:
 class Watch:
     """Reads a camera in a thread and keeps what matters of it."""
 
-    def __init__(self, url: str, transport: str, isolate: str = "thread") -> None:
+    def __init__(self, url: str, transport: str, isolate: str = "thread", wait_s: float = 1.0) -> None:
         self.stop, self.changed = threading.Event(), threading.Condition()
         self.count, self.epoch, self.last_s = 0, 0, 0.0
         self.states: list[tuple[float, SourceState]] = []
-        options = SourceOptions(transport=transport, isolate=isolate)  # type: ignore[arg-type]
+        reconnect = Reconnect(max_s=wait_s)
+        options = SourceOptions(transport=transport, isolate=isolate, reconnect=reconnect)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self._work, args=(url, options))
         self.thread.start()
 
@@ -238,7 +239,8 @@ class Growth:
 def run_reconnects(count: int, clips: Sequence[str]) -> Growth:
     """Kick a viewer again and again; the first tenth is warm-up."""
     with FakeCamera(clips[:1]) as camera:
-        watch = Watch(camera.url, "tcp")
+        # a camera that drops every connection at once is asked ever less often, up to once a second
+        watch = Watch(camera.url, "tcp", wait_s=0.1)
         watch.more(1)
         before = (0.0, 0, 0)
         warm = max(3, count // 10)
