@@ -48,15 +48,15 @@ class Core(nn.Module):
             pixels: ``(B, H, W, 3)`` uint8, RGB.
 
         Returns:
-            With ``semantic`` its logits ``(B, 1, H, W)``; then with ``instances`` deltas, logits and the three maps of
-            ``SSDOutput``.
+            With ``semantic`` its logits ``(B, 1, H, W)``, of a U-Net half as large, before the last step; then with
+            ``instances`` deltas, logits and the three maps of ``SSDOutput``.
         """
         image = pixels.permute(0, 3, 1, 2).float() / 255
         found: list[Tensor] = []
         maps: Pyramid | Features | None = None
         if isinstance(self.semantic, UNetLite):
             maps = self.semantic.backbone(image * 2 - 1)
-            found.append(F.interpolate(self.semantic.decoder(maps), scale_factor=2, mode="bilinear"))
+            found.append(self.semantic.decoder(maps))
         elif self.semantic is not None:
             found.append(self.semantic(image))
         if self.instances is not None:
@@ -67,13 +67,17 @@ class Core(nn.Module):
         return tuple(found)
 
     @property
-    def heads(self) -> int:
-        """How many tensors of ``forward`` are what the tasks are after; those that follow are maps."""
-        return (self.semantic is not None) + 2 * (self.instances is not None)
+    def precise(self) -> tuple[int, ...]:
+        """Which tensors of ``forward`` suffer from rounding: deltas and logits of the detector."""
+        first = int(self.semantic is not None)
+        return () if self.instances is None else (first, first + 1)
 
     def split(self, found: Sequence[Tensor]) -> tuple[Tensor | None, SSDOutput | None]:
-        """What ``forward`` gave, by task: logits of the pixels, output of the detector."""
+        """What ``forward`` gave, by task: logits of the pixels ``(B, 1, H, W)``, output of the detector."""
         logits = found[0] if self.semantic is not None else None
+        if logits is not None and isinstance(self.semantic, UNetLite):
+            # here, as ONNX Runtime enlarges sixteen channels where one is needed
+            logits = F.interpolate(logits, scale_factor=2, mode="bilinear")
         if self.instances is None:
             return logits, None
         deltas, scores, *features = found[-5:]

@@ -34,6 +34,9 @@ EXTRAS: dict[Backend, str] = {"onnxruntime": "onnx", "openvino": "openvino"}
 Runtime = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 """``Core.forward`` on arrays."""
 
+FORM = 2
+"""Of the files; another one where ``Core.forward`` gives something else."""
+
 GRID = 32
 """Sides of pictures are multiples of it."""
 
@@ -64,7 +67,7 @@ class Deployed:
         require(self.backend)
         path = onnx_of(self.core)
         if self.calibration is not None:
-            path = in_int8(path, self.calibration, self.core.heads)
+            path = in_int8(path, self.calibration, self.core.precise)
         return open_runtime(self.backend, path, self.threads)
 
     def also(self, core: Core) -> Deployed:
@@ -150,7 +153,7 @@ def require(backend: Backend) -> Any:
 
 def _digest(core: Core) -> str:
     """Of everything that the file depends on: the layers, their weights, and what writes it."""
-    found = hashlib.sha256(f"{VERSION} {torch.__version__} {OPSET} {core.shared} {core!r}".encode())
+    found = hashlib.sha256(f"{FORM} {VERSION} {torch.__version__} {OPSET} {core.shared} {core!r}".encode())
     for name, value in core.state_dict().items():
         found.update(f"{name} {tuple(value.shape)}".encode())
         found.update(value.detach().cpu().contiguous().numpy().tobytes())

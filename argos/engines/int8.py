@@ -59,7 +59,7 @@ def quantiser() -> str:
         ) from error
 
 
-def in_int8(source: Path, calibration: Calibration, heads: int) -> Path:
+def in_int8(source: Path, calibration: Calibration, precise: Sequence[int] = ()) -> Path:
     """The quantised form of a file of ``onnx_of``, beside it; written on first use, in some ten seconds.
 
     Its name is a digest of the file's, of the calibration and of what writes it, so that others get another file.
@@ -67,27 +67,27 @@ def in_int8(source: Path, calibration: Calibration, heads: int) -> Path:
     Args:
         source: float32 file, its name a digest of what is in it.
         calibration: pictures.
-        heads: of its outputs so many from the first stay in float32 from their last convolution on.
+        precise: numbers of those of its outputs that stay in float32 from their last convolution on.
 
     Raises:
         UsageError: a package that quantises is missing.
     """
     runtime = quantiser()
     seven_bits = not SUMS_IN_32_BITS & set(processor()[1])
-    made_of = f"{source.stem} {calibration.name} {heads} {seven_bits} {runtime}"
+    made_of = f"{source.stem} {calibration.name} {list(precise)} {seven_bits} {runtime}"
     path = source.with_name(f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx")
     if path.exists():
         return path
     log.info("engine.precision: quantising the networks to 8 bits, once for these weights and pictures: %s", path)
     with tempfile.TemporaryDirectory(dir=source.parent) as folder:  # never half a file under the name
         written = Path(folder) / path.name
-        quantize_file(source, written, calibration.images(), seven_bits=seven_bits, heads=heads)
+        quantize_file(source, written, calibration.images(), seven_bits=seven_bits, precise=precise)
         os.replace(written, path)
     return path
 
 
 def quantize_file(
-    source: Path, path: Path, images: Sequence[Tensor], *, seven_bits: bool = True, heads: int = 0
+    source: Path, path: Path, images: Sequence[Tensor], *, seven_bits: bool = True, precise: Sequence[int] = ()
 ) -> None:
     """Write an ONNX file with 8-bit weights and activations in all that a convolution touches.
 
@@ -99,7 +99,7 @@ def quantize_file(
         images: what the network takes, for calibration; of different scenes.
         seven_bits: weights use 7 of their 8 bits, for files that go to any machine: processors without VNNI add pairs
             of products in 16 bits, which would saturate and give other masks than where the file was checked.
-        heads: as for ``in_int8``.
+        precise: as for ``in_int8``.
 
     Raises:
         UsageError: the packages of the extra ``export`` are missing.
@@ -127,17 +127,17 @@ def quantize_file(
                 reduce_range=seven_bits,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                nodes_to_exclude=_last_nodes(graph, heads),
+                nodes_to_exclude=_last_nodes(graph, precise),
             )
     finally:
         logger.setLevel(level)
     _copy_metadata(onnx, source, path)
 
 
-def _last_nodes(graph: Any, heads: int) -> list[str]:
-    """Names of the last convolutions before the first outputs of a graph, and of all that comes after them."""
+def _last_nodes(graph: Any, outputs: Sequence[int]) -> list[str]:
+    """Names of the last convolutions before some outputs of a graph, and of all that comes after them."""
     makers = {name: node for node in graph.node for name in node.output}
-    waiting = [output.name for output in graph.output[:heads]]
+    waiting = [graph.output[n].name for n in outputs]
     found: dict[str, None] = {}
     while waiting:
         node = makers.get(waiting.pop())

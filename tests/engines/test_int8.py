@@ -84,7 +84,7 @@ def test_pictures_of_any_size_and_number_are_near_float32_and_not_equal(backend:
 
 def test_what_is_run_is_the_file_bit_for_bit(network: nn.Module, cache: Path) -> None:
     deployed = Deployed(Core(network, None), "onnxruntime", 1, calibration())
-    path = in_int8(onnx_of(deployed.core), calibration(), 1)
+    path = in_int8(onnx_of(deployed.core), calibration())
     assert path.parent == cache / "onnx"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for shape in SHAPES:
@@ -97,7 +97,7 @@ def test_what_is_run_is_the_file_bit_for_bit(network: nn.Module, cache: Path) ->
 
 def test_a_layer_is_computed_in_integers_as_the_file_says(network: nn.Module) -> None:
     """The first layer by hand, from the numbers in the file: rounded input, integer sums, rounded output."""
-    path = in_int8(onnx_of(Core(network, None)), calibration(), 1)
+    path = in_int8(onnx_of(Core(network, None)), calibration())
     model = onnx.load(path)
     nodes = {output: node for node in model.graph.node for output in node.output}
     constant = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
@@ -127,9 +127,13 @@ def test_a_layer_is_computed_in_integers_as_the_file_says(network: nn.Module) ->
     assert (off > 0).mean() < 0.001
 
 
-def test_the_last_layer_stays_in_float32_and_all_others_are_integers(network: nn.Module) -> None:
-    path = in_int8(onnx_of(Core(network, None)), calibration(), 1)
-    assert sorted(array.shape for array in integer_weights(path).values()) == [(8, 3, 3, 3), (8, 8, 3, 3)]
+def test_the_last_layer_stays_in_float32_where_that_is_asked_for(network: nn.Module) -> None:
+    source = onnx_of(Core(network, None))
+    whole, shapes = [(1, 8, 1, 1), (8, 3, 3, 3), (8, 8, 3, 3)], []
+    for precise in ((), (0,)):
+        weights = integer_weights(in_int8(source, calibration(), precise))
+        shapes.append(sorted(array.shape for array in weights.values()))
+    assert shapes == [whole, whole[1:]]
 
 
 def test_heads_of_a_detector_stay_in_float32_and_its_maps_do_not() -> None:
@@ -142,7 +146,7 @@ def test_heads_of_a_detector_stay_in_float32_and_its_maps_do_not() -> None:
     assert len(people.instances(pictures(SHAPES[1]))) == 2
     convolutions = [node for node in onnx.load(onnx_of(core)).graph.node if node.op_type == "Conv"]
     kept = len(detector.box_heads) + len(detector.class_heads)
-    path = in_int8(onnx_of(core), calibration(), core.heads)
+    path = in_int8(onnx_of(core), calibration(), core.precise)
     assert len(integer_weights(path)) == len(convolutions) - kept
     with torch.inference_mode():
         deltas, logits, *_ = core(torch.from_numpy(pictures(SHAPES[1])))
@@ -157,14 +161,14 @@ def test_other_weights_pictures_or_processors_get_another_file(
 ) -> None:
     source = onnx_of(Core(network, None))
     monkeypatch.setattr(int8, "processor", lambda: ("new", ["avx2", "avx512_vnni"]))
-    path = in_int8(source, calibration(), 1)
+    path = in_int8(source, calibration())
     written = path.stat().st_mtime_ns
-    assert in_int8(source, Calibration("noise", list), 1) == path  # the pictures are not asked for again
+    assert in_int8(source, Calibration("noise", list)) == path  # the pictures are not asked for again
     assert path.stat().st_mtime_ns == written
-    others = {in_int8(source, calibration("few", 1), 1), in_int8(onnx_of(Core(Edges(), None)), calibration(), 1)}
+    others = {in_int8(source, calibration("few", 1)), in_int8(onnx_of(Core(Edges(), None)), calibration())}
     assert max(int(np.abs(w.astype(int)).max()) for w in integer_weights(path).values()) > 64
     monkeypatch.setattr(int8, "processor", lambda: ("old", ["avx2"]))
-    old = in_int8(source, calibration(), 1)
+    old = in_int8(source, calibration())
     assert max(int(np.abs(w.astype(int)).max()) for w in integer_weights(old).values()) <= 64  # nothing saturates
     assert len({path, old, *others}) == 4
 
