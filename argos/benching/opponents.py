@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from argos.benching.contender import Contender, Setting
-from argos.benching.int8 import full_int8, pack_int8
+from argos.benching.int8 import in_int8
 from argos.benching.motion import motion, motion_boxes
 from argos.benching.runtimes import by_onnxruntime, by_openvino
 from argos.benching.tiles import tiles
@@ -14,8 +15,10 @@ from argos.errors import UsageError
 
 OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
     "full-bf16": bf16,
-    "full-int8": full_int8,
-    "pack-int8": pack_int8,
+    "full-int8": partial(in_int8, asked="full", backend="onnxruntime"),
+    "pack-int8": partial(in_int8, asked="pack", backend="onnxruntime"),
+    "full-int8-openvino": partial(in_int8, asked="full", backend="openvino"),
+    "pack-int8-openvino": partial(in_int8, asked="pack", backend="openvino"),
     "full-onnxruntime": by_onnxruntime,
     "full-openvino": by_openvino,
     "shrunk": shrunk,

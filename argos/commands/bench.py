@@ -18,7 +18,8 @@ OPPONENTS_HELP = """\
 opponents, each with the same networks and thresholds as the modes:
   full-bf16         the full frame in bfloat16, where the processor has it
   full-int8         the full frame in 8 bits (engine.precision: int8; ONNX Runtime, extra 'export')
-  pack-int8         mode pack in 8 bits
+  pack-int8         mode pack in the same way
+  full-int8-openvino, pack-int8-openvino   both by OpenVINO (extra 'openvino' too)
   full-onnxruntime  the full frame by ONNX Runtime (extra 'onnx')
   full-openvino     the full frame by OpenVINO (extra 'openvino')
   shrunk            the full frame shrunk to the pixels that pack computes
