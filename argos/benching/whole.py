@@ -23,7 +23,7 @@ from argos.engines.dense import network_size
 from argos.machine import processor
 from argos.packing.pack import resized
 from argos.pipelines.build import device_of
-from argos.pipelines.people import whole_placement
+from argos.pipelines.put_back import whole_placement
 from argos.types import Frame, Instances, PackedBatch
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from argos.engines.dense import auto_scale, network_size
 from argos.packing.costs import Costs, fit_gather, fit_line
 from argos.packing.planner import AskedMode, Planner
-from argos.pipelines.people import People, active_share
+from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, View
+from argos.pipelines.work import active_share
 from argos.propose.qunet import grid_size
 from argos.sources.read import read
 from argos.types import Frame, RegionMask

@@ -13,6 +13,7 @@ from main_job import own_models
 from numpy.typing import NDArray
 
 from argos.pipelines import people as people_module
+from argos.pipelines import proposals, put_back, work
 from argos.pipelines.api import Pipeline
 from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, Canvas, View
@@ -71,7 +72,8 @@ class Scene:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
-        monkeypatch.setattr(people_module, "time", SimpleNamespace(perf_counter=self.clock.perf_counter))
+        for module in (people_module, proposals, put_back, work):
+            monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=self.clock.perf_counter))
         self.proposer, self.network = Proposer(self.clock), Network(self.clock)
         self.line = People(self.proposer, self.network, None, Canvas((192, 320), 2, 8))  # type: ignore[arg-type]
         self.index = 0
