@@ -6,22 +6,32 @@ import datetime
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import nn
 
 from argos.config_experiment import Experiment
 from argos.config_recipe import RecipeFile
+from argos.engines.dense import network_size, to_unit_floats
+from argos.engines.weights import load_network
 from argos.experiments.results import Run, add_result, digest_of, read_results
 from argos.machine import cores, processor
 from argos.networks.comparing import forward_ms
 from argos.networks.counting import tf_variables
+from argos.networks.dynamic import DynamicUNet
 from argos.networks.ssd_isb import SSDISB
+from argos.packing.pack import BACKGROUND, resized
 from argos.training.course import Course, CoursePhotos, build, course_photos, learn
 from argos.training.detection import average_precision
+from argos.training.measure import iou_by_source
 from argos.training.objectives import EVALUATED_SIDE
+from argos.training.photos import Photo
+from argos.training.segmentation import region_proposer, semantic_scorer
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +157,41 @@ def more_figures(network: nn.Module, photos: CoursePhotos, timed: tuple[int, int
         told_apart = [photo for photo in photos.held if photo.boxes_known and photo.box_ids.any()]
         found = average_precision(network, told_apart, "segm", EVALUATED_SIDE, iou=0.5)
         figures |= {f"mask_{name}": value for name, value in found.items()}
+    if isinstance(network, DynamicUNet):
+        figures |= computed_figures(network, photos.held)
     if timed is not None:
         figures |= {"variables": float(tf_variables(network)), "ms": forward_ms(network, timed)}
     return figures
+
+
+@torch.inference_mode()
+def computed_figures(network: DynamicUNet, held: Sequence[Photo]) -> dict[str, float]:
+    """What a network with dynamic convolutions computes of itself; of a plain one, how it does behind QU-Net.
+
+    Returns:
+        ``computed``, share of the operations of the whole network; without decisions also ``iou_behind`` and
+        ``computed_behind``, on photos of which only the proposals of the shipped QU-Net are left.
+    """
+    device = next(network.parameters()).device
+    if network.budget is not None:
+        shares = []
+        for photo in held:
+            rows, columns = photo.image.shape[:2]
+            size = network_size((rows, columns), EVALUATED_SIDE / max(rows, columns))
+            picture = to_unit_floats(np.ascontiguousarray(resized(photo.image, size)[None]), device)
+            shares.append(network.computed(float(network.decide(picture).share)))
+        return {"computed": float(np.mean(shares))}
+    proposal, card = load_network("qunet16", "cpu", "proposal")
+    propose = region_proposer(proposal, card.thresholds["threshold"])
+    behind, areas = [], []
+    for photo in held:
+        rows, columns = photo.ids.shape
+        proposed = cv2.resize(propose(photo.image).view(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
+        behind.append(replace(photo, image=np.where(proposed[:, :, None], photo.image, np.uint8(BACKGROUND))))
+        areas.append(float(proposed.mean()))
+    by_source = iou_by_source(semantic_scorer(network, EVALUATED_SIDE), behind)
+    ious = [value for name, value in by_source.items() if name.startswith("iou_")]
+    return {"computed": 1.0, "iou_behind": float(np.mean(ious)), "computed_behind": float(np.mean(areas))}
 
 
 def setting_of(recipe: RecipeFile) -> str:

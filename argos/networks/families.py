@@ -36,6 +36,7 @@ FAMILIES = {
     "essnet_b": Family("semantic", f"{_ESSNET}, chapter 3"),
     "essnet": Family("semantic", f"{_ESSNET}, chapters 3 and 4"),
     "dual_aspp": Family("semantic", "Dual ASPP paper (Xiao et al.)"),
+    "dynamic_unet": Family("semantic", "Verelst and Tuytelaars 2020, rival in the QU-Net thesis (Varma 2021)"),
     "wspdnet": Family("semantic", f"{_ESSNET}, chapter 4"),
 }
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from argos.networks.asbunet import asbunet
 from argos.networks.dual_aspp import dual_aspp
+from argos.networks.dynamic import dynamic_unet
 from argos.networks.essnet import erfnet, essnet, essnet_a, essnet_b, wspdnet
 from argos.networks.fcn import mobilenet_fcn, person_crop_fcn, squeezenet_fcn
 from argos.networks.qunet import qunet, unet
@@ -44,4 +45,5 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "essnet_b": essnet_b,
     "essnet": essnet,
     "wspdnet": wspdnet,
+    "dynamic_unet": dynamic_unet,
 }

@@ -29,7 +29,12 @@ from argos.training.subjects import Subject, of_subject
 
 log = logging.getLogger(__name__)
 
-TASKS: dict[str, Task] = {"person": "semantic", "proposal": "proposal", "instances": "instances"}
+TASKS: dict[str, Task] = {
+    "person": "semantic",
+    "person_budget": "semantic",
+    "proposal": "proposal",
+    "instances": "instances",
+}
 THRESHOLDS: dict[Task, dict[str, float]] = {
     "semantic": {"threshold": 0.5},
     "proposal": {"threshold": 0.4},

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from argos.errors import DataError
+from argos.networks.dynamic import DynamicUNet
 from argos.networks.essnet import EncoderDecoder
 from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
@@ -27,7 +28,7 @@ from argos.training.segmentation import region_proposer, semantic_scorer
 from argos.training.stream import Batch
 
 Name = Literal[
-    "person", "person_published", "proposal", "proposal_published",
+    "person", "person_published", "person_budget", "proposal", "proposal_published",
     "instances", "instances_published", "classes", "classes_encoder",
 ]  # fmt: skip
 
@@ -51,7 +52,8 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
     """Loss and figures of a training.
 
     Args:
-        name: ``person`` (weighted BCE and dice), ``person_published`` (ASBU-Net: weighted BCE alone), ``proposal``,
+        name: ``person`` (weighted BCE and dice), ``person_published`` (ASBU-Net: weighted BCE alone),
+            ``person_budget`` (as ``person``, and the budget of dynamic convolutions), ``proposal``,
             ``proposal_published`` (QU-Net: Eq. 3.5), ``instances`` (focal loss, gradients into the encoder),
             ``instances_published`` (SSD-ISB: hard negatives, masks on true boxes, x30 for one branch and x150 for
             several), ``classes`` (cross-entropy with bounded class weights), ``classes_encoder`` (the same on the
@@ -67,6 +69,9 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
         case "person" | "person_published":
             dice = 0.5 if name == "person" else 0.0
             return Objective(network, person_loss(dice), lambda n: _person_figures(n, held))
+        case "person_budget":
+            _expect(network, DynamicUNet, name)
+            return Objective(network, budget_loss, lambda n: _person_figures(n, held))
         case "proposal" | "proposal_published":
             _expect(network, QUNet, name)
             loss = proposal_loss if name == "proposal" else published_proposal_loss
@@ -94,12 +99,28 @@ def person_loss(dice: float) -> Loss:
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         logits = network(batch.images.to(memory_format=torch.channels_last).float().div_(255))
-        logits = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-        person, valid = person_targets(batch.ids)
-        parts = {"bce": 2 * weighted_bce(logits, person, valid, positive_weight=1.5)}
-        return parts | ({"dice": dice * dice_loss(logits, person, valid)} if dice else {})
+        return _person_parts(logits, batch, dice)
 
     return loss
+
+
+def budget_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """The loss of a person network that decides where it computes, and the square of how far it is off its budget.
+
+    Reference:
+        Verelst and Tuytelaars, arXiv:1912.03203, Eq. 6, without the bounds of single blocks.
+    """
+    assert isinstance(network, DynamicUNet)
+    found = network.decide(batch.images.to(memory_format=torch.channels_last).float().div_(255))
+    parts = _person_parts(found.logits, batch, 0.5)
+    return parts if network.budget is None else {**parts, "budget": 10 * (found.share - network.budget) ** 2}
+
+
+def _person_parts(logits: Tensor, batch: Batch, dice: float) -> dict[str, Tensor]:
+    logits = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+    person, valid = person_targets(batch.ids)
+    parts = {"bce": 2 * weighted_bce(logits, person, valid, positive_weight=1.5)}
+    return parts | ({"dice": dice * dice_loss(logits, person, valid)} if dice else {})
 
 
 def proposal_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:

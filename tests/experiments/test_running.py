@@ -14,14 +14,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from argos.cli import main
 from argos.config_experiment import load_experiment
 from argos.experiments.lines import measure_line
 from argos.experiments.page import page
 from argos.experiments.results import Run, add_result, read_results
-from argos.experiments.train import is_flat, setting_of
+from argos.experiments.train import computed_figures, is_flat, setting_of
 from argos.experiments.verdicts import by_variant, judge, state_of
+from argos.networks.dynamic import dynamic_unet
 from argos.training.formats.read import read_photos
 from argos.training.photos import IGNORE, Photo
 from argos.training.subjects import Subject, of_subject
@@ -262,3 +264,14 @@ def test_camvid_can_be_read_smaller(tmp_path: Path) -> None:
     write(tmp_path)
     (photo,) = read_photos(f"camvid:{tmp_path}/camvid/train?labels=classes&side=64")
     assert photo.image.shape == (48, 64, 3)
+
+
+def test_what_decides_for_itself_is_measured_beside_proposals() -> None:
+    torch.manual_seed(0)
+    photo = people_photo()
+    own = computed_figures(dynamic_unet().eval(), [photo])
+    assert dynamic_unet().fixed < own["computed"] < 1
+    behind = computed_figures(dynamic_unet(budget=None).eval(), [photo])
+    assert behind["computed"] == 1.0
+    assert 0 <= behind["computed_behind"] <= 1
+    assert 0 <= behind["iou_behind"] <= 1

@@ -34,6 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "essnet_b": {"module": "DG2", "gradual": True},
     "essnet": {"module": "DG2S", "decoder": "pyramid"},
     "wspdnet": {},
+    "dynamic_unet": {},
 }
 """Arguments that make each of them small, or another one than its own tests build."""
 
