@@ -17,6 +17,12 @@ GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""
 
 
+def shapes_of(largest: Size) -> list[Size]:
+    """Every shape that a canvas may have, ``largest`` at the end."""
+    smaller = [(_on_grid(largest[0] * rows), _on_grid(largest[1] * columns)) for rows, columns in SHARES]
+    return list(dict.fromkeys([*smaller, largest]))
+
+
 def smallest_canvas(
     regions: Sequence[Regions], largest: Size, *, scale: PerFrame, margin: PerFrame, gutter: int
 ) -> Size:
@@ -46,8 +52,7 @@ def smallest_for(boxes: Boxes, whole: Rectangles, largest: Size, *, gutter: int)
         The shape, and where the rectangles lie on the one canvas of a smaller shape; None for ``largest``.
     """
     area = whole.area(gutter)
-    for rows, columns in SHARES:
-        size = _on_grid(largest[0] * rows), _on_grid(largest[1] * columns)
+    for size in shapes_of(largest):
         if area > (size[0] + gutter) * (size[1] + gutter) or size == largest or (whole.size > size).any():
             continue
         same = cut(boxes, size)

@@ -15,6 +15,7 @@ from argos.engines.deployed import Backend, Deployed
 from argos.engines.int8 import Calibration
 from argos.engines.segmenter import PADDING
 from argos.errors import DeviceError
+from argos.packing.canvas import shapes_of
 from argos.types import Size
 
 Segmenter = TypeVar("Segmenter")
@@ -48,7 +49,7 @@ def by_backend(
 
 
 def open_networks(tasks: Iterable[frozenset[str]], semantic: Any, instances: Any, joint: Any, canvas: Size) -> None:
-    """Load what the cameras will need and run it on a grey canvas, before the first frame.
+    """Load what the cameras will need and run it on grey canvases, before the first frame.
 
     Args:
         tasks: of each camera.
@@ -66,4 +67,5 @@ def open_networks(tasks: Iterable[frozenset[str]], semantic: Any, instances: Any
     for name, segmenter in (("semantic", semantic), ("instances", instances), ("joint", joint)):
         outputs = getattr(segmenter, "outputs", None)
         if name in needed and isinstance(outputs, Deployed):
-            outputs(np.full((1, *canvas, 3), PADDING, np.uint8))
+            for size in shapes_of(canvas):  # OpenVINO prepares itself for each
+                outputs(np.full((1, *size, 3), PADDING, np.uint8))

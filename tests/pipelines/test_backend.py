@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from main_job import PEOPLE, always_four
 from numpy.typing import NDArray
 
 from argos.config import config_from_sources
+from argos.engines.dense import SemanticSegmenter
 from argos.engines.deployed import Deployed
 from argos.errors import DeviceError, UsageError
 from argos.packing.planner import AskedMode
-from argos.pipelines.backend import by_backend
+from argos.pipelines.backend import by_backend, open_networks
 from argos.pipelines.build import engine_settings, people_of_config, view_of
 from argos.pipelines.truth import Truth
 from argos.sources.read import read
@@ -81,6 +83,24 @@ def test_every_mode_in_8_bits_finds_nearly_the_same_as_in_32(tmp_path: Path, mon
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UsageError, match=r"needs the package onnx .*pip install 'argos-vision\[export\]'"):
         people_of_config(config)
+
+
+def test_every_shape_of_canvas_is_warm_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    network = torch.nn.Conv2d(3, 1, 1).eval()
+    segmenter = by_backend("onnxruntime", SemanticSegmenter(network), "cpu")
+    assert isinstance(segmenter.outputs, Deployed)
+    run, seen = segmenter.outputs.runtime, []
+
+    def watched(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        seen.append(pixels.shape)
+        return run(pixels)
+
+    segmenter.outputs.runtime = watched
+    open_networks([frozenset({"instances"})], segmenter, None, None, (320, 480))
+    assert seen == []  # nobody needs it
+    open_networks([frozenset({"semantic"})], segmenter, None, None, (320, 480))
+    assert seen == [(1, h, w, 3) for h, w in ((160, 160), (320, 160), (320, 256), (320, 320), (320, 480))]
 
 
 def overlap(a: list[NDArray[np.bool_]], b: list[NDArray[np.bool_]]) -> float:
