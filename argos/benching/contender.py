@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from argos.config import Config
 from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, network_size
+from argos.packing.limits import limited
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.people import People
-from argos.pipelines.put_back import limited
 from argos.pipelines.views import View
 from argos.types import Frame, Instances, PackedBatch, Size
 

@@ -21,9 +21,9 @@ from argos.benching.contender import (
 )
 from argos.engines.dense import network_size
 from argos.machine import processor
+from argos.packing.limits import whole_placement
 from argos.packing.pack import resized
 from argos.pipelines.build import device_of
-from argos.pipelines.put_back import whole_placement
 from argos.types import Frame, Instances, PackedBatch
 
 

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
     card = load_card(args.model)
-    own = None if args.data is None else [photo for spec in args.data for photo in read_photos(spec)]
+    own = None if args.data is None else [photo for spec in args.data for photo in read_photos(spec, whole=True)]
     said = {} if own is not None else card.metrics
     path = str(weights_path(args.model))
     found = measure(path, card, own)

@@ -22,6 +22,7 @@ from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
+from argos.packing.limits import InstanceLimits
 from argos.pipelines.backend import by_backend, open_networks
 from argos.pipelines.calibration import calibration_of
 from argos.pipelines.cost_file import known_costs
@@ -31,7 +32,7 @@ from argos.pipelines.moments import moments_of
 from argos.pipelines.outputs import CameraPicture, OutputFile
 from argos.pipelines.people import AnyInstances, People
 from argos.pipelines.senders import event_filter, sender_of
-from argos.pipelines.views import Canvas, InstanceLimits, View
+from argos.pipelines.views import Canvas, View
 from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
 from argos.publishing.virtual_camera import VirtualCamera

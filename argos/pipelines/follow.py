@@ -18,7 +18,8 @@ from argos.analytics.zones import Zone
 from argos.config import Camera
 from argos.config_scene import ActiveSection, CrowdSection
 from argos.kernels.assignment import assign
-from argos.pipelines.views import Analysis, InstanceLimits, View
+from argos.packing.limits import InstanceLimits
+from argos.pipelines.views import Analysis, View
 from argos.tracking.tracker import Tracker, TrackSettings
 from argos.types import Frame, Result
 

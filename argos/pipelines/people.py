@@ -28,11 +28,12 @@ from argos.engines.segmenter import Semantic
 from argos.engines.sparse import Semantics
 from argos.packing.costs import Costs, Tasks
 from argos.packing.layout import Layout, lay_out
+from argos.packing.limits import whole_placement
 from argos.packing.pack import BACKGROUND, paste, resized
 from argos.packing.planner import NO_COSTS, Planner, Seen, all_tasks, mode_asked
 from argos.packing.rectangles import boxes_of
 from argos.pipelines.proposals import Proposals, witness
-from argos.pipelines.put_back import stitch_mask, stitch_people, target_areas, whole_placement
+from argos.pipelines.put_back import stitch_mask, stitch_people, target_areas
 from argos.pipelines.views import Analysis, Canvas, View
 from argos.pipelines.work import Work, active_share, analysis_of
 from argos.propose.qunet import QUNetProposer

@@ -6,15 +6,13 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from argos.engines.dense import MOST_PEOPLE
-from argos.networks.ssd_boxes import nms
+from argos.packing.limits import limited
 from argos.packing.stitch import stitch_instances, stitch_scores
-from argos.pipelines.views import InstanceLimits
 from argos.pipelines.work import Work
-from argos.types import Instances, Placements, SemanticMask, Size
+from argos.types import Instances, Placements, SemanticMask
 
 
 def stitch_mask(work: Work, scores: NDArray[np.float32], placements: Placements, n: int) -> None:
@@ -37,24 +35,6 @@ def stitch_people(work: Work, people: Sequence[Instances], placements: Placement
     stitched = stitch_instances(people, placements, n, work.frame.size, nms=limits.nms, max_people=most)
     work.instances = limited(stitched, limits)
     work.spend("stitch", start)
-
-
-def limited(people: Instances, limits: InstanceLimits) -> Instances:
-    """The people whom the limits of one camera let through; the network was run with the most generous ones."""
-    boxes, scores = torch.from_numpy(people.boxes).float(), torch.from_numpy(people.scores)
-    kept = nms(boxes, scores, torch.from_numpy(people.labels).long(), limits.nms).numpy()
-    kept = kept[people.scores[kept] >= limits.score_threshold][: limits.max_people]
-    masks = tuple(people.masks[k] for k in kept.tolist())
-    return Instances(people.boxes[kept], people.scores[kept], people.labels[kept], masks, people.size)
-
-
-def whole_placement(frame_size: Size, canvas_size: Size, scale: float) -> Placements:
-    """The placement of a whole frame that fills one canvas."""
-    height, width = frame_size
-    frame_box = np.array([[0, 0, width, height]], np.int32)
-    canvas_box = np.array([[0, 0, canvas_size[1], canvas_size[0]]], np.int32)
-    zero = np.zeros(1, np.int32)
-    return Placements(zero, frame_box, frame_box, zero, canvas_box, np.array([scale], np.float32))
 
 
 def target_areas(placements: Placements, frames: int) -> list[float]:

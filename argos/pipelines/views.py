@@ -8,24 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.packing.limits import InstanceLimits
 from argos.packing.planner import AskedMode
 from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceLimits:
-    """Which people of one camera are kept.
-
-    Attributes:
-        score_threshold: least score.
-        nms: overlap above which two are one person.
-        max_people: most people in a frame.
-    """
-
-    score_threshold: float
-    nms: float
-    max_people: int
 
 
 @dataclass(frozen=True, slots=True)

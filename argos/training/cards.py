@@ -102,7 +102,7 @@ CARDS = {
         network="asbunet",
         arguments={},
         summary="ASBU-Net (LogiNet), specification C, 1/16: person or not for every pixel.",
-        thresholds={"threshold": 0.6},
+        thresholds={"threshold": 0.7},
         sources=("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts", "camvid", "imagenet"),
         own="From the weights of an earlier training of 23,400 scenes. The target lies half way between label and score of "
         "unet_lite, which also labelled the photos with boxes only; its maps at 1/8 and 1/16 are guessed on the way (hints). "

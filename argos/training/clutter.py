@@ -41,7 +41,7 @@ def _room(rng: np.random.Generator) -> NDArray[np.uint8]:
         _put(picture, _rack(rng), [(-20, top), end[0], (end[0][0], low), (-20, bottom)])
     if rng.random() < 0.85:
         _put(picture, _rack(rng), [end[1], (COLUMNS + 20, top), (COLUMNS + 20, bottom), (end[1][0], low)])
-    for _ in range(int(rng.integers(0, 3))):  # a locker, a door, a pillar, a board: what stands upright alone
+    for _ in range(int(rng.integers(1, 5))):  # a locker, a door, a pillar, a board: what stands upright alone
         width, height = rng.uniform(0.03, 0.15) * COLUMNS, rng.uniform(0.2, 0.8) * ROWS
         left, foot = rng.uniform(0, COLUMNS), rng.uniform(0.4, 1.1) * ROWS
         skew = rng.normal(0, 0.08) * height

@@ -142,7 +142,7 @@ def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:
         by_source.setdefault(photo.source, []).append(photo)
     weight = {"ccp": 2.0, "hsd": 1.5, "coco": 3.0, "jaialai": 0.5}
     groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds, data.rooms]
-    weights = [weight.get(source, 1.0) for source in by_source] + [4.0, 0.6, 1.6, 0.8]
+    weights = [weight.get(source, 1.0) for source in by_source] + [4.0, 0.6, 1.6, 1.2]
     return Mix(groups, weights, [*data.backgrounds, *data.rooms], data.people, paste=0.45, min_height=min_height)
 
 

@@ -12,13 +12,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from argos.networks.ssd_decode import detect
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, network_size
 from argos.networks.ssd_isb import SSDISB
+from argos.packing.limits import InstanceLimits, limited, whole_placement
+from argos.packing.pack import resized
+from argos.packing.stitch import stitch_instances
 from argos.training import datasets
 from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
 from argos.training.stream import Batch
 from argos.types import Instances
+
+EVERYBODY = InstanceLimits(score_threshold=0.05, nms=0.5, max_people=100)
+"""Who counts in an evaluation."""
 
 LEAST_HEIGHT, LEAST_WIDTH = 18, 5
 """Pixels. The smallest anchor is 26 high; who is much smaller cannot be found and would only blur what is learnt."""
@@ -78,10 +84,15 @@ def evaluate_ssdisb(detector: nn.Module, long_side: int = 512, held: Sequence[Ph
 
 
 def _found(detector: SSDISB, photo: Photo, long_side: int) -> Instances:
-    scale = long_side / max(photo.image.shape[:2])
-    size = (round(photo.image.shape[1] * scale), round(photo.image.shape[0] * scale))
-    pixels = torch.from_numpy(np.ascontiguousarray(cv2.resize(photo.image, size))).permute(2, 0, 1)[None]
-    return detect(detector, pixels.float() / 255, score_threshold=0.05)[0]
+    """The people whom the line would find with the weakest scores let through, in pixels of the photo."""
+    rows, columns = photo.image.shape[:2]
+    scale = long_side / max(rows, columns)
+    size = network_size((rows, columns), scale)
+    segmenter = InstanceSegmenter(detector, EVERYBODY.score_threshold, EVERYBODY.nms)
+    canvas = segmenter.instances(np.ascontiguousarray(resized(photo.image, size)[None]))
+    placed = whole_placement((rows, columns), size, scale)
+    people = stitch_instances(canvas, placed, 0, (rows, columns), nms=EVERYBODY.nms, max_people=MOST_PEOPLE)
+    return limited(people, EVERYBODY)
 
 
 def average_precision(

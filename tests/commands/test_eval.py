@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask
 
 from argos.cli import main
+from argos.sources.synthetic import parse_scene, render
 from argos.training.photos import IGNORE, Photo
 from argos.training.sheets import FALSE, FOUND, MISSED, Judged, judge, painted
 
@@ -93,3 +95,46 @@ def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: py
     assert {"iou_persons", "boundary_f"} == json.loads(capsys.readouterr().out)["measured"].keys()
     assert main(["eval", "unet_lite", "--data", "coco:nothing.json"]) == 2
     assert "nothing.json: cannot read the annotations" in capsys.readouterr().err
+
+
+def test_what_a_run_exports_has_the_figures_of_an_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rendered people of 640 network pixels: photos with annotations for ``argos eval``, a folder for ``argos run``."""
+    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    images, people = [], []
+    (tmp_path / "images").mkdir()
+    film = render(parse_scene("fake://people?n=6&seed=41&size=640x384&fps=1&frames=12"))
+    for number, picture in enumerate(film, 1):
+        images.append({"id": number, "file_name": f"{number:03d}.png", "height": 384, "width": 640})
+        cv2.imwrite(str(tmp_path / "images" / f"{number:03d}.png"), picture.pixels[:, :, ::-1])
+        for person in picture.people:
+            x0, y0, x1, y1 = person.box
+            whole = np.zeros((384, 640), np.uint8, order="F")
+            whole[y0:y1, x0:x1] = person.mask
+            shape = mask.encode(whole)
+            people.append({"id": len(people) + 1, "image_id": number, "category_id": 1, "iscrowd": 0,
+                           "area": int(whole.sum()), "bbox": [x0, y0, x1 - x0, y1 - y0],
+                           "segmentation": {"size": shape["size"], "counts": shape["counts"].decode()}})  # fmt: skip
+    truth = {"images": images, "annotations": people, "categories": [{"id": 1, "name": "person"}]}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+
+    assert (
+        main(["eval", "ssdisb", "--data", f"coco:{tmp_path / 'truth.json'}", "--all", "--json", "--threads", "1"]) == 0
+    )
+    evaluated = json.loads(capsys.readouterr().out)["measured"]
+    settings = ["camera.tasks=[instances]", "camera.regions.mode=full", "camera.instances.score_threshold=0.05",
+                "camera.track.enabled=false", "camera.instances.nms=0.5",
+                f"outputs=[{{type: jsonl, path: '{tmp_path}/results.jsonl'}}]"]  # fmt: skip
+    assert main(["--quiet", "run", str(tmp_path / "images"), *(part for s in settings for part in ("--set", s))]) == 0
+    assert main(["convert", str(tmp_path / "results.jsonl"), "--to", "coco"]) == 0
+    known = coco.COCO(str(tmp_path / "truth.json"))
+    exported = json.loads((tmp_path / "results.coco.json").read_text())["annotations"]
+    for kind in ("bbox", "segm"):
+        evaluation = cocoeval.COCOeval(known, known.loadRes(exported), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        ours = [evaluated[f"{kind}_{name}"] for name in ("ap", "ap50", "ap75")]
+        np.testing.assert_allclose(evaluation.stats[:3], ours, atol=0.005)
+        assert ours[1] > 0.3, "the comparison should be of people who are found"

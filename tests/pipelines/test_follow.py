@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from argos.config import Camera, config_from_sources
+from argos.packing.limits import InstanceLimits
 from argos.pipelines.follow import Following, analyst_of, track_settings
-from argos.pipelines.views import Analysis, InstanceLimits, View
+from argos.pipelines.views import Analysis, View
 from argos.types import Frame, Instances, Regions, Result
 
 LIMITS = InstanceLimits(score_threshold=0.5, nms=0.5, max_people=9)

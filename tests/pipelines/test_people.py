@@ -12,9 +12,9 @@ from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
+from argos.packing.limits import InstanceLimits, limited
 from argos.pipelines.people import People
-from argos.pipelines.put_back import limited
-from argos.pipelines.views import Analysis, Canvas, InstanceLimits, View
+from argos.pipelines.views import Analysis, Canvas, View
 from argos.propose.qunet import QUNetProposer
 from argos.types import Frame, Instances, RegionMask
 

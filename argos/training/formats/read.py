@@ -23,7 +23,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """What can be read, and with which keys."""
 
 
-def read_photos(spec: str) -> PhotoFiles:
+def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
     """Open a set of photos; its annotations are checked now, its pictures are decoded when they are drawn.
 
     Args:
@@ -34,6 +34,7 @@ def read_photos(spec: str) -> PhotoFiles:
             ``voc:VOC2012?split=train&class=person``,
             ``folder:IMAGES?masks=DIR`` (black and white), ``folder:IMAGES?ids=DIR`` (id masks), or
             ``folder:IMAGES`` (nobody is in them).
+        whole: in their own size; otherwise larger ones are shrunk to what training needs.
 
     Raises:
         DataError: the text, a path in it, or an annotation is wrong.
@@ -49,6 +50,7 @@ def read_photos(spec: str) -> PhotoFiles:
         if key not in KINDS[kind]:
             allowed = ", ".join(KINDS[kind]) or "none"
             raise DataError(f"{spec}: no key {key!r} for {kind}; there are: {allowed}")
+    sized = "side" in given
     side = given.pop("side", "512")
     if not side.isdecimal() or int(side) < 32:
         raise DataError(f"{spec}: side should be a number of pixels, 32 or more, got {side!r}")
@@ -60,6 +62,8 @@ def read_photos(spec: str) -> PhotoFiles:
     }
     if "side" in KINDS[kind]:
         options["max_side"] = int(side)
+    if whole and not sized:
+        options["max_side"] = 1 << 16
     readers: dict[str, Callable[..., PhotoFiles]] = {
         "coco": coco_photos,
         "cityscapes": cityscapes_photos,
