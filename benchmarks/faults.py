@@ -35,6 +35,10 @@ import numpy as np
 import zmq
 from conditions import conditions
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from decoders import decoders
+
 from argos.commands.run import allow_descriptors
 from argos.fakecam.fake_camera import FakeCamera
 from argos.fakecam.script import FAULTS, Command
@@ -156,18 +160,6 @@ class Watch:
         return not self.thread.is_alive()
 
 
-def decoder_process() -> int:
-    """The one decoder process of this process."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent, command = stat.read_text().rpartition(")")[2].split()[1], stat.with_name("cmdline").read_bytes()
-        except OSError:
-            continue  # ended meanwhile
-        if int(parent) == os.getpid() and b"argos.sources.decoder" in command:
-            return int(stat.parent.name)
-    raise RuntimeError("no decoder process")
-
-
 def run_case(case: Case, transport: str, isolate: str, clips: Sequence[str], limit_s: float) -> Outcome:
     """One fault, with a second camera beside it."""
     outcome = Outcome(case.name, transport, isolate)
@@ -182,7 +174,8 @@ def run_case(case: Case, transport: str, isolate: str, clips: Sequence[str], lim
         other_before, shown_before = beside.count, other.shown
         began_s, told_before = time.monotonic(), len(watch.states)
         if case.on_decoder:
-            os.kill(decoder_process(), case.on_decoder)
+            (decoder,) = decoders()
+            os.kill(decoder, case.on_decoder)
         else:
             camera.apply(case.command)
         if case.then_kick:

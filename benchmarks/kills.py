@@ -30,6 +30,10 @@ from typing import Any
 
 from conditions import conditions
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from decoders import decoders
+
 from argos.errors import ArgosError
 from argos.fakecam.fake_camera import FakeCamera
 from argos.publishing.jsonl import read_line
@@ -173,14 +177,10 @@ class Bench:
 
     def decoder(self) -> int:
         """The decoder process of the engine."""
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parent, line = stat.read_text().rpartition(")")[2].split()[1], stat.with_name("cmdline").read_bytes()
-            except OSError:
-                continue  # ended meanwhile
-            if int(parent) == self.engine.pid and b"argos.sources.decoder" in line:
-                return int(stat.parent.name)
-        raise WrongError("no decoder process")
+        found = decoders(self.engine.pid)
+        if not found:
+            raise WrongError("no decoder process")
+        return found[0]
 
     def _check_files(self, last: dict[str, Any]) -> None:
         *lines, rest = (self.folder / "results.jsonl").read_bytes().split(b"\n")

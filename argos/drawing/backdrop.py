@@ -46,7 +46,11 @@ class Cutout:
         self._size, self._last_s = size, pts_s
 
     def alpha(self) -> NDArray[np.float32]:
-        """``(H, W)`` float32 in 0..1; nothing is person before the first mask."""
+        """``(H, W)`` float32 in 0..1.
+
+        Raises:
+            ValueError: no mask was kept yet.
+        """
         if self._soft is None:
             raise ValueError("no mask was kept yet")
         return np.asarray(cv2.resize(self._soft, self._size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

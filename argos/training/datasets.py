@@ -70,13 +70,12 @@ def rendered_rooms() -> list[Photo]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingPhotos:
-    """Photos of the training split by kind of annotation, rendered rooms without people, and people to paste."""
+    """Photos of the training split by kind of annotation, and people to paste."""
 
     masks: list[Photo]
     boxes: list[Photo]
     streets: list[Photo]
     backgrounds: list[Photo]
-    rooms: list[Photo]
     people: list[NDArray[np.uint8]]
 
 
@@ -121,7 +120,6 @@ def training_photos(folder: Path) -> TrainingPhotos:
         boxes=photos_of(folder, "boxes"),
         streets=photos_of(folder, "streets"),
         backgrounds=[p for n, p in enumerate(photos_of(folder, "backgrounds")) if n % EVERY_TENTH],
-        rooms=rendered_rooms(),
         people=[
             *cutouts_of(folder),
             *photos.cut_people([*masks, *photos_of(folder, "incomplete")]),
@@ -141,9 +139,10 @@ def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:
     for photo in data.masks:
         by_source.setdefault(photo.source, []).append(photo)
     weight = {"ccp": 2.0, "hsd": 1.5, "coco": 3.0, "jaialai": 0.5}
-    groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds, data.rooms]
+    rooms = rendered_rooms()
+    groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds, rooms]
     weights = [weight.get(source, 1.0) for source in by_source] + [4.0, 0.6, 1.6, 1.2]
-    return Mix(groups, weights, [*data.backgrounds, *data.rooms], data.people, paste=0.45, min_height=min_height)
+    return Mix(groups, weights, [*data.backgrounds, *rooms], data.people, paste=0.45, min_height=min_height)
 
 
 def joint_mix(data: TrainingPhotos) -> Mix:

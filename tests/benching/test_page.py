@@ -56,6 +56,6 @@ def test_make_bench_measures_every_table() -> None:
     assert sorted(step.file for step in STEPS) == sorted(FILES)
 
 
-@pytest.mark.parametrize("text", ["/work/", "/root", "/home", "/tmp"])
+@pytest.mark.parametrize("text", [str(ROOT), "/root", "/home", "/tmp"])
 def test_no_path_of_a_machine_gets_into_the_page(text: str) -> None:
     assert text not in page(RESULTS)

@@ -104,7 +104,7 @@ def test_what_a_run_exports_has_the_figures_of_an_evaluation(
     coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
     images, people = [], []
     (tmp_path / "images").mkdir()
-    film = render(parse_scene("fake://people?n=6&seed=41&size=640x384&fps=1&frames=12"))
+    film = render(parse_scene("fake://people?n=6&seed=41&size=640x384&fps=1&frames=5"))
     for number, picture in enumerate(film, 1):
         images.append({"id": number, "file_name": f"{number:03d}.png", "height": 384, "width": 640})
         cv2.imwrite(str(tmp_path / "images" / f"{number:03d}.png"), picture.pixels[:, :, ::-1])

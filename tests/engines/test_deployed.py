@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +24,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 SHAPES = ((1, 96, 64, 3), (3, 64, 160, 3))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("cache")
-    patch.setenv("ARGOS_CACHE", str(folder))
-    yield folder
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 class Tiny(nn.Module):

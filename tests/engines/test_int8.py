@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +27,7 @@ SHAPES = ((1, 32, 32, 3), (2, 64, 160, 3), (1, 32, 480, 3))
 """Canvases: the smallest, several, a part of a full one."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("cache")
-    patch.setenv("ARGOS_CACHE", str(folder))
-    yield folder
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 class Edges(nn.Module):

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from decoders import decoders
 from reading import write_clip
 
 from argos.cli import main
@@ -128,7 +129,8 @@ def test_a_decoder_process_keeps_it_too(
     url = camera.url.replace("rtsp://", f"rtsp://{USER_INFO}@")
     with Watched(url, replace(QUICK, isolate="process")) as watched:
         wait_for(lambda: any(status.state == "up" for status in watched.statuses))
-        decoder = _decoder()
+        (pid,) = decoders()
+        decoder = Path(f"/proc/{pid}")
         assert_no_secret((decoder / "cmdline").read_bytes(), (decoder / "environ").read_bytes())
         os.kill(int(decoder.name), signal.SIGKILL)
         wait_for(lambda: "crashed" in watched.codes() and watched.statuses[-1].state == "up")
@@ -142,18 +144,6 @@ def test_a_decoder_process_keeps_it_too(
     )
     written = capfd.readouterr()
     assert not [word for word in SECRETS if word in written.out + written.err]
-
-
-def _decoder() -> Path:
-    """The decoder process of this one, under ``/proc``."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent, command = stat.read_text().rpartition(")")[2].split()[1], stat.with_name("cmdline").read_bytes()
-        except OSError:
-            continue  # ended meanwhile
-        if int(parent) == os.getpid() and b"argos.sources.decoder" in command:
-            return stat.parent
-    raise AssertionError("no decoder process")
 
 
 def _read_until_it_fails(url: str, camera: FakeCamera) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decoders import decoders
 from reading import Reading, write_clip
 from video_files import number_of, write_video
 
@@ -44,20 +45,6 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCamera]:
     large = write_clip(clips / "large.mp4", (192, 320), 30)
     with FakeCamera([small, large], user="joe", password="geheim") as camera:
         yield camera
-
-
-def children(of: int | None = None) -> list[int]:
-    """Decoder processes of a process."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            command = stat.with_name("cmdline").read_bytes()
-        except OSError:
-            continue  # ended meanwhile
-        if parent == (of or os.getpid()) and b"argos.sources.decoder" in command:
-            found.append(int(stat.parent.name))
-    return found
 
 
 def is_gone(pid: int, seconds: float = 10.0) -> bool:
@@ -100,20 +87,20 @@ def test_kills_kicks_and_other_sizes_are_disconnects_with_new_epochs(camera: Fak
     url = camera.url.replace("rtsp://", "rtsp://joe:geheim@")
     with Reading(url, PROCESS) as reading:
         reading.until(lambda: len(reading.frames) >= 5)
-        (first,) = children()
+        (first,) = decoders()
         assert b"geheim" not in Path(f"/proc/{first}/cmdline").read_bytes()
         assert b"geheim" not in Path(f"/proc/{first}/environ").read_bytes()
         camera.apply(Command("kick"))
         reading.until(lambda: reading.frames[-1].epoch == 1)
         os.kill(first, signal.SIGKILL)
         reading.until(lambda: reading.frames[-1].epoch == 2)
-        (second,) = children()
+        (second,) = decoders()
         camera.apply(Command("switch"))
         reading.until(lambda: reading.frames[-1].size == (192, 320))
         camera.apply(Command("switch"))
         os.kill(second, signal.SIGSEGV)
         reading.until(lambda: reading.frames[-1].epoch == 3)
-        last = children()
+        last = decoders()
     assert [is_gone(pid) for pid in (first, second, *last)] == [True] * 3
     assert [frame.index for frame in reading.frames] == list(range(len(reading.frames)))
     assert all(a.epoch <= b.epoch for a, b in pairwise(reading.frames))
@@ -133,7 +120,7 @@ def test_a_frozen_process_is_ended_and_another_camera_goes_on(
     url = camera.url.replace("rtsp://", "rtsp://joe:geheim@")
     with Reading(url, PROCESS) as frozen:
         frozen.until(lambda: len(frozen.frames) >= 3)
-        (pid,) = children()
+        (pid,) = decoders()
         with Reading(url) as other:
             other.until(lambda: len(other.frames) >= 3)
             os.kill(pid, signal.SIGSTOP)
@@ -150,8 +137,8 @@ def test_stop_ends_the_process_of_a_camera_that_never_answers(camera: FakeCamera
     camera.apply(Command("mute"))
     try:
         with Reading(camera.url, patient) as reading:
-            reading.until(lambda: bool(children()))
-            (pid,) = children()
+            reading.until(lambda: bool(decoders()))
+            (pid,) = decoders()
             reading.until(lambda: bool(reading.states))  # imported, and opening
             started_s = time.monotonic()
         assert time.monotonic() - started_s < 10  # and not the 60 s of opening
@@ -175,7 +162,7 @@ def test_a_file_whose_decoder_dies_is_an_error(tmp_path: Path) -> None:
     clip = str(write_video(tmp_path / "clip.mp4", 60))
     frames = read(clip, "gate", SourceOptions(isolate="process"))
     next(frames)
-    os.kill(children()[0], signal.SIGKILL)
+    os.kill(decoders()[0], signal.SIGKILL)
     with pytest.raises(
         SourceError, match=r"camera 'gate': .*clip\.mp4: the decoder process ended \(signal 9"
     ) as caught:
@@ -199,7 +186,7 @@ def test_leaving_early_ends_the_process_and_gives_everything_back(tmp_path: Path
     before = len(os.listdir("/proc/self/fd"))
     frames = read(clip, "gate", SourceOptions(isolate="process"))
     next(frames)
-    (pid,) = children()
+    (pid,) = decoders()
     frames.close()  # type: ignore[attr-defined]
     assert is_gone(pid)
     assert len(os.listdir("/proc/self/fd")) == before
@@ -216,7 +203,7 @@ def test_the_process_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "READY\n"
-    (pid,) = children(parent.pid)
+    (pid,) = decoders(parent.pid)
     parent.kill()
     parent.wait()
     parent.stdout.close()
