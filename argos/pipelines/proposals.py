@@ -28,16 +28,28 @@ class Proposals:
         """Say where people of a frame may be."""
         start = time.perf_counter()
         view = work.view
-        scores = proposer(work.frame).scores
+        scores = self._scores(work, proposer)
         seen = proposed = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
         if view.memory:
-            proposed = self._memory(work).recall(work.frame, proposed)
+            proposed = self._memory(work).recall(proposed)
         if view.watched:
             proposed = RegionMask(proposed.scores, proposed.mask | seen.mask, work.frame.size)
             work.proposed = witnessed(work, scores)
         work.mask = grow(proposed, dilation=view.dilation, min_area=view.min_area)
         work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=view.margin)
         work.spend("propose", start)
+
+    def _scores(self, work: Work, proposer: QUNetProposer) -> NDArray[np.float32]:
+        """What the proposer says of a frame, or has said of it as it is; where privacy is at stake it is asked anew."""
+        if not work.view.memory:
+            return proposer(work.frame).scores
+        memory = self._memory(work)
+        memory.look(work.frame, grid_size(work.frame.size, proposer.size))
+        scores = None if work.view.watched else memory.answer()
+        if scores is None:
+            scores = proposer(work.frame).scores
+            memory.keep(scores)
+        return scores
 
     def learn(self, work: Work, proposer: QUNetProposer) -> None:
         """Remember where the deep networks found somebody and where nobody."""

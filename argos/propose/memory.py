@@ -2,8 +2,8 @@
 
 The proposer is cheap and often wrong: a poster, a shelf or a lamp post is proposed in every frame of a fixed camera.
 Where the deep network has looked and found nobody, and the picture has not changed since, the proposal is dropped;
-where it has found somebody, the place is proposed again whatever the proposer says. A moving camera changes everything
-all the time, and then nothing is dropped.
+where it has found somebody, the place is proposed again whatever the proposer says. Where nothing has changed at all,
+the proposer is not asked again either. A moving camera changes everything all the time, and then nothing is dropped.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ CHANGED = 7.0
 """Mean difference of the grey values of a place, 0..255, from which it counts as changed. Noise of a sensor at night
 stays below: each value is the mean of four pixels."""
 
+STILL = 4.0
+"""Likewise, below which a place counts as the same for the proposer, who is asked about the whole picture again when
+one place is not: twice the noise of a sensor by day."""
+
+ANSWER_S = 1.0
+"""How long an answer of the proposer is good while nothing changes, seconds of the source: what is too faint to count
+as a change is missed no longer."""
+
 REACH = 2
 """Places around a changed or occupied one that are believed no more than it: people have parts that look like the
 background."""
@@ -36,7 +44,7 @@ Places = NDArray[np.bool_]
 
 
 class SceneMemory:
-    """The memory of one camera; call ``recall`` before a frame is analysed and ``learn`` after it.
+    """The memory of one camera; call ``look`` and ``recall`` before a frame is analysed and ``learn`` after it.
 
     Attributes:
         looks: ``(h, w)`` uint8, how often in a row the deep network has found nobody in a place that did not change.
@@ -48,35 +56,44 @@ class SceneMemory:
         self.occupied: Places = np.zeros((0, 0), np.bool_)
         self._when_empty = np.zeros((0, 0), np.uint8)  # what the places looked like then
         self._now = np.zeros((0, 0), np.uint8)
-        self._epoch = -1
+        self._at_s, self._epoch = 0.0, -1
+        self._answer: NDArray[np.float32] | None = None
+        self._when_asked, self._asked_s = self._now, 0.0  # what the picture looked like then
 
-    def recall(self, frame: Frame, proposed: RegionMask) -> RegionMask:
-        """Correct the proposals of a frame by what is remembered.
+    def answer(self) -> NDArray[np.float32] | None:
+        """The scores of ``keep``, where the picture looked at is still the one they were given for; else None."""
+        if self._answer is None or not 0 <= self._at_s - self._asked_s < ANSWER_S:
+            return None
+        return self._answer if (self._changes(self._when_asked) < STILL).all() else None
+
+    def keep(self, scores: NDArray[np.float32]) -> None:
+        """Remember what the proposer said about the picture looked at, ``(h, w)`` on its grid."""
+        self._answer, self._when_asked, self._asked_s = scores, self._now, self._at_s
+
+    def recall(self, proposed: RegionMask) -> RegionMask:
+        """Correct the proposals for the picture looked at by what is remembered.
 
         Args:
-            frame: the picture.
             proposed: what the proposer says about it; sides of its grid are multiples of ``BLOCK``.
 
         Returns:
             The same scores; cells of places that are empty and unchanged dropped, those of occupied places added.
         """
-        self.look(frame, (proposed.mask.shape[0], proposed.mask.shape[1]))
-        rows, columns = self.looks.shape
-        difference = cv2.absdiff(self._now, self._when_empty).reshape(rows, SAMPLES, columns, SAMPLES)
-        changed = (self.looks > 0) & (difference.mean(axis=(1, 3)) >= CHANGED)
+        changed = (self.looks > 0) & (self._changes(self._when_empty) >= CHANGED)
         self.looks[changed] = 0
         near = cv2.dilate((changed | self.occupied).view(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
         idle = (self.looks >= SURE_AFTER) & (near == 0)
         return RegionMask(proposed.scores, (proposed.mask & ~_cells(idle)) | _cells(self.occupied), proposed.frame_size)
 
     def look(self, frame: Frame, grid: Size) -> None:
-        """Take in the picture that ``learn`` will speak about; a new epoch or grid forgets everything."""
+        """Take in the picture that the other calls speak about; a new epoch or grid forgets everything."""
         rows, columns = grid[0] // BLOCK, grid[1] // BLOCK
         if self.looks.shape != (rows, columns) or frame.epoch != self._epoch:
             self.looks = np.zeros((rows, columns), np.uint8)
             self.occupied = np.zeros((rows, columns), np.bool_)
             self._when_empty = np.zeros((rows * SAMPLES, columns * SAMPLES), np.uint8)
-            self._epoch = frame.epoch
+            self._epoch, self._answer = frame.epoch, None
+        self._at_s = frame.pts_s
         # linear picks single pixels of a large frame, halving the result averages them
         small = cv2.resize(frame.pixels, (2 * columns * SAMPLES, 2 * rows * SAMPLES), interpolation=cv2.INTER_LINEAR)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
@@ -98,6 +115,12 @@ class SceneMemory:
         self.looks[found] = 0
         fresh = np.repeat(np.repeat(looked & ~found, SAMPLES, axis=0), SAMPLES, axis=1)
         self._when_empty[fresh] = self._now[fresh]
+
+    def _changes(self, since: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Mean difference of the grey values of each place between the picture looked at and an earlier one."""
+        rows, columns = self.looks.shape
+        difference = cv2.absdiff(self._now, since).reshape(rows, SAMPLES, columns, SAMPLES)
+        return np.asarray(difference.mean(axis=(1, 3)))
 
 
 def _cells(places: Places) -> NDArray[np.bool_]:

@@ -249,3 +249,24 @@ def test_who_was_found_is_proposed_again_when_the_proposer_is_blind(people: Peop
     for x0, y0, x1, y1 in again.regions.boxes:
         covered[y0:y1, x0:x1] = True
     assert covered[first.semantic.mask].all()
+
+
+@pytest.mark.parametrize(("watched", "questions"), [(False, 1), (True, 4)])
+def test_an_unchanged_picture_is_shown_to_the_proposer_once(people: People, watched: bool, questions: int) -> None:
+    """A camera that guards somebody's privacy asks every time."""
+    asked = []
+
+    class Counting:
+        size = people.proposer.size
+
+        def __call__(self, of: Frame) -> RegionMask:
+            asked.append(of.index)
+            return people.proposer(of)
+
+    line = People(Counting(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
+    view = replace(VIEW, mode="mask", memory=True, instances=None, watched=watched)
+    still = frame(3, camera="still")
+    found = [line.step([replace(still, index=n, pts_s=n / 10)], [view], [False])[0] for n in range(4)]
+    assert len(asked) == questions
+    for analysis in found[1:]:
+        np.testing.assert_array_equal(analysis.regions.boxes, found[0].regions.boxes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from argos.propose.memory import BLOCK, REACH, SURE_AFTER, SceneMemory
+from argos.propose.memory import ANSWER_S, BLOCK, REACH, SURE_AFTER, SceneMemory
 from argos.types import Frame, RegionMask
 
 SIZE, GRID = (360, 640), (176, 320)
@@ -35,8 +35,13 @@ def proposal(*boxes: tuple[int, int, int, int]) -> RegionMask:
 def look(memory: SceneMemory, computed: Mask = EVERYWHERE, noise: float = 4.0) -> None:
     """The deep network looks at the empty room often enough to be believed."""
     for seed in range(1, 1 + SURE_AFTER):
-        assert memory.recall(picture(seed, noise), proposal(POSTER)).mask.any()
+        assert recall(memory, picture(seed, noise), proposal(POSTER)).mask.any()
         memory.learn(computed, NOBODY)
+
+
+def recall(memory: SceneMemory, frame: Frame, proposed: RegionMask) -> RegionMask:
+    memory.look(frame, proposed.mask.shape)
+    return memory.recall(proposed)
 
 
 POSTER = (500, 60, 580, 160)
@@ -52,7 +57,7 @@ def test_a_poster_is_proposed_until_the_network_has_looked() -> None:
     memory = SceneMemory()
     look(memory)
     for seed in range(5, 11):
-        assert not memory.recall(picture(seed), proposal(POSTER)).mask.any()
+        assert not recall(memory, picture(seed), proposal(POSTER)).mask.any()
 
 
 def test_only_what_was_computed_is_learnt() -> None:
@@ -60,7 +65,7 @@ def test_only_what_was_computed_is_learnt() -> None:
     computed = NOBODY.copy()
     computed[:, 540:] = True  # half of the poster
     look(memory, computed)
-    columns = np.flatnonzero(memory.recall(picture(5), proposal(POSTER)).mask.any(axis=0))
+    columns = np.flatnonzero(recall(memory, picture(5), proposal(POSTER)).mask.any(axis=0))
     assert columns.min() == 250
     assert 540 // 2 <= columns.max() + 1 <= 540 // 2 + BLOCK
 
@@ -70,17 +75,17 @@ def test_who_comes_in_is_looked_at(noise: float) -> None:
     memory = SceneMemory()
     look(memory, noise=noise)
     box = (200, 150, 240, 250)
-    recalled = memory.recall(picture(5, noise, person=200), proposal(POSTER, box)).mask
+    recalled = recall(memory, picture(5, noise, person=200), proposal(POSTER, box)).mask
     assert recalled[proposal(box).mask].all()
     assert not recalled[proposal(POSTER).mask].any()
 
 
 def test_who_stands_still_is_looked_at_again_even_where_the_proposer_is_blind() -> None:
     memory = SceneMemory()
-    memory.recall(picture(1, person=200), proposal())
+    recall(memory, picture(1, person=200), proposal())
     memory.learn(EVERYWHERE, person_at(200))
     for seed in range(2, 6):
-        recalled = memory.recall(picture(seed, person=200), proposal()).mask
+        recalled = recall(memory, picture(seed, person=200), proposal()).mask
         assert recalled[proposal((200, 150, 240, 250)).mask].all()
         assert recalled.mean() < 0.05
         memory.learn(person_at(200), person_at(200))
@@ -88,22 +93,22 @@ def test_who_stands_still_is_looked_at_again_even_where_the_proposer_is_blind() 
 
 def test_who_leaves_is_forgotten() -> None:
     memory = SceneMemory()
-    memory.recall(picture(1, person=200), proposal())
+    recall(memory, picture(1, person=200), proposal())
     memory.learn(EVERYWHERE, person_at(200))
     for seed in range(2, 2 + SURE_AFTER):
-        memory.recall(picture(seed), proposal())
+        recall(memory, picture(seed), proposal())
         memory.learn(EVERYWHERE, NOBODY)
-    assert not memory.recall(picture(9), proposal((200, 150, 240, 250))).mask.any()
+    assert not recall(memory, picture(9), proposal((200, 150, 240, 250))).mask.any()
 
 
 def test_the_neighbourhood_of_people_is_believed() -> None:
     """A hand that looks like the wall behind it is proposed, unchanged, and beside the person."""
     memory = SceneMemory()
     for seed in range(1, 1 + SURE_AFTER):
-        memory.recall(picture(seed, person=200), proposal())
+        recall(memory, picture(seed, person=200), proposal())
         memory.learn(EVERYWHERE, person_at(200))
     near, far = (244, 150, 260, 170), (244 + 2 * BLOCK * (REACH + 3), 150, 320, 170)
-    recalled = memory.recall(picture(9, person=200), proposal(near, far)).mask
+    recalled = recall(memory, picture(9, person=200), proposal(near, far)).mask
     assert recalled[proposal(near).mask].all()
     assert not recalled[proposal(far).mask].any()
 
@@ -113,7 +118,7 @@ def test_another_scene_is_looked_at_anew(what: str) -> None:
     memory = SceneMemory()
     look(memory)
     frame, proposed = picture(9), proposal(POSTER)
-    assert not memory.recall(frame, proposed).mask.any()
+    assert not recall(memory, frame, proposed).mask.any()
     if what == "epoch":
         frame = picture(9, epoch=1)
     elif what == "moving":
@@ -121,5 +126,55 @@ def test_another_scene_is_looked_at_anew(what: str) -> None:
     else:
         mask = np.ones((96, 160), np.bool_)
         proposed = RegionMask(mask.astype(np.float32), mask, SIZE)
-    kept = memory.recall(frame, proposed).mask
+    kept = recall(memory, frame, proposed).mask
     assert kept.sum() > 0.9 * proposed.mask.sum()
+
+
+def asked(noise: float = 4.0) -> SceneMemory:
+    """A memory of what the proposer said about the empty room at 0 s."""
+    memory = SceneMemory()
+    memory.look(picture(0, noise), GRID)
+    assert memory.answer() is None
+    memory.keep(np.full(GRID, 0.5, np.float32))
+    return memory
+
+
+@pytest.mark.parametrize("noise", [0.0, 4.0])
+def test_the_proposer_is_not_asked_again_while_nothing_moves(noise: float) -> None:
+    memory = asked(noise)
+    for seed in range(1, round(10 * ANSWER_S)):
+        memory.look(picture(seed, noise), GRID)
+        answer = memory.answer()
+        assert answer is not None
+        assert answer.mean() == 0.5
+    memory.look(picture(round(10 * ANSWER_S), noise), GRID)
+    assert memory.answer() is None  # an answer does not live for ever
+
+
+@pytest.mark.parametrize("frame", [picture(1, person=200), picture(1, epoch=1)], ids=["somebody", "epoch"])
+def test_the_proposer_is_asked_again_when_something_is_new(frame: Frame) -> None:
+    memory = asked()
+    memory.look(frame, GRID)
+    assert memory.answer() is None
+
+
+def test_a_clock_that_goes_back_asks_again() -> None:
+    memory = SceneMemory()
+    memory.look(picture(5), GRID)
+    memory.keep(np.zeros(GRID, np.float32))
+    memory.look(picture(4), GRID)
+    assert memory.answer() is None
+
+
+def test_a_slow_change_adds_up() -> None:
+    """Somebody comes out of the fog: two grey values a frame are noise, the sum is not."""
+    memory = asked(noise=0.0)
+    room = picture(0, 0.0).pixels
+    heard = []
+    for step in range(1, 9):
+        pixels = room.copy()
+        pixels[150:250, 200:240] += np.uint8(2 * step)
+        memory.look(Frame(pixels, "a", step, step / 100), GRID)
+        heard.append(memory.answer() is not None)
+    assert heard[0]
+    assert not heard[-1]
