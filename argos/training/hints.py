@@ -17,6 +17,7 @@ from argos.networks.asbunet import ASBUNet
 from argos.networks.backbones.efficientnet_lite import NARROW
 from argos.networks.unets import UNetLite
 from argos.training.losses import dice_loss, person_targets, weighted_bce
+from argos.training.segmentation import PEOPLE_WEIGHT, log_odds
 from argos.training.stream import Batch
 
 TRUST = 0.5
@@ -68,6 +69,30 @@ def hinted_loss(teacher: UNetLite) -> Callable[[nn.Module, Batch], Mapping[str, 
             "bce": 2 * weighted_bce(logits, target, torch.ones_like(target), positive_weight=1.5),
             "dice": 0.5 * dice_loss(logits, person, valid),
             "hint": 0.5 * (hints[0] + hints[1]),
+        }
+
+    return loss
+
+
+def taught_loss(teacher: UNetLite) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    """The loss of QU-Net between label and teacher, who sees the views twice as large: as the line shows it frames.
+
+    Args:
+        teacher: in evaluation mode.
+    """
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        images = batch.images.to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            large = F.interpolate(images.float().div_(127.5).sub_(1), scale_factor=2, mode="bilinear")
+            opinion = torch.sigmoid(teacher.decoder(teacher.backbone(large))[:, 0])  # (N, S, S), half of what it saw
+        person, valid = person_targets(batch.ids)
+        target = torch.where(valid > 0, torch.lerp(person, opinion, TRUST), opinion)
+        logits = log_odds(network, images)
+        return {
+            "bce": 2 * weighted_bce(logits, target, torch.ones_like(target), PEOPLE_WEIGHT),
+            "dice": 0.5 * dice_loss(logits, person, valid),
         }
 
     return loss

@@ -14,7 +14,7 @@ from argos.errors import WeightsError
 from argos.networks.unets import UNetLite
 from argos.training import datasets
 from argos.training.fit import fit
-from argos.training.hints import HintedASBUNet, hinted_loss
+from argos.training.hints import HintedASBUNet, hinted_loss, taught_loss
 from argos.training.measure import coverage, iou_by_source
 from argos.training.recipe import Phase, Recipe
 from argos.training.segmentation import qunet_loss, region_proposer, semantic_scorer
@@ -30,9 +30,7 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3)
-    tutor = load_network(teacher, task="semantic")[0]
-    if not isinstance(tutor, UNetLite):
-        raise WeightsError(f"--teacher {teacher}: only a unet_lite gives hints to ASBU-Net")
+    tutor = tutor_of(teacher)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, HintedASBUNet)
@@ -45,7 +43,10 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
 def train_qunet(
     folder: Path, minutes: float, start: str | None = None, teacher: str | None = None, width: int = 16
 ) -> nn.Module:
-    """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees."""
+    """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees.
+
+    ``teacher`` labels photos with boxes only, and has a say where there are labels.
+    """
     from argos.networks.qunet import qunet
 
     torch.manual_seed(2)
@@ -57,7 +58,8 @@ def train_qunet(
         people = [photo for photo in held if photo.source != "background"]
         return coverage(region_proposer(network, threshold=0.4), people)
 
-    return fit(started(qunet(width), start), mix, qunet_loss, recipe, folder, evaluate)
+    loss = qunet_loss if teacher is None else taught_loss(tutor_of(teacher))
+    return fit(started(qunet(width), start), mix, loss, recipe, folder, evaluate)
 
 
 def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
@@ -93,6 +95,18 @@ def labelled_photos(teacher: str | None) -> datasets.TrainingPhotos:
         return data
     network = load_network(teacher, task="semantic")[0]
     return dataclasses.replace(data, boxes=label_boxes(data.boxes, semantic_scorer(network, 416)))
+
+
+def tutor_of(teacher: str) -> UNetLite:
+    """The model that teaches.
+
+    Raises:
+        WeightsError: it is another network; what it computes in between could not be asked for.
+    """
+    network = load_network(teacher, task="semantic")[0]
+    if not isinstance(network, UNetLite):
+        raise WeightsError(f"--teacher {teacher}: only a unet_lite teaches ASBU-Net and QU-Net")
+    return network
 
 
 def started(network: N, start: str | None) -> N:

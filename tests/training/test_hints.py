@@ -1,17 +1,24 @@
-"""ASBU-Net learns from the masks and the maps of a teacher; only the student ships."""
+"""ASBU-Net learns from the masks and the maps of a teacher, QU-Net from the masks; only the student ships."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
 from argos.networks.asbunet import asbunet
-from argos.networks.unets import unet_lite
+from argos.networks.qunet import qunet
+from argos.networks.unets import UNetLite, unet_lite
 from argos.training.cards import CARDS
-from argos.training.hints import HintedASBUNet, hinted_loss
+from argos.training.hints import HintedASBUNet, hinted_loss, taught_loss
 from argos.training.photos import IGNORE
 from argos.training.scenes import Scene
 from argos.training.stream import Batch, collate
+
+Taught = Callable[[UNetLite], Callable[[nn.Module, Batch], Mapping[str, torch.Tensor]]]
 
 
 def noise(label: int) -> Batch:
@@ -46,10 +53,15 @@ def test_hints_fall_and_only_the_student_learns() -> None:
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
 
 
-def test_ignored_pixels_take_the_teachers_word() -> None:
+@pytest.mark.parametrize(
+    ("student", "taught"),
+    [(lambda: HintedASBUNet(asbunet()), hinted_loss), (lambda: qunet(8), taught_loss)],
+    ids=["asbunet", "qunet"],
+)
+def test_ignored_pixels_take_the_teachers_word(student: Callable[[], nn.Module], taught: Taught) -> None:
     torch.manual_seed(0)
-    teacher, network = unet_lite().eval(), HintedASBUNet(asbunet()).eval()
-    loss = hinted_loss(teacher)
+    teacher, network = unet_lite().eval(), student().eval()
+    loss = taught(teacher)
     sure = teacher.decoder.score
     assert sure.bias is not None
     losses = []
