@@ -237,7 +237,7 @@ class Packing(Section):
     """The canvases that regions are packed into."""
 
     canvas: Annotated[tuple[CanvasSide, CanvasSide], Field(strict=False)] = Field(
-        default=(320, 480),
+        default=(384, 640),
         description="[height, width] of a full canvas in network pixels, multiples of 32; "
         "where less is enough a part of it is computed",
     )

@@ -48,7 +48,7 @@ def main(results: Path) -> None:
 def canvas_of(frame: Frame, result: Result) -> NDArray[np.uint8]:
     """The regions of a frame as the deep network gets them, one under the other where there are several canvases."""
     scale = 640 / max(frame.size)
-    batch = pack([frame], [result.regions], (320, 480), scale=scale, margin=16, gutter=8, max_canvases=2)
+    batch = pack([frame], [result.regions], (384, 640), scale=scale, margin=16, gutter=8, max_canvases=2)
     return np.concatenate(list(batch.pixels))
 
 

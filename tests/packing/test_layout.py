@@ -27,8 +27,8 @@ def regions_of(*boxes: tuple[int, int, int, int]) -> Regions:
 )
 def test_a_layout_is_the_plan_on_the_smallest_canvas(drawn: list[tuple[int, int, int, int]]) -> None:
     regions = [regions_of(*[(x, y, min(x + w, HD[1]), min(y + h, HD[0])) for x, y, w, h in drawn])]
-    layout = lay_out(boxes_of(regions, scale=0.5, margin=16), (320, 480), gutter=8, max_canvases=40)
-    size = smallest_canvas(regions, (320, 480), scale=0.5, margin=16, gutter=8)
+    layout = lay_out(boxes_of(regions, scale=0.5, margin=16), (384, 640), gutter=8, max_canvases=40)
+    size = smallest_canvas(regions, (384, 640), scale=0.5, margin=16, gutter=8)
     assert layout.canvas_size == size
     plain = plan_placements(regions, size, scale=0.5, margin=16, gutter=8, max_canvases=40)
     for name in ("frame", "source", "core", "canvas", "target", "scale"):
