@@ -20,7 +20,7 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# every benchmark of docs/benchmarks.md, about eleven minutes on a machine with nothing else to do
+# every benchmark of docs/benchmarks.md, about a quarter of an hour on a machine with nothing else to do
 bench: .venv/installed-dev
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[export,openvino]'
 	$(BIN)/python benchmarks/all.py
