@@ -22,6 +22,7 @@ _WANTS = {
     "dict_type": "a mapping (key: value)",
     "finite_number": "a finite number",
     "float_type": "a number",
+    "int_parsing_size": "a whole number of fewer digits",
     "int_type": "a whole number",
     "model_attributes_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
@@ -193,7 +194,7 @@ def _want(error: ErrorDetails) -> str:
         return f"a list of at least {context['min_length']}"
     if kind == "missing":  # the last of a fixed number of values
         return f"a list of {int(error['loc'][-1]) + 1}"
-    raise ValueError(f"no words for the validation error {error}")
+    return f"valid ({error['msg']})"
 
 
 def _hint(group: list[ErrorDetails], value: object, known: Sequence[str]) -> str:

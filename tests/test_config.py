@@ -93,6 +93,10 @@ CASES = {
             "camera.yaml:6:25: camera.semantic.threshold: should be a number, got true",
         ],
     ),
+    "endless_number": (
+        MINIMAL.replace("version: 1", "version: 99999999999999999999"),
+        ["camera.yaml:1:10: version: should be a whole number of fewer digits, got 99999999999999999999"],
+    ),
     "choices": (
         MINIMAL + "  regions: {mode: fulll, dilation: dynmic}\n  tasks: [semantik]\nengine: {scale: -1}\n",
         [
@@ -128,7 +132,7 @@ CASES = {
     "gutter_of_the_default_canvas": (
         MINIMAL + "engine: {packing: {gutter: 100000}}\n",
         [
-            "camera.yaml:4:28: engine.packing.gutter: should be less than half of the canvas' shorter side (320), "
+            "camera.yaml:4:28: engine.packing.gutter: should be less than half of the canvas' shorter side (384), "
             "got 100000"
         ],
     ),
