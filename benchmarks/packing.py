@@ -29,10 +29,12 @@ from test_rectangles import plain_rectangles  # type: ignore[import-not-found]  
 
 from argos.machine import cores, processor  # noqa: E402
 from argos.packing.costs import Costs, Line  # noqa: E402
+from argos.packing.layout import lay_out  # noqa: E402
 from argos.packing.pack import paste, plan_placements  # noqa: E402
 from argos.packing.place import place, place_by_rectpack  # noqa: E402
 from argos.packing.planner import Choice, Planner, Seen  # noqa: E402
-from argos.packing.rectangles import rectangles_of  # noqa: E402
+from argos.packing.rectangles import boxes_of, rectangles_of  # noqa: E402
+from argos.packing.steady import settled  # noqa: E402
 from argos.propose.regions import cells_of, regions_of  # noqa: E402
 from argos.types import Frame, RegionMask, Regions  # noqa: E402
 
@@ -89,6 +91,11 @@ def measured(count: int, scale: float, repeats: int) -> dict[str, dict[str, floa
     def plan() -> Choice:
         return planner.choose([seen], CANVAS, gutter=GUTTER, most=4)
 
+    fresh, before = (
+        lay_out(boxes_of([of_frame], scale=scale, margin=MARGIN), CANVAS, gutter=GUTTER)
+        for of_frame in (regions[0], moved(regions[0]))
+    )
+
     def plan_and_paste() -> None:
         layout = plan().layout
         if layout is not None:
@@ -101,6 +108,7 @@ def measured(count: int, scale: float, repeats: int) -> dict[str, dict[str, floa
         "place": lambda: place(sizes, CANVAS, gutter=GUTTER, max_canvases=4),
         "place, rectpack": lambda: place_by_rectpack(sizes, CANVAS, gutter=GUTTER, max_canvases=4),
         "plan": plan,
+        "keep in place": lambda: settled(fresh, before, gutter=GUTTER),
         "paste": lambda: paste([frame], placements, CANVAS),
         "plan + paste": plan_and_paste,
     }
@@ -132,6 +140,13 @@ def drawn(count: int) -> Regions:
     size = random.integers(least, most + 1, (count, 2))
     corner: NDArray[np.int64] = random.integers(0, np.array([FRAME[1], FRAME[0]]) - size, (count, 2))
     return Regions(np.hstack([corner, corner + size]).astype(np.int32), np.ones(count, np.float32), FRAME)
+
+
+def moved(regions: Regions) -> Regions:
+    """The same a frame before: each side elsewhere by up to 8 pixels."""
+    sides = np.random.default_rng(0).integers(-8, 9, regions.boxes.shape)
+    boxes = np.clip(regions.boxes + sides, 0, [FRAME[1], FRAME[0], FRAME[1], FRAME[0]])
+    return Regions(boxes.astype(np.int32), regions.scores, FRAME)
 
 
 if __name__ == "__main__":

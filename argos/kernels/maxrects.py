@@ -9,6 +9,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+ELSEWHERE = 1 << 20
+"""Farther than any two places of one canvas."""
+
 
 @njit(cache=True, nogil=True)
 def _put(rectangles: NDArray[np.int64], k: int, x0: int, y0: int, x1: int, y1: int, canvas: int, piece: int) -> int:
@@ -78,6 +81,18 @@ def _occupy(
 
 
 @njit(cache=True, nogil=True)
+def _with_room(
+    free: NDArray[np.int64], count: int, spare: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same arrays, or larger ones: the next rectangle may cut every free one in four."""
+    if 4 * count + 4 <= len(free):
+        return free, spare
+    larger = np.empty((2 * len(free), 6), np.int64)
+    larger[:count] = free[:count]
+    return larger, np.empty_like(larger)
+
+
+@njit(cache=True, nogil=True)
 def place_rectangles(
     sizes: NDArray[np.int64], order: NDArray[np.int64], height: int, width: int, most: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], bool]:
@@ -117,8 +132,65 @@ def place_rectangles(
         corner[n, 0] = x
         corner[n, 1] = y
         count = _occupy(free, count, spare, x, y, x + w, y + h, on)
-        if 4 * count + 4 > len(free):  # the next rectangle may cut every free one in four
-            larger = np.empty((2 * len(free), 6), np.int64)
-            larger[:count] = free[:count]
-            free, spare = larger, np.empty_like(larger)
+        free, spare = _with_room(free, count, spare)
+    return canvas, corner, True
+
+
+@njit(cache=True, nogil=True)
+def place_near(
+    sizes: NDArray[np.int64],
+    order: NDArray[np.int64],
+    wanted: NDArray[np.int64],
+    height: int,
+    width: int,
+    canvases: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], bool]:
+    """Place rectangles, never rotated, as near as possible to where each is wanted.
+
+    One that is wanted nowhere, or has no room on the canvas where it is wanted, comes where the shorter leftover side
+    is shortest. Distances are sums of both axes; of equally good places the one on the earliest canvas is taken.
+
+    Args:
+        sizes: ``(N, 2)`` int64, ``(height, width)``, 1 or more.
+        order: ``(N,)`` int64, in which they are placed.
+        wanted: ``(N, 3)`` int64, canvas and ``(x, y)`` of the top left corner, which may lie outside of the canvas;
+            canvas -1: nowhere.
+        height: of a canvas.
+        width: of a canvas.
+        canvases: available.
+
+    Returns:
+        As ``place_rectangles``; a canvas may stay empty.
+    """
+    canvas, corner = np.zeros(len(sizes), np.int32), np.zeros((len(sizes), 2), np.int32)
+    free = np.empty((64 + 16 * len(sizes) + 4 * canvases, 6), np.int64)
+    spare = np.empty_like(free)
+    count = 0
+    for on in range(canvases):
+        count = _put(free, count, 0, 0, width, height, on, 0)
+    for k in range(len(order)):
+        n = order[k]
+        h, w = sizes[n, 0], sizes[n, 1]
+        nearest, at, x, y = 1 << 40, -1, 0, 0
+        for j in range(count):
+            last_x, last_y = free[j, 2] - w, free[j, 3] - h
+            if last_x < free[j, 0] or last_y < free[j, 1]:
+                continue
+            if free[j, 4] == wanted[n, 0]:
+                near_x = min(max(wanted[n, 1], free[j, 0]), last_x)
+                near_y = min(max(wanted[n, 2], free[j, 1]), last_y)
+                distance = abs(near_x - wanted[n, 1]) + abs(near_y - wanted[n, 2])
+            else:
+                near_x, near_y = free[j, 0], free[j, 1]
+                distance = ELSEWHERE + min(last_x - near_x, last_y - near_y)
+            if distance < nearest:
+                nearest, at, x, y = distance, j, near_x, near_y
+        if at < 0:
+            return canvas, corner, False
+        on = free[at, 4]
+        canvas[n] = on
+        corner[n, 0] = x
+        corner[n, 1] = y
+        count = _occupy(free, count, spare, x, y, x + w, y + h, on)
+        free, spare = _with_room(free, count, spare)
     return canvas, corner, True

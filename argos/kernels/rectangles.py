@@ -1,4 +1,4 @@
-"""Rectangles: merging those that overlap or are cheaper together, and what is highest in each."""
+"""Rectangles: merging those that overlap or are cheaper together, what is highest in each, and which are the same."""
 
 from __future__ import annotations
 
@@ -87,3 +87,39 @@ def highest(scores: NDArray[np.float32], boxes: NDArray[np.int32]) -> NDArray[np
                 best = max(best, scores[y, x])
         found[n] = best
     return found
+
+
+@njit(cache=True, nogil=True)
+def same_rectangles(
+    new: NDArray[np.int32], new_frame: NDArray[np.int32], last: NDArray[np.int32], last_frame: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """Find each rectangle among earlier ones: two are the same that overlap more with each other than with others.
+
+    Args:
+        new: ``(N, 4)`` int32.
+        new_frame: ``(N,)`` int32; rectangles of different frames do not overlap.
+        last: ``(M, 4)`` int32.
+        last_frame: ``(M,)`` int32.
+
+    Returns:
+        ``(N,)`` int64, index of the earlier one; -1 where there is none. Overlap is intersection over union; of equally
+        good ones it is the first.
+    """
+    like, back = np.full(len(new), -1), np.full(len(last), -1)
+    most, most_back = np.zeros(len(new)), np.zeros(len(last))
+    for i in range(len(new)):
+        x0, y0, x1, y1 = np.int64(new[i, 0]), np.int64(new[i, 1]), np.int64(new[i, 2]), np.int64(new[i, 3])
+        for j in range(len(last)):
+            w, h = min(x1, last[j, 2]) - max(x0, last[j, 0]), min(y1, last[j, 3]) - max(y0, last[j, 1])
+            if w <= 0 or h <= 0 or new_frame[i] != last_frame[j]:
+                continue
+            area = (np.int64(last[j, 2]) - last[j, 0]) * (np.int64(last[j, 3]) - last[j, 1])
+            overlap = w * h / ((x1 - x0) * (y1 - y0) + area - w * h)
+            if overlap > most[i]:
+                most[i], like[i] = overlap, j
+            if overlap > most_back[j]:
+                most_back[j], back[j] = overlap, i
+    for i in range(len(new)):
+        if like[i] >= 0 and back[like[i]] != i:
+            like[i] = -1
+    return like

@@ -32,6 +32,7 @@ from argos.packing.limits import whole_placement
 from argos.packing.pack import BACKGROUND, paste, resized
 from argos.packing.planner import NO_COSTS, Planner, Seen, all_tasks, mode_asked
 from argos.packing.rectangles import boxes_of
+from argos.packing.steady import Steady
 from argos.pipelines.proposals import Proposals, witness
 from argos.pipelines.put_back import stitch_mask, stitch_people, target_areas
 from argos.pipelines.views import Analysis, Canvas, View
@@ -84,10 +85,12 @@ class People:
         )
         self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
         self._proposals = Proposals()
+        self._steady = Steady()
 
     def forget(self, camera: str) -> None:
         """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
         self._proposals.forget(camera)
+        self._steady.forget(camera)
         self.planner.forget(camera)
 
     def keep_from(self, score_threshold: float, nms: float) -> None:
@@ -207,6 +210,8 @@ class People:
             boxes = boxes_of(regions, scale=[w.scale for w in works], margin=[w.view.margin for w in works])
             most = self.canvas.most * len(works)
             layout = lay_out(boxes, self.canvas.size, gutter=self.canvas.gutter, max_canvases=most)
+        if all(work.view.memory for work in works):  # otherwise each frame is for itself
+            layout = self._steady.settle(layout, [w.frame.camera for w in works], gutter=self.canvas.gutter)
         batch = paste([work.frame for work in works], layout.placements, layout.canvas_size)
         areas = target_areas(batch.placements, len(works))
         for work, area in zip(works, areas, strict=True):

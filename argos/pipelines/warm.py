@@ -7,6 +7,7 @@ import numpy as np
 from argos.packing.layout import lay_out
 from argos.packing.pack import pack
 from argos.packing.rectangles import boxes_of
+from argos.packing.steady import settled
 from argos.propose.regions import regions_of
 from argos.types import Frame, RegionMask
 
@@ -21,5 +22,6 @@ def compile_kernels() -> None:
     frame = Frame(np.zeros((90, 90, 3), np.uint8), "warm-up", 0, 0.0)
     mask = RegionMask(cells.astype(np.float32), cells, frame.size)
     regions = [regions_of(mask, dilation=0, min_area=0.0)]
-    lay_out(boxes_of(regions, scale=1.0, margin=0), (64, 64), gutter=0)
+    layout = lay_out(boxes_of(regions, scale=1.0, margin=0), (64, 64), gutter=0)
+    settled(layout, layout, gutter=0)
     pack([frame], regions, (64, 64), scale=1.0, margin=0, gutter=1, max_canvases=2)

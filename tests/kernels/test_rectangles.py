@@ -1,4 +1,4 @@
-"""Merging rectangles: the kernel against a plain form, and the worked cases."""
+"""Merging and recognising rectangles: the kernels against plain forms, and the worked cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.kernels.rectangles import highest, merge_rectangles
+from argos.kernels.rectangles import highest, merge_rectangles, same_rectangles
 
 SIZE = (60, 80)
 
@@ -105,3 +105,24 @@ def test_highest_is_the_maximum_of_each_box(boxes: NDArray[np.int32], seed: int)
     scores = np.random.default_rng(seed).random(SIZE, np.float32)
     plain = [scores[y0:y1, x0:x1].max() for x0, y0, x1, y1 in boxes.tolist()]
     np.testing.assert_array_equal(highest(scores, boxes), np.array(plain, np.float32))
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_boxes(), some_boxes(), st.integers(0, 2**32))
+def test_rectangles_are_recognised_by_their_overlap(new: NDArray[np.int32], last: NDArray[np.int32], seed: int) -> None:
+    """Overlap counted on painted frames."""
+    random = np.random.default_rng(seed)
+    new_frame, last_frame = (random.integers(0, 2, len(boxes)).astype(np.int32) for boxes in (new, last))
+    overlap = np.zeros((len(new) + 1, len(last) + 1))
+    for i, a in enumerate(new):
+        for j, b in enumerate(last):
+            painted = np.zeros(SIZE, np.int32)
+            for x0, y0, x1, y1 in (a, b):
+                painted[y0:y1, x0:x1] += 1
+            if new_frame[i] == last_frame[j]:
+                overlap[i, j] = (painted == 2).sum() / (painted > 0).sum()
+    wanted = []
+    for i in range(len(new)):
+        j = int(overlap[i].argmax())
+        wanted.append(j if overlap[i, j] > 0 and overlap[:, j].argmax() == i else -1)
+    assert same_rectangles(new, new_frame, last, last_frame).tolist() == wanted

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from argos.kernels.maxrects import place_near
 from argos.packing.place import FEW, place, place_by_rectpack
 
 
@@ -69,3 +70,48 @@ def test_rectangle_larger_than_the_canvas_does_not_fit() -> None:
     sizes[4] = 10, 31
     assert place(sizes, (40, 30), gutter=2, max_canvases=9) is None
     assert place_by_rectpack(sizes, (40, 30), gutter=2, max_canvases=9) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=8),
+    st.integers(0, 2**32),
+    st.tuples(st.integers(9, 20), st.integers(9, 20)),
+    st.integers(1, 2),
+)
+def test_no_free_place_is_nearer_than_the_one_that_is_found(
+    drawn: list[tuple[int, int]], seed: int, canvas_size: tuple[int, int], canvases: int
+) -> None:
+    """Every place is tried, one rectangle after the other."""
+    random = np.random.default_rng(seed)
+    sizes, (height, width) = np.array(drawn, np.int64), canvas_size
+    wanted = np.column_stack([random.integers(-1, canvases + 1, len(sizes)), random.integers(-4, 20, (len(sizes), 2))])
+    order = random.permutation(len(sizes))
+    canvas, corner, fits = place_near(sizes, order, wanted, height, width, canvases)
+    taken = np.zeros((canvases, height, width), np.bool_)
+    for n in order.tolist():
+        h, w = drawn[n]
+        distances = {
+            (c, x, y): abs(x - wanted[n, 1]) + abs(y - wanted[n, 2]) if c == wanted[n, 0] else 1000
+            for c in range(canvases)
+            for y in range(height - h + 1)
+            for x in range(width - w + 1)
+            if not taken[c, y : y + h, x : x + w].any()
+        }
+        if not distances:
+            assert not fits
+            return
+        place = int(canvas[n]), int(corner[n, 0]), int(corner[n, 1])
+        assert distances[place] == min(distances.values())
+        taken[place[0], place[2] : place[2] + h, place[1] : place[1] + w] = True
+    assert fits
+
+
+def test_what_is_wanted_nowhere_comes_where_it_fits_best() -> None:
+    """On a canvas of 20 by 30 whose left half is taken; the second one leaves 5 pixels of the rest, below."""
+    sizes, order = np.array([[20, 15], [5, 14]], np.int64), np.array([0, 1])
+    wanted = np.array([[0, -7, 0], [-1, 0, 0]], np.int64)
+    canvas, corner, fits = place_near(sizes, order, wanted, 20, 30, 1)
+    assert fits
+    assert canvas.tolist() == [0, 0]
+    assert corner.tolist() == [[0, 0], [15, 0]]

@@ -13,10 +13,12 @@ from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.packing.limits import InstanceLimits, limited
+from argos.packing.pack import paste
+from argos.pipelines import people as people_module
 from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, Canvas, View
 from argos.propose.qunet import QUNetProposer
-from argos.types import Frame, Instances, RegionMask
+from argos.types import Frame, Instances, PackedBatch, Placements, RegionMask
 
 VIEW = View(
     mode="full",
@@ -270,3 +272,36 @@ def test_an_unchanged_picture_is_shown_to_the_proposer_once(people: People, watc
     assert len(asked) == questions
     for analysis in found[1:]:
         np.testing.assert_array_equal(analysis.regions.boxes, found[0].regions.boxes)
+
+
+def test_regions_keep_their_place_on_the_canvas_unless_each_frame_is_for_itself(people: People) -> None:
+    """Somebody is proposed; then somebody larger besides, whom a fresh layout puts first."""
+    first, both = np.zeros((64, 96), np.float32), np.zeros((64, 96), np.float32)
+    first[46:60, 75:90] = both[46:60, 75:90] = 0.9
+    both[0:28, 0:24] = 0.9
+    answers: list[np.ndarray] = []
+
+    class Given:
+        size = 96
+
+        def __call__(self, of: Frame) -> RegionMask:
+            return RegionMask(answers[-1], answers[-1] >= 0.5, of.size)
+
+    line = People(Given(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
+    corners: list[list[int]] = []
+
+    def look(frames: list[Frame], placements: Placements, size: tuple[int, int]) -> PackedBatch:
+        corners.append(placements.target[-1, :2].tolist())  # of the one below
+        return paste(frames, placements, size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people_module, "paste", look)
+        for memory in (False, True):
+            view = replace(VIEW, mode="pack", memory=memory, instances=None, semantic=2.0, proposal_threshold=0.5)
+            for scores in (first, both):
+                answers.append(scores)
+                line.step([frame(len(answers))], [view], [False])
+        line.forget("a")
+        line.step([frame(9)], [view], [False])
+    assert corners[0] == corners[2] == corners[3] == [0, 0]
+    assert corners[1] == corners[4] != [0, 0]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from argos.kernels.maxrects import place_rectangles
+from argos.kernels.maxrects import place_near, place_rectangles
 from argos.kernels.paste import paste_rectangles
-from argos.kernels.rectangles import highest, merge_rectangles
+from argos.kernels.rectangles import highest, merge_rectangles, same_rectangles
 from argos.kernels.tiles import cut_regions
 from argos.packing.layout import lay_out
 from argos.packing.pack import paste
 from argos.packing.rectangles import boxes_of
+from argos.packing.steady import settled
 from argos.pipelines.warm import compile_kernels
 from argos.propose.regions import regions_of
 from argos.types import Frame, RegionMask
 
-KERNELS = (place_rectangles, paste_rectangles, highest, merge_rectangles, cut_regions)
+KERNELS = (place_rectangles, place_near, paste_rectangles, highest, merge_rectangles, same_rectangles, cut_regions)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.375])
@@ -35,6 +36,7 @@ def test_nothing_is_compiled_for_real_frames_any_more(scale: float) -> None:
     assert sum(map(len, regions)) > 20
     boxes = boxes_of(regions, scale=[scale, scale], margin=[4, 4])
     layout = lay_out(boxes, (320, 480), gutter=8, max_canvases=4)
+    layout = settled(layout, layout, gutter=8)
     batch = paste(frames, layout.placements, layout.canvas_size)
     assert len(batch.placements) > 20
     assert [list(kernel.signatures) for kernel in KERNELS] == before
