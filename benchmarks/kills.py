@@ -34,7 +34,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from decoders import decoders
 
-from argos.errors import ArgosError
+from argos.errors import ArgosError, SchemaError
 from argos.fakecam.fake_camera import FakeCamera
 from argos.publishing.jsonl import read_line
 from argos.sources.read import read
@@ -183,15 +183,25 @@ class Bench:
         return found[0]
 
     def _check_files(self, last: dict[str, Any]) -> None:
+        """A camera's results go on where those of the run before stop; each killed run may leave an unfinished line."""
         *lines, rest = (self.folder / "results.jsonl").read_bytes().split(b"\n")
-        results = [read_line(line) for line in lines]
-        seqs = [result.seq for result in results]
-        if seqs != list(range(len(seqs))) or len({result.run for result in results}) != 1:
-            raise WrongError(f"results.jsonl: seq {seqs[:5]}... of {len(seqs)} lines has gaps")
-        if len(seqs) < last["seq"] * 0.5:
-            raise WrongError(f"results.jsonl: only {len(seqs)} of {last['seq']} results were written")
-        if rest and not rest.startswith(b"{"):
-            raise WrongError("results.jsonl: its last, unfinished line is none of a result")
+        runs: dict[str, list[int]] = {}
+        unfinished = [rest] if rest else []
+        for line in lines:
+            try:
+                result = read_line(line)
+            except SchemaError:
+                unfinished.append(line)
+            else:
+                runs.setdefault(result.run, []).append(result.seq)
+        for run, seqs in runs.items():
+            if seqs != list(range(len(seqs))):
+                raise WrongError(f"results.jsonl: seq {seqs[:5]}... of {len(seqs)} lines of run {run} has gaps")
+        if len(unfinished) > len(runs) or not all(line.startswith(b"{") for line in unfinished):
+            raise WrongError(f"results.jsonl: {len(unfinished)} lines are none, after {len(runs)} runs")
+        written = len(runs.get(last["run"], ()))
+        if written < last["seq"] * 0.5:
+            raise WrongError(f"results.jsonl: only {written} of {last['seq']} results were written")
         if self.isolate == "thread":
             frames = sum(1 for _ in read(str(self.folder / "kept"), "gate"))
             if not frames:
