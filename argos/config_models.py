@@ -137,12 +137,14 @@ class RegionsSection(Section):
     threshold: Share | None = Field(
         default=None, description="probability from which a cell is proposed, 0..1; null: the value in the model's card"
     )
-    dilation: Annotated[int, Field(ge=0)] | Literal["dynamic"] = Field(
+    dilation: Annotated[int, Field(ge=0, le=1000)] | Literal["dynamic"] = Field(
         default=4,
         description="growth of the proposed cells, in cells; dynamic: in proportion to each",
     )
     min_area: Share = Field(default=0.0002, description="smaller components are dropped; share of the frame, 0..1")
-    margin: int = Field(default=16, ge=0, description="context that the network sees around each region, frame pixels")
+    margin: int = Field(
+        default=16, ge=0, le=10_000, description="context that the network sees around each region, frame pixels"
+    )
     memory: bool = Field(
         default=True,
         description="places where the deep network has found nobody are not asked about again until the picture "
@@ -186,6 +188,13 @@ class CameraDefaults(Section):
     source: SourceDefaults = Field(default=SourceDefaults(), description="how the source is opened and read")
     rate: Rate = Field(default=Rate(), description="how many frames are analysed")
     latency: Latency = Field(default=Latency(), description="what happens to frames that come too fast")
+    priority: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="share of the analysis where frames of several cameras come faster than they are analysed: with 2 "
+        "twice as many as a camera with 1",
+    )
     tasks: Annotated[tuple[Task, ...], Field(strict=False, min_length=1), AfterValidator(check_unique)] = Field(
         default=("instances",), description="what is found: semantic (one person mask), instances (people one by one)"
     )
@@ -282,7 +291,9 @@ class Engine(Section):
     device: Annotated[str, AfterValidator(check_device)] = Field(
         default="auto", description="auto, cpu, cuda or cuda:N; auto takes a GPU where there is one"
     )
-    threads: Annotated[int, Field(ge=1)] | None = Field(default=None, description="CPU threads; null: all cores")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="CPU threads; null: all cores"
+    )
     scale: Annotated[float, Field(gt=0, le=4)] | Literal["auto"] = Field(
         default="auto",
         description="network pixels per frame pixel; auto: the frame's long side becomes 640",

@@ -99,7 +99,7 @@ def check_bind(bind: str, *, insecure: bool) -> None:
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
-CanvasSide = Annotated[int, Field(ge=32, multiple_of=32)]
+CanvasSide = Annotated[int, Field(ge=32, le=8192, multiple_of=32)]
 Name = Annotated[str, AfterValidator(check_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
 
 

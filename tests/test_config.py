@@ -49,8 +49,8 @@ CASES = {
         MINIMAL + "  spots: 1\n  rate: {fsp: 5}\npublsh: {}\n",
         [
             "camera.yaml:4:3: camera.spots: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, track, active, privacy, name, zones, "
-            "lines, mask_areas",
+            "source, rate, latency, priority, tasks, regions, instances, semantic, track, active, privacy, name, "
+            "zones, lines, mask_areas",
             "camera.yaml:5:10: camera.rate.fsp: unknown key - did you mean 'fps'?",
             "camera.yaml:6:1: publsh: unknown key - did you mean 'publish'?",
         ],
@@ -235,7 +235,7 @@ CASES = {
         [
             "camera.yaml:3:15: defaults.rate.fps: should be greater than 0, got 0",
             "camera.yaml:4:3: defaults.name: unknown key - known here: "
-            "source, rate, latency, tasks, regions, instances, semantic, track, active, privacy",
+            "source, rate, latency, priority, tasks, regions, instances, semantic, track, active, privacy",
         ],
     ),
     "missing_variable": (

@@ -30,6 +30,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #rate: {fps: null}               # at most this many frames per second; null: all
   #latency: {policy: null, max_age_ms: null}   # latest (drop old frames) or every_frame; null: every_frame for files
     # max_age_ms: 500: under overload compute less, step by step, so that results stay this young
+  #priority: 1                    # of several cameras under overload: with 2 twice as many frames as with 1
   #tasks: [instances]              # instances: people one by one; semantic: one mask of all people
 
   #regions:                        # where the deep network looks

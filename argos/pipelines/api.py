@@ -379,16 +379,15 @@ class Pipeline:
             self._drawn.pop(name, None)
 
     def _wait(self) -> list[Arrived] | None:
-        """At most one frame of each camera, as soon as one has any; None when all have ended."""
+        """At most one frame of each camera, as soon as there is any; None when all have ended."""
         with self._changed:
             while not self._stop.is_set():
-                feeds = self._running.feeds.values()
-                arrived = [a for feed in feeds if (a := feed.take()) is not None]
+                arrived = self._running.take()
                 if arrived:
                     return arrived
                 if self._asked is not None:
                     return []
-                if all(feed.done for feed in feeds):
+                if all(feed.done for feed in self._running.feeds.values()):
                     return None
                 self._changed.wait(0.5)
         return None

@@ -15,6 +15,7 @@ from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.ladder import MODEL, RATE, REGIONS, SCALE, Ladder, eased, period_s
 from argos.pipelines.relief import Line, Relief
 from argos.pipelines.shield import Shield
+from argos.pipelines.turns import Turns
 from argos.pipelines.views import View
 from argos.recording.recorder import PacketRecorder
 from argos.sources.names import is_live
@@ -65,6 +66,7 @@ class Cameras:
         self._last_full_s: dict[str, tuple[int, float]] = {}
         self._ladders = {name: self._ladder(name) for name in config.cameras}
         self._unhurried = dict(self.views)  # the views at step 0
+        self._turns = Turns()
         self._small: dict[str, View] = {}  # and those for smaller networks, where there are some
         for name, view in self.views.items():
             self._look(name, view)
@@ -82,6 +84,13 @@ class Cameras:
     def everyone(self) -> list[Feed]:
         """Every feed whose thread may still run."""
         return [*self.feeds.values(), *self._left.values()]
+
+    def take(self) -> list[Arrived]:
+        """At most one frame of each camera, under overload of those whose turn it is. Called with ``changed`` held."""
+        waiting = {name: feed for name, feed in self.feeds.items() if feed.waits}
+        hurried = any(feed.is_behind for feed in waiting.values())
+        chosen = self._turns.of({name: self.config.cameras[name].priority for name in waiting}, hurried=hurried)
+        return [arrived for name in chosen if (arrived := waiting[name].take()) is not None]
 
     def next_seq(self, name: str) -> int:
         """Number of the next result of a camera; it goes on through every change."""

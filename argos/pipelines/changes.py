@@ -13,7 +13,7 @@ from argos.errors import ConfigError
 FIXED = ("engine", "publish", "outputs", "http")
 """Sections that hold while ARGOS runs: networks are loaded, addresses bound and files opened once."""
 
-_UNWATCHED = {"name", "source", "rate", "latency", "regions", "semantic", "privacy", "mask_areas"}
+_UNWATCHED = {"name", "source", "rate", "latency", "priority", "regions", "semantic", "privacy", "mask_areas"}
 """Keys of a camera that its zones and lines do not depend on."""
 
 

@@ -118,6 +118,7 @@ class Feed:
         self._waiting: deque[Arrived] = deque()
         self._ended = False
         self._period_s = self._due_s = 0.0
+        self._stale_then = self.dropped["stale"]  # when a frame was last taken
         self._after, self._index, self._epoch = after, 0, 0
         self._first_index = self._first_epoch = 0
         if after is not None:
@@ -164,6 +165,7 @@ class Feed:
         if not self._waiting:
             return None
         arrived = self._waiting.popleft()
+        self._stale_then = self.dropped["stale"]
         self._due_s = time.monotonic() + self._period_s
         self._changed.notify_all()
         return arrived
@@ -177,6 +179,16 @@ class Feed:
     def is_held_back(self) -> bool:
         """Whether frames are dropped as they come."""
         return self._period_s > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether a frame can be taken."""
+        return bool(self._waiting)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether frames were dropped for newer ones since one was last taken."""
+        return self.dropped["stale"] > self._stale_then
 
     @property
     def done(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,7 @@ from watched_pipeline import more, running, written
 
 from argos.config import load_config
 from argos.pipelines import cameras
+from argos.pipelines.api import Pipeline
 from argos.pipelines.ladder import Ladder, Patience
 from argos.types import Notice, Result, Status
 
@@ -60,3 +62,18 @@ def test_a_camera_that_is_always_late_is_held_back_step_by_step_and_let_go_again
 
 def late_digest(messages) -> str:
     return messages.of(Result, "hurried")[0].config
+
+
+def test_under_overload_cameras_get_frames_through_by_their_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, own_models(tmp_path), free_port(), till=", priority: 3", door="")
+    path.write_text(path.read_text().replace("fps=10", "fps=500"))
+    counted: Counter[str] = Counter()
+    with Pipeline(load_config(path)) as pipeline:
+        for result in pipeline:
+            counted[result.camera] += 1
+            if counted["door"] == 8:
+                break
+    assert 18 <= counted["till"] <= 30  # both begin at their own time, and the first frames of all are in time
