@@ -3,7 +3,8 @@
     python benchmarks/qunet_integer.py --widths 8,16 --json qunet_integer.json
 
 Both ratios are to the integer engine; on a busy machine only that of processor time means something. Weights are drawn
-at random: speed and equality only. ONEDNN_MAX_CPU_ISA=AVX2 (or another limit) shows what a smaller processor gains.
+at random: speed and equality only. ONEDNN_MAX_CPU_ISA=AVX2 (or another limit) shows what a smaller processor gains; it
+limits the kernels of Numba as well here.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conditions import limit_numba
+
 from argos.engines.threads import prepare_threads
 
 prepare_threads(None)
+limit_numba()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -48,6 +52,8 @@ def main() -> None:
                 f"  {name:<22}{side['ms']:8.1f} ms ({side['ms_p10']:.1f}-{side['ms_p90']:.1f}), "
                 f"{side['cpu_ms']:.1f} ms of processor; ratios {side['ms_ratio']:.2f}, {side['cpu_ratio']:.2f}"
             )
+        for route in dict.fromkeys(sides["routes"].values()):
+            print(f"  {route:<22}{', '.join(name for name, used in sides['routes'].items() if used == route)}")
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n")
 
@@ -62,9 +68,8 @@ def compare(width: int, size: tuple[int, int], repeats: int) -> dict[str, Any]:
     engine = IntegerQUNet(network)
     with torch.inference_mode():
         differing = int((engine(image) != network(image)).sum())
-        sides = measure({f"integer ({engine.route})": engine, "float QU-Net": network, "float U-Net": folded},
-                        image, repeats)  # fmt: skip
-    return {"differing_logits": differing, "logits": 2 * size[0] * size[1], "sides": sides}
+        sides = measure({"integer": engine, "float QU-Net": network, "float U-Net": folded}, image, repeats)
+    return {"differing_logits": differing, "logits": 2 * size[0] * size[1], "routes": engine.routes, "sides": sides}
 
 
 def measure(

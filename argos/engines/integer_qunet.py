@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from argos.engines.integer_conv import ROUTES, Convolution, Route, fastest_route
+from argos.engines.integer_conv import MOST_BITS, ROUTES, Convolution
+from argos.engines.integer_routes import Shape, fastest_routes
 from argos.kernels.codes import channel_sums, classify, merge, pool, requantization
 from argos.networks.layers.binary import QuantizedUnit
 from argos.networks.layers.quantize import binary_threshold, levels
@@ -18,6 +19,12 @@ from argos.networks.qunet import QUNet
 
 MULTIPLE = 16
 """QU-Net halves its input four times."""
+
+USUAL_SIZE = (192, 320)
+"""Of a picture; for maps of this size the routes of the layers are chosen."""
+
+LEVELS = {"inc": 0, "down1": 1, "down2": 2, "down3": 3, "down4": 4, "up1": 3, "up2": 2, "up3": 1, "up4": 0}
+"""How often the map of each stage was halved."""
 
 Codes = NDArray[np.uint8]
 """``(H, W, C)``, the memory of a channels-last tensor of one picture."""
@@ -63,7 +70,11 @@ class IntegerQUNet:
 
     Args:
         network: ``is_integer(network)``.
-        route: convolution of all layers, a key of ``ROUTES``; None: the fastest that is exact on this machine.
+        route: a key of ``ROUTES``, for all layers whose codes it takes, others run in float; None: for each layer the
+            fastest that is exact on this machine, measured at the first load.
+
+    Attributes:
+        routes: layer -> key of ``ROUTES``.
 
     Raises:
         ValueError: the network has layers in full precision, the published arithmetic or a DCT.
@@ -72,11 +83,16 @@ class IntegerQUNet:
     def __init__(self, network: QUNet, route: str | None = None) -> None:
         if not is_integer(network):
             raise ValueError("only a QU-Net whose layers all have bits runs in integers: not published, no DCT")
-        self.route = route or fastest_route()
-        encoder = (network.inc, network.down1, network.down2, network.down3, network.down4)
-        decoder = (network.up1, network.up2, network.up3, network.up4)
-        self.encoder = [_stage(stage, ROUTES[self.route]) for stage in encoder]
-        self.decoder = [_stage(stage, ROUTES[self.route]) for stage in decoder]
+        units = _units(network)
+        shapes = {name: _shape(name, unit) for name, unit in units.items()}
+        if route is None:
+            fastest = fastest_routes(shapes.values())
+            self.routes = {name: fastest[shape] for name, shape in shapes.items()}
+        else:
+            self.routes = {name: route if of.bits <= MOST_BITS[route] else "float" for name, of in shapes.items()}
+        layers = {name: _layer(unit, self.routes[name]) for name, unit in units.items()}
+        stages = [(layers[f"{stage}.0"], layers[f"{stage}.1"]) for stage in LEVELS]
+        self.encoder, self.decoder = stages[:5], stages[5:]
         stored = [_bits(bits) for bits in network.stored]
         taken = {layer: _bits(bits) for layer, bits in network.bits.every().items()}
         self.image_shift = 8 - taken["inc.0"]
@@ -132,20 +148,25 @@ def is_integer(network: nn.Module) -> TypeGuard[QUNet]:
     return None not in network.bits.every().values()
 
 
-def _stage(stage: nn.Module, route: Route) -> tuple[Layer, Layer]:
-    first, second = stage.children()
-    return _layer(first, route), _layer(second, route)
+def _units(network: QUNet) -> dict[str, QuantizedUnit]:
+    """The layers by their names, in the order in which they run."""
+    named = {f"{stage}.{n}": unit for stage in LEVELS for n, unit in enumerate(network.get_submodule(stage).children())}
+    return {name: unit for name, unit in named.items() if isinstance(unit, QuantizedUnit)}
+
+
+def _shape(name: str, unit: QuantizedUnit) -> Shape:
+    height, width = (side >> LEVELS[name.partition(".")[0]] for side in USUAL_SIZE)
+    return Shape(unit.conv.in_channels, unit.conv.out_channels, height, width, unit.conv.bits)
 
 
 @torch.no_grad()
-def _layer(unit: nn.Module, route: Route) -> Layer:
-    assert isinstance(unit, QuantizedUnit)
-    largest = levels(_bits(unit.stored))
+def _layer(unit: QuantizedUnit, route: str) -> Layer:
+    stored = _bits(unit.stored)
     signs = torch.where(unit.conv.weight >= 0, 1, -1).to(torch.int8).cpu()
     gate = unit.gate
     parts = (gate.squeeze.weight, gate.squeeze.bias, gate.excite.weight, gate.excite.bias, *unit.affine_parts())
     arrays = tuple(part.double().cpu().numpy() for part in parts)
-    return Layer(route(signs, largest), unit.step(), arrays, largest)
+    return Layer(ROUTES[route](signs, unit.conv.bits, stored), unit.step(), arrays, levels(stored))
 
 
 def _bits(bits: int | None) -> int:

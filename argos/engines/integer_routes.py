@@ -1,0 +1,165 @@
+"""Which route each layer of the integer QU-Net takes on this machine: measured once, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numba
+import torch
+from torch import Tensor
+
+from argos.engines.integer_conv import ROUTES, Convolution, candidates, instructions
+from argos.machine import cache_folder, processor
+from argos.networks.layers.quantize import levels
+from argos.version import VERSION as ARGOS
+
+log = logging.getLogger(__name__)
+
+FORMAT = "argos-routes/1"
+
+PRODUCTS = 100e6
+"""Of one convolution that is timed, which takes 0.2 to 2 ms: rows of a layer, and of its channels out where those of
+``LEAST_ROWS`` are too many."""
+
+LEAST_ROWS, LEAST_CHANNELS = 8, 64
+
+ROUNDS = 5
+"""In which the routes of a shape take turns; the shortest time counts."""
+
+HOPELESS = 2.0
+"""Times the fastest: a route so slow in the first round is not measured again."""
+
+
+class Shape(NamedTuple):
+    """What the time of a convolution depends on: channels, size of the map, bits of the codes that enter."""
+
+    c_in: int
+    c_out: int
+    height: int
+    width: int
+    bits: int
+
+    def __str__(self) -> str:
+        return f"{self.c_in}->{self.c_out}, {self.height}x{self.width}, {self.bits} bit"
+
+
+Times = dict[str, float]
+"""Route -> milliseconds."""
+
+
+class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What times depend on; a file holds for these alone.
+
+    Attributes:
+        processor, flags: its name and instruction sets.
+        limit: of the instruction sets of oneDNN.
+        compiled: a digest of those that Numba compiles for.
+        threads: that torch uses.
+        torch, numba, argos: versions.
+    """
+
+    processor: str
+    flags: tuple[str, ...]
+    limit: str
+    compiled: str
+    threads: int
+    torch: str
+    numba: str
+    argos: str
+
+    @property
+    def path(self) -> Path:
+        """The file for these conditions."""
+        text = json.dumps(msgspec.to_builtins(self), sort_keys=True)
+        return cache_folder() / "routes" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+
+class RouteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The contents of a file: times of a part of each shape, by its text."""
+
+    format: str
+    conditions: Conditions
+    times_ms: dict[str, Times]
+
+
+def fastest_routes(shapes: Iterable[Shape]) -> dict[Shape, str]:
+    """The fastest exact route of each shape; what is not in the file of this machine is measured and added to it."""
+    conditions, wanted = _conditions(), set(shapes)
+    routes = {shape: candidates(shape.bits) for shape in wanted}
+    known = _load(conditions)
+    missing = sorted(shape for shape in wanted if known.get(str(shape), {}).keys() != set(routes[shape]))
+    if missing:
+        started = time.perf_counter()
+        known |= {str(shape): measure(shape, routes[shape]) for shape in missing}
+        log.info("QU-Net: %d shapes of layers measured in %.2f s", len(missing), time.perf_counter() - started)
+        _save(conditions, known)
+    return {shape: min(routes[shape], key=known[str(shape)].__getitem__) for shape in wanted}
+
+
+def measure(shape: Shape, routes: Iterable[str]) -> Times:
+    """Time some routes in turns on a part of a shape."""
+    c_in, c_out, height, width, bits = shape
+    rows = min(height, max(LEAST_ROWS, round(PRODUCTS / (9 * c_in * c_out * width))))
+    c_out = min(c_out, max(LEAST_CHANNELS, round(PRODUCTS / (9 * c_in * rows * width))))
+    random = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, (c_out, c_in, 3, 3), generator=random, dtype=torch.int8) * 2 - 1
+    codes = torch.randint(0, levels(bits) + 1, (1, rows, width, c_in), generator=random, dtype=torch.uint8)
+    given = codes.permute(0, 3, 1, 2), torch.ones(c_out), torch.zeros(c_out)
+    running = {name: ROUTES[name](signs, bits, 8) for name in routes}
+    for convolve in running.values():
+        convolve(*given)  # primitives are made, kernels compiled
+    times = {name: _time(convolve, *given) for name, convolve in running.items()}
+    best = min(times.values())
+    for _ in range(ROUNDS - 1):
+        for name, convolve in running.items():
+            if times[name] <= HOPELESS * best:
+                times[name] = min(times[name], _time(convolve, *given))
+    return times
+
+
+def _time(convolve: Convolution, codes: Tensor, scale: Tensor, offset: Tensor) -> float:
+    started = time.thread_time()  # of the processor: what this thread has to do of its share, on a busy machine too
+    convolve(codes, scale, offset)
+    return 1e3 * (time.thread_time() - started)
+
+
+def _conditions() -> Conditions:
+    name, flags = processor()
+    compiled = hashlib.sha256(" ".join(sorted(instructions())).encode()).hexdigest()[:16]
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "none")
+    threads, torch_version = torch.get_num_threads(), str(torch.__version__)
+    return Conditions(name, tuple(flags), limit, compiled, threads, torch_version, numba.__version__, ARGOS)
+
+
+def _load(conditions: Conditions) -> dict[str, Times]:
+    """What was measured under some conditions."""
+    path = conditions.path
+    try:
+        stored = msgspec.json.decode(path.read_bytes(), type=RouteFile)
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.ValidationError, msgspec.DecodeError) as error:
+        log.warning("%s: ignored, not a file of routes (%s); written anew", path, error)
+        return {}
+    return stored.times_ms if (stored.format, stored.conditions) == (FORMAT, conditions) else {}
+
+
+def _save(conditions: Conditions, times: dict[str, Times]) -> None:
+    """Write the file for some conditions, whole or not at all."""
+    path = conditions.path
+    text = msgspec.json.format(msgspec.json.encode(RouteFile(FORMAT, conditions, times)), indent=2)
+    new = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(text + b"\n")
+        new.replace(path)
+    except OSError as error:
+        log.warning("%s cannot be written (%s); the routes of QU-Net are measured again at the next start", path, error)
