@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 from torch import Tensor
@@ -166,7 +167,8 @@ def candidates(taken: int) -> list[str]:
         slower.add("popcount")
     if {"+avx512vnni", "+avxvnni", "+amx-int8"} & instructions() or "+avx2" not in instructions():
         slower.add("multiply-add")
-    return [name for name, most in MOST_BITS.items() if taken <= most and name not in slower and is_exact(name)]
+    exact = [name for name, most in MOST_BITS.items() if taken <= most and name not in slower and is_exact(name)]
+    return exact or ["float"]
 
 
 @cache
@@ -200,7 +202,12 @@ def check_route(route: Route, most_bits: int) -> str:
         expected = _exact(codes, signs, *affine, largest)
         try:
             found = route(signs, taken, stored)(codes.permute(0, 3, 1, 2), *affine).permute(0, 2, 3, 1)
-        except (RuntimeError, NotImplementedError, TypeError) as error:  # TypeError: other arguments in another torch
+        except (
+            RuntimeError,
+            NotImplementedError,
+            TypeError,
+            NumbaError,
+        ) as error:  # TypeError: of another torch or LLVM
             return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if found.dtype != torch.uint8 or not torch.equal(found, expected):
             return f"{int((found != expected).sum())} of {expected.numel()} codes are wrong"
