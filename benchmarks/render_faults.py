@@ -116,7 +116,8 @@ def _kills(told: Figures) -> list[str]:
 def _soak(told: Figures) -> list[str]:
     if "memory_growth_mb" not in told:
         return [f"Too short to be judged: {_verdict(told['wrong'])}."]
-    grown = told["memory_growth_mb"]
+    rows = {f"memory, MB (of {told['memory_mb']:.0f})": "memory_growth_mb", "descriptors": "descriptors",
+            "threads": "threads"}  # fmt: skip
     return [
         f"`argos run`, {told['cameras']} cameras that drop it in turn and one that is never there, decoded in a "
         f"{told['isolate']}: {told['seconds'] / 60:.0f} minutes, {told['reconnects']} reconnects, "
@@ -124,13 +125,14 @@ def _soak(told: Figures) -> list[str]:
         "",
         "| | over the last " + f"{told['judged_s'] / 60:.0f} minutes |",
         "|---|---:|",
-        f"| memory, of {told['memory_mb']:.0f} MB | {grown['total']:+.2f} MB (95 %: {grown['low']:+.2f} to "
-        f"{grown['high']:+.2f}) |",
-        f"| descriptors | {told['descriptors']:+d} |",
-        f"| threads | {told['threads']:+d} |",
+        *(f"| {what} | {_growth(told[key])} |" for what, key in rows.items()),
         "",
         f"{_verdict(told['wrong'])}.",
     ]
+
+
+def _growth(slope: Figures) -> str:
+    return f"{slope['total']:+.2f} (95 %: {slope['low']:+.2f} to {slope['high']:+.2f})"
 
 
 SECTIONS: Mapping[str, tuple[str, Callable[[Figures], list[str]], str]] = {
