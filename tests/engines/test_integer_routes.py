@@ -25,8 +25,11 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Shape]:
         shapes.append(shape)
         return {name: 1.0 / (n + 1) for n, name in enumerate(routes)}
 
+    def candidates(bits: int) -> list[str]:
+        return {1: ["onednn", "popcount"], 4: ["float"], 8: ["onednn", "float"]}[bits]
+
     monkeypatch.setattr(integer_routes, "measure", measured)
-    monkeypatch.setattr(integer_routes, "candidates", lambda bits: ["onednn", "popcount"] if bits == 1 else ["float"])
+    monkeypatch.setattr(integer_routes, "candidates", candidates)
     return shapes
 
 
@@ -36,9 +39,15 @@ def test_shape_is_measured_once_on_this_machine(timed: list[Shape]) -> None:
     assert sorted(timed) == sorted(LAYERS)
     assert fastest_routes(LAYERS) == expected
     assert len(timed) == 2
-    more = Shape(8, 8, 16, 32, 4)
+    more = Shape(8, 8, 16, 32, 8)
     assert fastest_routes([*LAYERS, more]) == {**expected, more: "float"}
     assert timed[2:] == [more]
+
+
+def test_shape_that_one_route_takes_is_not_measured(timed: list[Shape]) -> None:
+    shape = Shape(8, 8, 16, 32, 4)
+    assert fastest_routes([shape]) == {shape: "float"}
+    assert timed == []
 
 
 def test_route_that_is_not_exact_any_more_is_not_taken(timed: list[Shape], monkeypatch: pytest.MonkeyPatch) -> None:
