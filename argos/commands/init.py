@@ -82,7 +82,8 @@ camera:                            # one camera; for several write `cameras:` wi
   #backend: torch                  # what runs the deep networks on a CPU: torch, onnxruntime or openvino
   #precision: float32              # int8: in 8 bits, by onnxruntime or openvino, in any mode but gather
   #calibration: null               # video or folder whose pictures set the ranges of int8; null: rendered people
-  #sparse: masked                  # mode gather: masked (rest of the frame is zero) or exact (as in the whole frame)
+  #sparse: masked                  # mode gather: masked (rest of the frame is zero), previous (as last computed) or
+                                   # exact (as in the whole frame)
   #packing: {canvas: [384, 640], max_canvases: 2, gutter: 8}   # height, width; where less is enough a part is used
   #models: {proposal: qunet16, semantic: unet_lite, instances: ssdisb, semantic_small: null, instances_small: null}
     # shipped names or paths; the small ones take over at the last step under overload (latency.max_age_ms)

@@ -104,6 +104,8 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
         tape = F.linear(blocks.tape, weight.view(filters, -1), bias)
         _note(run, x.grid, x.node, tape.numel() * weight[0].numel(), macs)
         return BlockMap([Blocks(tape, blocks.starts, blocks.grid)], x.grid, x.node)
+    if isinstance(x, BlockMap):
+        x = run.around(x)
     grid, node = run.next_map(target, [x], lambda laid: _ranges(laid, geometry))
     call = len(run.layers)
     depthwise_kernel = groups == x.shape[1] == filters and groups > 1
@@ -140,6 +142,8 @@ def conv_transpose_blocks(
     x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int, target: Size, run: Pass
 ) -> BlockMap:
     """The same for a transposed convolution to ``target``; its windows overlap, and that too is counted."""
+    if isinstance(x, BlockMap):
+        x = run.around(x)
     grid, node = run.next_map(target, [x], lambda laid: _transposed_ranges(laid, geometry))
     macs = x.numel() * weight[0].numel()
     starts, width = compact_starts(grid.active, grid.block[1])

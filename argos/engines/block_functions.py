@@ -115,7 +115,7 @@ def _max_pool(
     def pooled(source: Source, starts: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         max_pool(*source, starts, grid.block, target, *shape, out)
 
-    return _each_part(x, grid, node, pooled)
+    return _each_part(run.around(x), grid, node, pooled)
 
 
 def _each_part(
@@ -173,7 +173,7 @@ def _interpolate(
     def resized(source: Source, starts: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         interpolate(*source, starts, grid.block, target, *axes[0], *axes[1], out)
 
-    return _each_part(x, grid, node, resized)
+    return _each_part(run.around(x), grid, node, resized)
 
 
 def _taps(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from argos.engines.block_grid import BlockGrid, block_grid
+from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap
 from argos.types import Size
 
@@ -102,6 +103,7 @@ class Pass:
         returned: steps whose maps left the blocks.
         scratch: memory for tapes that live for one layer.
         followed: limits that follow depthwise convolutions at once, by the number of the layer.
+        held: what inactive blocks held before; ``None``: they count as zero.
     """
 
     active: NDArray[np.bool_]
@@ -115,6 +117,7 @@ class Pass:
     returned: list[int] = field(default_factory=list)
     scratch: Scratch = field(default_factory=Scratch)
     followed: dict[int, tuple[float, float]] = field(default_factory=dict)
+    held: Held | None = None
     _grids: dict[Size, BlockGrid] = field(default_factory=dict)
     _blocks: dict[tuple[float, float, int, int], NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -123,6 +126,10 @@ class Pass:
         if size not in self._grids:
             self._grids[size] = block_grid(self.active, size, self.block, self._blocks)
         return self._grids[size]
+
+    def around(self, x: BlockMap) -> BlockMap:
+        """A map for a layer that reads beyond its own blocks."""
+        return x if self.held is None else self.held.around(x)
 
     def next_map(
         self, size: Size, inputs: Sequence[Tensor], ranges: Callable[[BlockGrid], Ranges]

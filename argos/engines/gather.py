@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from argos.engines.block_held import Held
 from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.networks.finite import checked
@@ -38,9 +39,11 @@ class SparseSemantic:
     def __init__(self, segmenter: SemanticSegmenter, semantics: Semantics = "masked") -> None:
         self.sparse = SparseNetwork(_on_cpu(segmenter.network), semantics=semantics)
 
-    def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
-        logits = self.sparse.forward(to_unit_floats(pixels[None], _CPU), active)
+    def scores(
+        self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None
+    ) -> NDArray[np.float32]:
+        """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``; ``held`` of the camera."""
+        logits = self.sparse.forward(to_unit_floats(pixels[None], _CPU), active, held)
         inside = torch.from_numpy(active)
         scores = torch.where(inside, torch.sigmoid(logits[0, 0]), 0.0)
         return np.asarray(checked(scores, "semantic").numpy(), np.float32)
@@ -63,10 +66,16 @@ class SparseInstances:
         self.sparse = SparseNetwork(self._network, semantics=semantics)
 
     @torch.inference_mode()
-    def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:
-        """People whose anchor cell holds an active pixel, in pixels of ``pixels`` ``(H, W, 3)``."""
+    def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None) -> Instances:
+        """People whose anchor cell holds an active pixel, in pixels of ``pixels`` ``(H, W, 3)``.
+
+        Args:
+            pixels: ``(H, W, 3)`` uint8.
+            active: ``(H, W)`` bool.
+            held: of the camera, see ``SparseNetwork``.
+        """
         image = to_unit_floats(pixels[None], _CPU)
-        output = self.sparse.forward(image, active)
+        output = self.sparse.forward(image, active, held)
         # a masked logit is 0 for every class, which a softmax takes for an even bet
         idle = ~_anchor_activity(active, self._network.anchor_table)
         logits = output.logits.clone()

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.deployed import Deployed
 from argos.engines.exported import ExportedInstances
@@ -38,10 +39,12 @@ class SparseOwnSemantic:
         self.sparse = _sparse(segmenter.network, semantics)
 
     @torch.inference_mode()
-    def scores(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``."""
+    def scores(
+        self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None
+    ) -> NDArray[np.float32]:
+        """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``; ``held`` of the camera."""
         own = self._segmenter
-        outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes)
+        outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes, held)
         scores = own.decoded(outputs, (pixels.shape[0], pixels.shape[1]))[0]
         return np.asarray(torch.where(torch.from_numpy(active), scores, 0.0).numpy(), np.float32)
 
@@ -62,13 +65,13 @@ class SparseOwnInstances:
         self.sparse = _sparse(segmenter.network, semantics)
 
     @torch.inference_mode()
-    def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_]) -> Instances:
+    def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None) -> Instances:
         """People with an active pixel in the middle of their box, in pixels of ``pixels`` ``(H, W, 3)``.
 
         What a network says of blocks that were not computed is chance, and is dropped.
         """
         own = self.segmenter
-        outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes)
+        outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes, held)
         found = own.decoded(outputs, (pixels.shape[0], pixels.shape[1]))
         x, y = (found.boxes[:, 0] + found.boxes[:, 2]) // 2, (found.boxes[:, 1] + found.boxes[:, 3]) // 2
         kept = np.flatnonzero(active[y, x])
@@ -129,12 +132,17 @@ def _sparse(network: OwnNetwork, semantics: Semantics) -> SparseNetwork:
 
 
 def _run(
-    sparse: SparseNetwork, network: OwnNetwork, image: Tensor, active: NDArray[np.bool_], takes: Takes
+    sparse: SparseNetwork,
+    network: OwnNetwork,
+    image: Tensor,
+    active: NDArray[np.bool_],
+    takes: Takes,
+    held: Held | None,
 ) -> Mapping[str, Any]:
     height, width = takes.padded((active.shape[0], active.shape[1]))
     filled = np.pad(active, ((0, height - active.shape[0]), (0, width - active.shape[1])))
     try:
-        return named_outputs(sparse.forward(image, filled))
+        return named_outputs(sparse.forward(image, filled, held))
     except ArgosError:
         raise
     except Exception as error:  # foreign code may raise anything

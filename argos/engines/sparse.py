@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from argos.engines.block_functions import FUNCTIONS, LAYERS, REARRANGING, WEIGHTED, counted, on_blocks
 from argos.engines.block_grid import BLOCK, block_grid
+from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap, masked, whole
 from argos.engines.block_pass import LayerRun, Pass, Scratch
 from argos.engines.exact import Plan
@@ -26,7 +27,7 @@ Function = Callable[..., Any]
 
 _ABOUT = {Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point, Tensor.stride}
 
-Semantics = Literal["masked", "exact"]
+Semantics = Literal["masked", "previous", "exact"]
 
 DENSE_ABOVE = 0.6
 """Share of active blocks (``exact``: of the multiply-accumulates) above which the whole network runs densely.
@@ -45,6 +46,10 @@ class SparseNetwork:
     ``masked``: what it returns equals ``masked_dense``, the network in which the output of each convolution,
     normalisation, pooling and interpolation is multiplied by the mask of active blocks at its size. Near the edge of
     the mask this differs from the unmasked network, whose layers see more.
+
+    ``previous``: as ``masked``, but a layer that reads beyond its blocks finds there what the blocks beside them held
+    when they were last computed (``Held``), not zeros. Where all of these were computed on the same picture, with all
+    that they depend on, the active blocks equal those of the unmasked network. What reads a whole map sees zeros still.
 
     ``exact``: each layer computes as many blocks more as later layers need, so that the active blocks of the outputs
     equal those of the unmasked network. Not for networks that pool a whole map, such as squeeze-and-excite.
@@ -79,8 +84,8 @@ class SparseNetwork:
         dense_above: float = DENSE_ABOVE,
         semantics: Semantics = "masked",
     ) -> None:
-        if semantics not in ("masked", "exact"):
-            raise ValueError(f"semantics should be masked or exact, got {semantics!r}")
+        if semantics not in get_args(Semantics):
+            raise ValueError(f"semantics should be masked, previous or exact, got {semantics!r}")
         self.layers: tuple[LayerRun, ...] = ()
         self.block = block
         self.semantics = semantics
@@ -123,28 +128,33 @@ class SparseNetwork:
             self.forward(image, active)
 
     @torch.inference_mode()
-    def forward(self, image: Tensor, active: NDArray[np.bool_]) -> Any:
+    def forward(self, image: Tensor, active: NDArray[np.bool_], held: Held | None = None) -> Any:
         """Run the network.
 
         Args:
             image: ``(1, C, H, W)``, as the network takes it.
             active: ``(H, W)`` bool.
+            held: what was computed for this camera before, in ``previous`` semantics; brought up to date. Zeros without
+                it.
 
         Returns:
             What the network's ``forward`` returns.
 
         Raises:
-            ValueError: more than one image, a mask of another shape or type, or a network that pools a whole map
-                in ``exact`` semantics.
+            ValueError: ``held`` in other semantics, more than one image, a mask of another shape or type, or a network
+                that pools a whole map in ``exact`` semantics.
         """
         if image.ndim != 4 or len(image) != 1:
             raise ValueError(f"image should be (1, C, H, W), got {tuple(image.shape)}")
         if active.dtype != np.bool_ or active.shape != image.shape[2:]:
             raise ValueError(f"active should be bool {tuple(image.shape[2:])}, got {active.dtype} {active.shape}")
+        if held is not None and self.semantics != "previous":
+            raise ValueError(f"held belongs to previous semantics, these are {self.semantics}")
         network = self._network(image)
         image = image.contiguous(memory_format=torch.channels_last)
         run = Pass(np.ascontiguousarray(active), self.block, scratch=self._scratch)
         run.followed = self._followed.setdefault(tuple(image.shape), {})
+        run.held = held
         if self.semantics == "exact":
             plan = self._plan(network, image)
             run.needed = plan.needed(active)
@@ -158,10 +168,16 @@ class SparseNetwork:
     def _run(self, network: nn.Module, image: Tensor, run: Pass, share: float) -> Any:
         """Run on blocks, or densely."""
         if share > self._dense_above:
+            if run.held is not None:
+                run.held.forget()  # older than what is computed now, and not renewed
             with _Counting(run, self._names, f"{share:.0%} of the blocks are active"):
                 return network(image)
+        if run.held is not None:
+            run.held.begin(tuple(image.shape))
         with _OnBlocks(run, self._names, self.semantics == "exact"):
             out = network(image)
+        if run.held is not None:
+            run.held.end()
         return whole(out)
 
     def _network(self, image: Tensor) -> nn.Module:
@@ -231,6 +247,8 @@ class _OnBlocks(TorchFunctionMode):
         name = func.__name__
         if maps and args[0] is maps[0] and (name == "__setitem__" or (name[-1] == "_" and name[-2:] != "__")):
             raise ValueError(f"{name} after layer {self.run.layer} changes a map in place, which blocks cannot follow")
+        if func in LAYERS and maps and args[0] is maps[0]:
+            args = (self.run.around(maps[0]), *args[1:])
         whole_args, whole_kwargs = whole((args, kwargs))
         if func in WEIGHTED:
             x = args[0]

@@ -334,6 +334,27 @@ def spread(
 
 
 @njit(cache=True, nogil=True)
+def spread_over(
+    source: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    block: tuple[int, int],
+    out: NDArray[np.float32],
+) -> None:
+    """Write the active blocks of a tape over a map ``(H, W, C)``; the rest of it stays."""
+    height, width, channels = out.shape
+    lines = source.reshape(source.shape[0], source.shape[1] * channels)
+    for y in range(height):
+        row = out[y].reshape(width * channels)
+        line, row_starts = lines[y % block[0]], starts[y // block[0]]
+        for j in range(starts.shape[1]):
+            if row_starts[j] >= 0:
+                t = j * block[1] * channels
+                count = min(block[1], width - j * block[1]) * channels
+                s = row_starts[j] * channels
+                _copy(row[t : t + count], line[s : s + count])
+
+
+@njit(cache=True, nogil=True)
 def windows_to_tape(
     windows: NDArray[np.float32], offsets: NDArray[np.int64], block: tuple[int, int], tape: NDArray[np.float32]
 ) -> None:

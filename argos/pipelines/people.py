@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter, auto_scale
 from argos.engines.exported import ExportedInstances
 from argos.engines.gather import SparseInstances, SparseSemantic
@@ -86,11 +87,13 @@ class People:
         self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
         self._proposals = Proposals()
         self._steady = Steady()
+        self._held: dict[tuple[str, str], tuple[int, Held]] = {}  # by camera and task, with the epoch
 
     def forget(self, camera: str) -> None:
         """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
         self._proposals.forget(camera)
         self._steady.forget(camera)
+        self._let_go(camera)
         self.planner.forget(camera)
 
     def keep_from(self, score_threshold: float, nms: float) -> None:
@@ -237,6 +240,8 @@ class People:
         work.share = 1.0
         work.spend("pack", start)
         self._segment(batch, [work], [1.0])
+        if work.mode == "full":
+            self._let_go(work.frame.camera)  # older than what is computed now
         self._took(begin, [work], [1.0], work.full_pixels)
 
     def _took(self, begin: float, works: Sequence[Work], shares: Sequence[float], pixels: int, active: int = 0) -> None:
@@ -287,14 +292,14 @@ class People:
         if self.semantic and work.view.semantic is not None:
             self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic, self.semantics)
             start = time.perf_counter()
-            scores = self.sparse_semantic.scores(pixels, active)
+            scores = self.sparse_semantic.scores(pixels, active, self._held_of(work.frame, "semantic"))
             work.spend("segment", start)
             stitch_mask(work, scores[None], placements, 0)
             runs.append(self.sparse_semantic.sparse)
         if self.instances and work.view.instances is not None:
             self.sparse_instances = self.sparse_instances or sparse_instances(self.instances, self.semantics)
             start = time.perf_counter()
-            people = self.sparse_instances.instances(pixels, active)
+            people = self.sparse_instances.instances(pixels, active, self._held_of(work.frame, "instances"))
             work.spend("segment", start)
             stitch_people(work, [people], placements, 0)
             runs.append(self.sparse_instances.sparse)
@@ -302,6 +307,21 @@ class People:
         full = work.full_pixels
         assert work.mask is not None
         self._took(begin, [work], [1.0], full, round(full * active_share(work.mask.mask, size)))
+
+    def _held_of(self, frame: Frame, task: str) -> Held | None:
+        """What the network of a task held of this camera in this epoch; None where nothing is held."""
+        if self.semantics != "previous":
+            return None
+        epoch, held = self._held.get((frame.camera, task), (frame.epoch, Held()))
+        if epoch != frame.epoch:
+            held = Held()
+        self._held[frame.camera, task] = frame.epoch, held
+        return held
+
+    def _let_go(self, camera: str) -> None:
+        """Forget what the networks held of a camera."""
+        for key in [key for key in self._held if key[0] == camera]:
+            del self._held[key]
 
     def _nothing(self, work: Work) -> None:
         """Nobody proposed: empty results, published like any other."""

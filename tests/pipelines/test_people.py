@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
+from argos.engines.gather import SparseSemantic
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
@@ -305,3 +307,43 @@ def test_regions_keep_their_place_on_the_canvas_unless_each_frame_is_for_itself(
         line.step([frame(9)], [view], [False])
     assert corners[0] == corners[2] == corners[3] == [0, 0]
     assert corners[1] == corners[4] != [0, 0]
+
+
+def test_what_networks_held_of_a_camera_is_forgotten_with_its_scene_its_epoch_and_a_full_frame(people: People) -> None:
+    """Bytes that are held of the camera when a frame comes; None in semantics that hold nothing."""
+    scores = np.zeros((64, 96), np.float32)
+    scores[:, :32] = 0.9
+
+    class LeftEdge:
+        size = 96
+
+        def __call__(self, of: Frame) -> RegionMask:
+            return RegionMask(scores, scores >= 0.5, of.size)
+
+    view = replace(VIEW, proposal_threshold=0.5, mode="gather", instances=None)
+    found: list[int | None] = []
+    run = SparseSemantic.scores
+
+    def look(self: SparseSemantic, pixels: np.ndarray, active: np.ndarray, held: Held | None = None) -> np.ndarray:
+        found.append(None if held is None else held.nbytes)
+        return run(self, pixels, active, held)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SparseSemantic, "scores", look)
+        line = People(LeftEdge(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
+        line.step([frame()], [view], [False])
+        assert found == [None]
+        line = People(LeftEdge(), people.semantic, None, people.canvas, semantics="previous")  # type: ignore[arg-type]
+        found.clear()
+        for n in range(2):
+            line.step([frame(n)], [view], [False])
+        line.step([frame(2, camera="b")], [view], [False])
+        line.step([replace(frame(3), epoch=1)], [view], [False])
+        line.step([replace(frame(4), epoch=1)], [view], [False])
+        line.step([replace(frame(5), epoch=1)], [view], [True])
+        line.step([replace(frame(6), epoch=1)], [view], [False])
+        line.forget("a")
+        line.step([replace(frame(7), epoch=1)], [view], [False])
+    full = found[1]
+    assert full
+    assert found == [0, full, 0, 0, full, 0, 0]
