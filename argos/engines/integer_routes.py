@@ -100,7 +100,7 @@ def fastest_routes(shapes: Iterable[Shape]) -> dict[Shape, str]:
     if missing:
         started = time.perf_counter()
         known |= {str(shape): measure(shape, routes[shape]) for shape in missing}
-        log.info("QU-Net: %d shapes of layers measured in %.2f s", len(missing), time.perf_counter() - started)
+        log.debug("QU-Net: %d shapes of layers measured in %.2f s", len(missing), time.perf_counter() - started)
         _save(conditions, known)
     fastest = {shape: min(routes[shape], key=known[str(shape)].__getitem__) for shape in open_shapes}
     return {shape: fastest.get(shape, names[0]) for shape, names in routes.items()}

@@ -93,26 +93,23 @@ def test_an_experiment_runs_once_and_is_rendered(tmp_path: Path, capsys: pytest.
 
 def test_a_stopped_experiment_keeps_no_half_results(tmp_path: Path) -> None:
     path = write(tmp_path, steps=100_000)
-    command = [
-        sys.executable,
-        "-m",
-        "argos",
-        "experiment",
-        str(path),
-        "--out",
-        str(tmp_path / "runs"),
-        "--threads",
-        "1",
-    ]
+    hears = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # in the background it is ignored
+    )
+    command = [sys.executable, "-c", hears + "from argos.cli import main; raise SystemExit(main())"]
+    command += ["experiment", str(path), "--out", str(tmp_path / "runs"), "--threads", "1"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 90
-    while not list((tmp_path / "runs").glob("**/events*")) + list((tmp_path / "runs").glob("*/*")):
-        assert time.monotonic() < deadline
-        assert child.poll() is None
-        time.sleep(0.1)
-    time.sleep(1)
-    child.send_signal(signal.SIGINT)
-    said, _ = child.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 90
+        while not list((tmp_path / "runs").glob("**/events*")) + list((tmp_path / "runs").glob("*/*")):
+            assert time.monotonic() < deadline
+            assert child.poll() is None
+            time.sleep(0.1)
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        said, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
     assert child.returncode == 130
     assert "stopped; the same command goes on" in said
     assert not (path.parent / "results").exists(), "nothing that is not done is a result"

@@ -181,5 +181,5 @@ def test_what_does_not_fit_is_told_before_a_camera_is_opened(
     assert main(run) == 4
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"argos: {code}:shapes: gives more than one output; set engine.models.semantic.output.name to one of: "
-        "out 1x3x160x240, seen 1x1x320x480"
+        "out 1x3x192x320, seen 1x1x384x640"
     )
