@@ -73,6 +73,13 @@ def block_grid(
 
 
 def _stride(image: int, cells: int) -> float:
-    """Image pixels per pixel of the map, along one axis."""
+    """Image pixels per pixel of the map, along one axis.
+
+    First the power of two of which the last pixel of the map has a part: of maps of a few pixels the ratio of the sizes
+    is far from it.
+    """
+    whole = 2.0 ** math.ceil(math.log2(image / cells))
+    if math.ceil(image / whole) == cells:
+        return whole
     power = 2.0 ** round(math.log2(image / cells))
     return power if abs(cells * power - image) < max(power, PADDING_LIMIT) else image / cells

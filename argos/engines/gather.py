@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -67,7 +66,7 @@ class SparseInstances:
 
     @torch.inference_mode()
     def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None) -> Instances:
-        """People whose anchor cell holds an active pixel, in pixels of ``pixels`` ``(H, W, 3)``.
+        """People whose anchor cell was computed, in pixels of ``pixels`` ``(H, W, 3)``.
 
         Args:
             pixels: ``(H, W, 3)`` uint8.
@@ -77,7 +76,7 @@ class SparseInstances:
         image = to_unit_floats(pixels[None], _CPU)
         output = self.sparse.forward(image, active, held)
         # a masked logit is 0 for every class, which a softmax takes for an even bet
-        idle = ~_anchor_activity(active, self._network.anchor_table)
+        idle = ~_anchor_activity(self.sparse, active, self._network.anchor_table)
         logits = output.logits.clone()
         logits[0, idle, 0] = _SURELY_BACKGROUND
         return people_of(
@@ -97,11 +96,13 @@ def _on_cpu(network: Network) -> Network:
     return copy.deepcopy(network).cpu()
 
 
-def _anchor_activity(active: NDArray[np.bool_], table: tuple[tuple[tuple[float, float], ...], ...]) -> Tensor:
-    """Which anchors sit in a cell with an active pixel, ``(A,)`` bool, in the order of ``make_anchors``."""
-    pixels = torch.from_numpy(active)[None, None].float()
+def _anchor_activity(
+    sparse: SparseNetwork, active: NDArray[np.bool_], table: tuple[tuple[tuple[float, float], ...], ...]
+) -> Tensor:
+    """Which anchors sit in a cell that was computed, ``(A,)`` bool, in the order of ``make_anchors``."""
+    height, width = active.shape
     parts = []
     for stride, sizes in zip(STRIDES, table, strict=True):
-        cells = F.max_pool2d(pixels, stride, stride, ceil_mode=True)[0, 0] > 0  # (h, w)
+        cells = torch.from_numpy(sparse.active_mask(active, (-(-height // stride), -(-width // stride))))
         parts.append(cells.reshape(-1, 1).expand(-1, len(sizes)).reshape(-1))
     return torch.cat(parts)

@@ -43,3 +43,10 @@ def test_mask_covers_every_active_pixel_and_corners_are_its_blocks() -> None:
     for y, x in grid.corners:
         rebuilt[y : y + grid.block[0], x : x + grid.block[1]] = True
     np.testing.assert_array_equal(rebuilt, mask)
+
+
+@pytest.mark.parametrize(("row", "cells"), [(0, [0]), (200, [0]), (300, [1])])
+def test_a_map_of_two_pixels_is_that_of_its_stride(row: int, cells: list[int]) -> None:
+    active = np.zeros((352, 640), np.bool_)
+    active[row, 5] = True
+    assert np.argwhere(block_grid(active, (2, 3), 16).mask())[:, 0].tolist() == cells  # stride 256, not 176

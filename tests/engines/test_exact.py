@@ -116,5 +116,5 @@ def test_networks_that_read_whole_maps_are_refused_by_name() -> None:
 
 
 def test_other_semantics_are_refused() -> None:
-    with pytest.raises(ValueError, match="semantics should be masked or exact, got 'fast'"):
+    with pytest.raises(ValueError, match="semantics should be masked, previous or exact, got 'fast'"):
         SparseNetwork(nn.Conv2d(3, 1, 1), semantics="fast")  # type: ignore[arg-type]
