@@ -120,7 +120,7 @@ def clips(report: Report) -> list[str]:
     sides = [f"{mode} {what}" for mode in ("auto", "pack") for what in ("ms", "x", "pixels", "IoU")]
     head = ["clip", "full ms", *sides, "auto chose"]
     return [
-        f"{report['frames']} frames of each. *IoU*: of person pixels with those of `full`; of false finds where nobody is.",
+        f"{report['frames']} frames of each. *IoU*: of person pixels with those of `full`; else of false finds.",
         "",
         *table(head, rows),
     ]
