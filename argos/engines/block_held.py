@@ -8,7 +8,7 @@ from torch import Tensor
 
 from argos.engines.block_grid import BlockGrid
 from argos.engines.block_map import BlockMap, Blocks, source_of
-from argos.kernels.tapes import spread_over
+from argos.kernels.tapes import spread
 
 
 class Held:
@@ -69,7 +69,7 @@ class Held:
             if held.shape != shape:
                 raise ValueError("the network takes other steps than at the picture before")
             tape, starts, block, _ = source_of(blocks)
-            spread_over(tape, starts, block, held[0].numpy())
+            spread(tape, starts, block, held[0].numpy(), clear=False)
             size = x.grid.size
             whole = BlockGrid(np.ones((1, 1), np.bool_), size, size, np.zeros((1, 2), np.int64))
             made = BlockMap([Blocks(held, np.zeros((1, 1), np.int64), whole, taken=True)], whole, x.node)

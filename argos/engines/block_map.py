@@ -131,7 +131,7 @@ def dense(x: BlockMap) -> Tensor:
     """The whole map, channels last, zero in inactive blocks."""
     pixels, starts, block, size = source_of(x.blocks)
     out = torch.empty((1, *size, pixels.shape[2]))
-    spread(pixels, starts, block, out[0].numpy())
+    spread(pixels, starts, block, out[0].numpy(), clear=True)
     return out.permute(0, 3, 1, 2)  # a view of (h, w, C)[None] would have strides that torch takes for channels first
 
 

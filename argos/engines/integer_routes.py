@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import time
@@ -17,7 +16,8 @@ import torch
 from torch import Tensor
 
 from argos.engines.integer_conv import ROUTES, Convolution, candidates, instructions
-from argos.machine import cache_folder, processor
+from argos.kept import kept_path, read_kept, write_kept
+from argos.machine import processor
 from argos.version import VERSION as ARGOS
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> Path:
         """The file for these conditions."""
-        text = json.dumps(msgspec.to_builtins(self), sort_keys=True)
-        return cache_folder() / "routes" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        return kept_path("routes", self)
 
 
 class RouteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,25 +141,16 @@ def _conditions() -> Conditions:
 
 def _load(conditions: Conditions) -> dict[str, Times]:
     """What was measured under some conditions."""
-    path = conditions.path
-    try:
-        stored = msgspec.json.decode(path.read_bytes(), type=RouteFile)
-    except FileNotFoundError:
+    stored = read_kept(conditions.path, RouteFile, "it is written anew")
+    if stored is None or (stored.format, stored.conditions) != (FORMAT, conditions):
         return {}
-    except (OSError, msgspec.ValidationError, msgspec.DecodeError) as error:
-        log.warning("%s: ignored, not a file of routes (%s); written anew", path, error)
-        return {}
-    return stored.times_ms if (stored.format, stored.conditions) == (FORMAT, conditions) else {}
+    return stored.times_ms
 
 
 def _save(conditions: Conditions, times: dict[str, Times]) -> None:
     """Write the file for some conditions, whole or not at all."""
-    path = conditions.path
-    text = msgspec.json.format(msgspec.json.encode(RouteFile(FORMAT, conditions, times)), indent=2)
-    new = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(text + b"\n")
-        new.replace(path)
+        write_kept(conditions.path, RouteFile(FORMAT, conditions, times))
     except OSError as error:
-        log.warning("%s cannot be written (%s); the routes of QU-Net are measured again at the next start", path, error)
+        words = "%s cannot be written (%s); the routes of QU-Net are measured again at the next start"
+        log.warning(words, conditions.path, error)

@@ -316,8 +316,9 @@ def spread(
     starts: NDArray[np.int64],
     block: tuple[int, int],
     out: NDArray[np.float32],
+    clear: bool,
 ) -> None:
-    """Write the whole map ``(H, W, C)`` of a tape, zero in inactive blocks."""
+    """Write the active blocks of a tape to a map ``(H, W, C)``; the others become zero, or stay without ``clear``."""
     height, width, channels = out.shape
     lines = source.reshape(source.shape[0], source.shape[1] * channels)
     for y in range(height):
@@ -326,32 +327,11 @@ def spread(
         for j in range(starts.shape[1]):
             t = j * block[1] * channels
             count = min(block[1], width - j * block[1]) * channels
-            if row_starts[j] < 0:
-                row[t : t + count] = 0.0
-            else:
-                s = row_starts[j] * channels
-                _copy(row[t : t + count], line[s : s + count])
-
-
-@njit(cache=True, nogil=True)
-def spread_over(
-    source: NDArray[np.float32],
-    starts: NDArray[np.int64],
-    block: tuple[int, int],
-    out: NDArray[np.float32],
-) -> None:
-    """Write the active blocks of a tape over a map ``(H, W, C)``; the rest of it stays."""
-    height, width, channels = out.shape
-    lines = source.reshape(source.shape[0], source.shape[1] * channels)
-    for y in range(height):
-        row = out[y].reshape(width * channels)
-        line, row_starts = lines[y % block[0]], starts[y // block[0]]
-        for j in range(starts.shape[1]):
             if row_starts[j] >= 0:
-                t = j * block[1] * channels
-                count = min(block[1], width - j * block[1]) * channels
                 s = row_starts[j] * channels
                 _copy(row[t : t + count], line[s : s + count])
+            elif clear:
+                row[t : t + count] = 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +11,8 @@ import msgspec
 import torch
 
 from argos.engines.weights import Card
-from argos.machine import cache_folder, cores, processor
+from argos.kept import kept_path, read_kept, write_kept
+from argos.machine import cores, processor
 from argos.packing.costs import Costs, Tasks
 from argos.version import VERSION as ARGOS
 
@@ -51,8 +50,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> Path:
         """The file for these conditions."""
-        text = json.dumps(msgspec.to_builtins(self), sort_keys=True)
-        return cache_folder() / "costs" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        return kept_path("costs", self)
 
 
 class CostFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,24 +92,15 @@ def save_costs(costs: Costs, conditions: Conditions) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    path = conditions.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = msgspec.json.format(msgspec.json.encode(CostFile(FORMAT, conditions, costs)), indent=2)
-    new = path.with_suffix(".new")
-    new.write_bytes(text + b"\n")
-    new.replace(path)
-    return path
+    write_kept(conditions.path, CostFile(FORMAT, conditions, costs))
+    return conditions.path
 
 
 def load_costs(conditions: Conditions) -> Costs | None:
     """What was measured under the same conditions; None where nothing was, or the file is not for them."""
     path = conditions.path
-    try:
-        stored = msgspec.json.decode(path.read_bytes(), type=CostFile)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.ValidationError, msgspec.DecodeError) as error:
-        log.warning("%s: ignored, not a file of costs (%s); argos tune writes it anew", path, error)
+    stored = read_kept(path, CostFile, "argos tune writes it anew")
+    if stored is None:
         return None
     if stored.format != FORMAT or stored.conditions != conditions:
         log.warning("%s: ignored, measured under other conditions; argos tune writes it anew", path)

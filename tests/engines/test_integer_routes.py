@@ -78,7 +78,7 @@ def test_damaged_file_is_told_and_written_anew(
     path.write_text(text)
     with caplog.at_level(logging.WARNING):
         fastest_routes(LAYERS)
-    assert f"{path}: ignored, not a file of routes" in caplog.text
+    assert f"{path}: ignored, not readable" in caplog.text
     assert len(timed) == 4
     assert len(json.loads(path.read_text())["times_ms"]) == 2
 

@@ -50,8 +50,12 @@ def test_spread_undoes_a_tape(grid: tuple[int, int], block: tuple[int, int], see
     pixels, active = drawn(grid, block, seed)
     tape, starts = tape_of(pixels, active, block)
     out = np.full_like(pixels, np.nan)
-    spread(tape, starts, block, out)
+    spread(tape, starts, block, out, clear=True)
     np.testing.assert_array_equal(out, pixels)
+    over = np.full_like(pixels, 7.0)
+    spread(tape, starts, block, over, clear=False)
+    inside = np.repeat(np.repeat(active, block[0], axis=0), block[1], axis=1)[: pixels.shape[0], : pixels.shape[1]]
+    np.testing.assert_array_equal(over, np.where(inside[:, :, None], pixels, 7.0))
 
 
 @settings(max_examples=100, deadline=None)
