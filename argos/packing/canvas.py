@@ -11,8 +11,9 @@ from argos.packing.rectangles import Boxes, PerFrame, Rectangles, boxes_of, cut
 from argos.types import Regions, Size
 
 SHARES = ((0.5, 0.25), (0.5, 0.45), (1.0, 0.35), (0.75, 0.55), (1.0, 0.5), (1.0, 0.65), (1.0, 0.8))
-"""Height and width of the smaller shapes, as shares of the largest, by area. Chosen on the regions proposed in eight
-real clips: the steps in area are what a frame wastes, and one shape more of any kind saves less than 2 % of it."""
+"""Height and width of the smaller shapes, as shares of the largest, by area. Each step in area is
+what a frame may waste; each shape more is one more for the networks to get warm for. ``benchmarks/clips.py`` tells the
+pixels of ``pack`` on real clips."""
 
 GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""

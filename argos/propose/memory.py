@@ -26,7 +26,7 @@ stays below: each value is the mean of four pixels."""
 
 STILL = 4.0
 """Likewise, below which a place counts as the same for the proposer, who is asked about the whole picture again when
-one place is not: twice the noise of a sensor by day."""
+one place is not. Sensor noise with a standard deviation of 4 stays below."""
 
 ANSWER_S = 1.0
 """How long an answer of the proposer is good while nothing changes, seconds of the source: what is too faint to count
