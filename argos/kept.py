@@ -1,4 +1,4 @@
-"""What was measured on this machine, kept between runs: JSON files in the user's cache, one for each set of conditions."""
+"""What was measured on this machine, kept between runs: JSON files in the cache, one for each set of conditions."""
 
 from __future__ import annotations
 
