@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from argos.config_camera import Camera, CameraDefaults
 from argos.config_faults import (
     ConfigFaults,
     Fault,
@@ -21,7 +22,7 @@ from argos.config_faults import (
     faults_of_validation,
     shown,
 )
-from argos.config_models import Camera, CameraDefaults, Config, ConfigFile, Settings
+from argos.config_models import Config, ConfigFile, Settings
 from argos.config_network import is_file
 from argos.config_overrides import apply_override
 from argos.config_paths import with_backdrops_in, with_files_in, with_keys_in, with_source_in

@@ -1,4 +1,4 @@
-"""The entries of ``outputs`` that go elsewhere than to a file of results: webhooks, MQTT, pictures of events."""
+"""The entries of ``outputs``: files, recordings, webhooks, MQTT, pictures of events, a virtual camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_serializer, field_validator
 
 from argos.config_scene import ActiveSection
-from argos.config_values import Seconds, Section, Share, check_unique
+from argos.config_values import Seconds, Section, Share, check_suffix, check_unique
 from argos.types import EventType
 
 OverlayStyle = Literal["mask", "outline", "blur", "pixelate", "background", "backdrop", "heatmap"]
@@ -178,3 +178,68 @@ class MomentsOutput(Section):
     )
     events: EventTypes = None
     active: Active = None
+
+
+class JsonlOutput(Section):
+    """One line of JSON per result."""
+
+    type: Literal["jsonl"]
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="file to write, from the current directory; %camera% becomes the camera's name and is "
+        "needed where there are several"
+    )
+
+
+class EventsOutput(Section):
+    """One line of JSON per event in a zone or at a line."""
+
+    type: Literal["events"]
+    path: Annotated[str, Field(min_length=1)] = Field(description="file to write; as the path of jsonl")
+    events: EventTypes = None
+    active: Active = None
+
+
+class OverlayOutput(Section):
+    """A video with masks and boxes drawn."""
+
+    type: Literal["overlay"]
+    path: Annotated[str, check_suffix(".mp4")] = Field(description="an .mp4 file; as the path of jsonl")
+    style: OverlayStyle = Field(default="mask", description=STYLE_WORDS)
+    backdrop: Backdrop
+
+
+class ContactSheetOutput(Section):
+    """One picture with drawn frames from the whole run."""
+
+    type: Literal["contact_sheet"]
+    path: Annotated[str, check_suffix(".png", ".jpg")] = Field(description="a .png or .jpg file; as the path of jsonl")
+
+
+class RecordingOutput(Section):
+    """What the camera sends, packet by packet as it comes, and the results beside it."""
+
+    type: Literal["recording"]
+    path: Annotated[str, Field(min_length=1)] = Field(
+        description="folder for segments (.mkv) with their results (.jsonl); otherwise as the path of jsonl"
+    )
+    segment_s: Seconds = Field(
+        default=60.0, description="length of a segment, seconds; the next key picture begins another"
+    )
+    quota_mb: Annotated[float, Field(ge=1)] | None = Field(
+        default=None,
+        description="the oldest segments are deleted so that the folder keeps to this, 10^6 bytes; null: all stay",
+    )
+
+
+Output = Annotated[
+    JsonlOutput
+    | EventsOutput
+    | OverlayOutput
+    | ContactSheetOutput
+    | RecordingOutput
+    | WebhookOutput
+    | MqttOutput
+    | MomentsOutput
+    | VirtualCameraOutput,
+    Field(discriminator="type"),
+]

@@ -7,8 +7,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from argos.config_models import Camera, Config, Engine, Models, Output, Publish
+from argos.config_camera import Camera
+from argos.config_models import Config, Engine, Models, Publish
 from argos.config_network import OwnInstancesModel, OwnSemanticModel, is_file
+from argos.config_outputs import Output
 from argos.sources.names import file_path, kind_of
 
 

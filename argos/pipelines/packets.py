@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from argos.config import Config, source_options
-from argos.config_models import RecordingOutput
+from argos.config_outputs import RecordingOutput
 from argos.errors import ArgosError, ConfigError
 from argos.recording.recorder import PacketRecorder
 from argos.sources.names import is_live

@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection
 
 from argos.analytics.hours import Hours
 from argos.config import Camera
-from argos.config_models import EventsOutput
-from argos.config_outputs import MomentsOutput, MqttOutput, SenderOutput, WebhookOutput
+from argos.config_outputs import EventsOutput, MomentsOutput, MqttOutput, SenderOutput, WebhookOutput
 from argos.errors import UsageError
 from argos.publishing.delivery import Backoff, Delivery, DeliveryTally, Message
 from argos.publishing.home_assistant import EXPIRES_S, discovery
