@@ -24,7 +24,7 @@ examples:
   argos experiment --list
   argos experiment experiments/qunet_before_deep.yaml          # no training: minutes
   argos experiment experiments/essnet_grouping.yaml            # hours, in as many sittings as you like
-  argos experiment experiments/dual_aspp_heads.yaml --only v3small_deeplab v3small_dual --seeds 1 --minutes 5
+  argos experiment experiments/dual_aspp_heads.yaml --only v3small_deeplab v3small_dual --seeds 1 --steps 400
   argos experiment --render                                    # RESULTS.md and the curves, from what is there"""
 
 
@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="say what there is and what was run, and do nothing")
     parser.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help="these variants alone")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of each training, from 1 (default: 3)")
-    parser.add_argument("--minutes", type=float, help="length of each training, in place of the experiment's")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, help="length of each training, in place of the experiment's")
+    length.add_argument("--minutes", type=float, help="likewise, by the clock; a slower network then takes fewer steps")
     parser.add_argument("--photos", type=int, metavar="N", help="try an experiment without training on N photos of the "
                         "validation split: prints, keeps nothing")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/experiments"), help="folder of checkpoints and logs "
@@ -60,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
 
     if not (args.files or args.list or args.render):
         raise UsageError("name an experiment (argos experiment --list shows them), or give --render")
-    if args.seeds < 1 or (args.minutes is not None and args.minutes <= 0):
-        raise UsageError(f"--seeds should be 1 or more and --minutes above 0, got {args.seeds} and {args.minutes}")
+    for name, least in (("seeds", 1), ("steps", 1), ("minutes", 0.01)):
+        if (given := getattr(args, name)) is not None and given < least:
+            raise UsageError(f"--{name} should be at least {least}, got {given}")
     experiments = [load_experiment(path) for path in args.files]
     for experiment in experiments:
         unknown = [key for key in args.only if key not in experiment.file.variants]
@@ -110,7 +113,7 @@ def _runs(experiment: Experiment, args: argparse.Namespace) -> Iterator[Run]:
     if args.photos is not None:
         raise UsageError(f"--photos: {experiment.path} trains; try it with --minutes 1")
     out = args.out / experiment.name
-    return train_all(experiment, results, out, seeds=args.seeds, only=args.only, minutes=args.minutes)
+    return train_all(experiment, results, out, seeds=args.seeds, only=args.only, minutes=args.minutes, steps=args.steps)
 
 
 def _all(folder: Path) -> list[Experiment]:

@@ -44,6 +44,7 @@ def train_all(
     seeds: int = 3,
     only: Sequence[str] = (),
     minutes: float | None = None,
+    steps: int | None = None,
 ) -> Iterator[Run]:
     """Train what is not in the results yet; goes on with a training that was broken off.
 
@@ -53,7 +54,7 @@ def train_all(
         folder: gets a folder for each training, ``VARIANT-SEED-SETTING``.
         seeds: 1, 2, ... are used.
         only: keys of variants; all for none.
-        minutes: length of each training, in place of the recipes'.
+        minutes, steps: length of each training, in place of the recipes'; at most one of them.
 
     Yields:
         Each run that was added.
@@ -66,8 +67,8 @@ def train_all(
         for key, recipe in experiment.recipes.items():
             if only and key not in only:
                 continue
-            if minutes is not None:
-                recipe = recipe.model_copy(update={"minutes": minutes, "steps": None})
+            if minutes is not None or steps is not None:
+                recipe = recipe.model_copy(update={"minutes": minutes, "steps": steps})
             setting = setting_of(recipe)
             done = {(run.variant, run.seed, run.setting) for run in read_results(results)}
             if (key, seed, setting) in done:

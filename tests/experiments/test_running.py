@@ -91,6 +91,14 @@ def test_an_experiment_runs_once_and_is_rendered(tmp_path: Path, capsys: pytest.
     assert "d                        run: seeds 1, 2" in capsys.readouterr().out
 
 
+def test_the_length_given_takes_the_place_of_the_experiments(tmp_path: Path) -> None:
+    path = write(tmp_path, steps=100_000)
+    given = ["--only", "d", "--seeds", "1", "--steps", "3", "--out", str(tmp_path / "runs"), "--threads", "1"]
+    assert main(["experiment", str(path), *given]) == 0
+    (run,) = read_results(path.parent / "results" / "small.json")
+    assert (run.steps, run.plateau) == (3, False)
+
+
 def test_a_stopped_experiment_keeps_no_half_results(tmp_path: Path) -> None:
     path = write(tmp_path, steps=100_000)
     hears = (
@@ -121,7 +129,8 @@ def test_a_stopped_experiment_keeps_no_half_results(tmp_path: Path) -> None:
         ([], "name an experiment"),
         (["PATH", "--only", "x"], "--only x: .* has no such variant; it has d, dg4"),
         (["PATH", "--photos", "3"], "--photos: .* trains"),
-        (["PATH", "--seeds", "0"], "--seeds should be 1 or more"),
+        (["PATH", "--seeds", "0"], "--seeds should be at least 1, got 0"),
+        (["PATH", "--steps", "0"], "--steps should be at least 1, got 0"),
         (["--list", "--folder", "nowhere"], "nowhere: no experiments"),
     ],
 )
