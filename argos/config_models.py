@@ -85,6 +85,11 @@ class Engine(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         default=None, description="CPU threads; null: all cores"
     )
+    in_flight: Annotated[int, Field(ge=1, le=8)] | None = Field(
+        default=None,
+        description="frames at once on a CPU: while the networks run on one, the next is proposed and sent to them, "
+        "and they share the threads; more frames per second, each a little later; null: 2, or 1 with one thread",
+    )
     scale: Annotated[float, Field(gt=0, le=4)] | Literal["auto"] = Field(
         default="auto",
         description="network pixels per frame pixel; auto: the frame's long side becomes 640",

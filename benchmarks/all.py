@@ -53,6 +53,7 @@ STEPS = (
     Step("walking_default.json", (*BENCH, "fixed_short_face-demographics-walking.mp4", "--frames", "30",
                                   "--set", "camera.tasks=[instances,semantic]"), "--out", of_data=True),
     Step("clips.json", ("benchmarks/clips.py",), most_s=900),
+    Step("line.json", ("benchmarks/line.py",), most_s=900),
     Step("packing.json", ("benchmarks/packing.py",)),
     Step("qunet_integer.json", QUNET),
     *(Step(f"qunet_integer_{limit.lower()}.json", QUNET, environment={"ONEDNN_MAX_CPU_ISA": limit})

@@ -221,6 +221,52 @@ def counting(report: Report) -> list[str]:
     ]
 
 
+def line(report: Report) -> list[str]:
+    """Stages at once or in turn, beside a neighbour, start and messages."""
+
+    def seconds(side: Report) -> str:
+        return f"{side['median']:.2f} ({side['least']:.2f}-{side['most']:.2f})"
+
+    rows = [
+        [f"{mode}, {name}", seconds(side), f"{side['x']:.2f}"]
+        for mode, sides in report["stages"].items()
+        for name, side in sides.items()
+    ]
+    beside, message = report["neighbour"], report["message"]
+    stages = [
+        [stage, f"{ms:.1f}", f"{beside['beside'][stage]:.1f}", f"{beside['times'][stage]:.2f}"]
+        for stage, ms in beside["alone"].items()
+        if ms >= 0.05
+    ]
+    others = beside["besides_the_networks_ms"]
+    masks = [
+        [kind, f"{side['bytes']}", f"{side['ms']['median']:.2f}"] for kind, side in message.items() if kind != "share"
+    ]
+    return [
+        f"{report['rounds']} rounds of {report['frames']} frames of `samples/people.mp4`, 720p at the default scale, "
+        "both tasks; an overlay video and JSON lines are written, every result is encoded.",
+        "",
+        *table(["fps", "median (least-most)", "x serial"], rows),
+        "",
+        "Milliseconds of each stage in mode `pack`, one frame in flight, alone and beside a process that counts as "
+        "fast as it can:",
+        "",
+        *table(["stage", "alone", "beside it", "times"], stages),
+        "",
+        f"All but the deep networks (*segment*): {others:.1f} ms, {others / (1000 / 30):.0%} of a frame at 30 fps.",
+        "",
+        *table(["start, seconds", "median (least-most)"], [
+            ["nothing kept from earlier starts", seconds(report["start"]["cold_s"])],
+            ["second start", seconds(report["start"]["warm_s"])],
+            ["`argos --help`", seconds(report["start"]["help_s"])],
+        ]),
+        "",
+        f"The mask of a person, {message['share']:.1%} of 720p:",
+        "",
+        *table(["encoding", "bytes", "ms"], masks),
+    ]  # fmt: skip
+
+
 def limited(name: str, limit: str) -> Section:
     """QU-Net under a limit of oneDNN's instruction sets."""
     return Section(
@@ -254,6 +300,10 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     "The first frames of each clip, both tasks, default settings. Most clips were chosen because "
                     "much happens in them; most cameras see an empty room most of the time.",
                     clips, "python benchmarks/clips.py"),
+            Section("Stages, neighbours, start and messages", "line.json",
+                    "The pipeline as a whole against the very same stages called one after the other in one thread. "
+                    "*2 in flight* is the default: while the networks run on one frame, the next is proposed and sent.",
+                    line, "python benchmarks/line.py"),
             Section("Tracking", "tracking.json", "Rendered scenes with exact truth, seen by a detector that errs.",
                     tracking, "python benchmarks/tracking.py"),
             Section("Counting by the shipped line", "counting.json",

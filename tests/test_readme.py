@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -42,3 +43,19 @@ def test_every_verb_shown_is_a_verb() -> None:
 def test_the_test_command_is_the_one_continuous_integration_runs() -> None:
     assert "\nmake test " in TEXT
     assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text()
+
+
+MODELS = re.findall(r"^\| `(\w+)` \| \w+ \| (.+?) \| ([\d.]+) MB \|$", TEXT, re.MULTILINE)
+
+
+def test_every_shipped_model_is_in_the_table() -> None:
+    assert sorted(name for name, *_ in MODELS) == sorted(card.stem for card in (ROOT / "argos/weights").glob("*.json"))
+
+
+@pytest.mark.parametrize(("name", "measured", "size"), MODELS)
+def test_the_table_says_what_the_cards_say(name: str, measured: str, size: str) -> None:
+    card = json.loads((ROOT / f"argos/weights/{name}.json").read_text())
+    for figure in measured.split(", "):
+        metric, value = figure.rsplit(" ", 1)
+        assert f"{card['metrics'][metric]:.3f}" == value, metric
+    assert f"{(ROOT / f'argos/weights/{name}.safetensors').stat().st_size / 1e6:.1f}" == size

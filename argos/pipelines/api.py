@@ -22,11 +22,12 @@ from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
 from argos.errors import ArgosError, SourceError
-from argos.pipelines.build import output_files
+from argos.pipelines.build import in_flight, output_files
 from argos.pipelines.cameras import Cameras
 from argos.pipelines.changes import Changes, check, compare, is_rewatched
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
 from argos.pipelines.feeds import Arrived, Feed
+from argos.pipelines.flight import Flight
 from argos.pipelines.notices import Notices
 from argos.pipelines.outputs import Output, Outputs, open_outputs
 from argos.pipelines.packets import recorders, recording_of
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from argos.web.server import WebServer
 
 log = logging.getLogger(__name__)
+
+READS_S = 1.0
+"""Longest time that results of a file wait for its next frame to be read."""
 
 JOIN_S = 4.0
 """Longest wait for all decoding threads on the way out; with the usual timeouts a blocked read ends before."""
@@ -94,6 +98,7 @@ class Pipeline:
         self._cameras: Cameras | None = None
         self._asked: Config | None = None
         self._notices = Notices(self.run)
+        self._in_flight: Flight[list[Shown], list[tuple[Arrived, Mapping[str, str]]]]
         self._publisher: Publisher | None = None
         self._outputs: Outputs | None = None
         self._drawn: dict[str, Memory] = {}
@@ -152,6 +157,7 @@ class Pipeline:
         small = self._people.cards if isinstance(self._people, Relief) else {}
         self._small_models = {role: card.identity for role, card in small.items()}
         self._digest = config_digest(self.config)
+        self._in_flight = Flight(in_flight(self.config), torch.get_num_threads(), self._wake)
         self._cameras = Cameras(
             self.config,
             self._people,
@@ -168,6 +174,11 @@ class Pipeline:
             raise
         self._cameras.start()
         return self
+
+    def _wake(self) -> None:
+        """Let the iteration look at what has changed."""
+        with self._changed:
+            self._changed.notify_all()
 
     def _open(self) -> None:
         publish = self.config.publish
@@ -221,14 +232,20 @@ class Pipeline:
         """
         if self._cameras is None:
             raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
+        flying = self._in_flight
         while not self._stop.is_set():
-            self._reload()
+            if not flying:
+                self._reload()
             arrived = self._wait()
-            for result in self._analysed(arrived or []):
-                self._send(result)
-                self._ease(result)
-                yield result
-            self._raise_faults()
+            if arrived:
+                self._begin(arrived)
+            if flying and (not arrived or flying.is_full):
+                for result in self._finish():
+                    self._send(result)
+                    self._ease(result)
+                    yield result
+            if not flying:
+                self._raise_faults()
             if arrived is None and self._asked is None:
                 self._raise_if_nothing_came()
                 return
@@ -238,8 +255,7 @@ class Pipeline:
         self._stop.set()
         for feed in [] if self._cameras is None else self._cameras.everyone():
             feed.stop()
-        with self._changed:
-            self._changed.notify_all()
+        self._wake()
 
     def reload(self, config: Config) -> Changes:
         """Change cameras while the pipeline runs, before the next frame; those that stay as they are do not notice.
@@ -280,6 +296,8 @@ class Pipeline:
         for feed in [] if self._cameras is None else self._cameras.everyone():
             feed.join(max(0.0, end - time.monotonic()))
         try:
+            if self._cameras is not None:
+                self._in_flight.close()
             if self._outputs is not None:
                 self._outputs.close()
             for recorder in [] if self._cameras is None else list(self._cameras.recorders.values()):
@@ -379,29 +397,41 @@ class Pipeline:
             self._drawn.pop(name, None)
 
     def _wait(self) -> list[Arrived] | None:
-        """At most one frame of each camera, as soon as there is any; None when all have ended."""
+        """At most one frame of each camera, as soon as there is any; None when all have ended.
+
+        None of any where the oldest frames in flight come first. Those of files wait until as many are in flight as
+        may be, so that what a frame knows of those before it hangs on no clock; unless reading takes that long.
+        """
+        begin = time.monotonic()
         with self._changed:
             while not self._stop.is_set():
+                if self._asked is not None or self._fault() is not None:
+                    return []
                 arrived = self._running.take()
                 if arrived:
                     return arrived
-                if self._asked is not None:
-                    return []
                 if all(feed.done for feed in self._running.feeds.values()):
-                    return None
+                    return [] if self._in_flight else None
+                live = any(feed.live for feed in self._running.feeds.values())
+                if self._in_flight.has_landed and (live or time.monotonic() - begin > READS_S):
+                    return []
                 self._changed.wait(0.5)
         return None
 
-    def _analysed(self, arrived: Sequence[Arrived]) -> list[Result]:
-        if not arrived:
-            return []
+    def _begin(self, arrived: Sequence[Arrived]) -> None:
+        """Send frames to the networks."""
         frames = [a.frame for a in arrived]
         cameras = self._running
         views = [cameras.views[frame.camera] for frame in frames]
-        # from here on there are only pictures that may be shown
-        shown = cameras.shield.step(self._people, frames, views, [cameras.due_full(a) for a in arrived])
+        # what comes out of it are pictures that may be shown
+        steps = cameras.shield.steps(self._people, frames, views, [cameras.due_full(a) for a in arrived])
         models = [self._small_models if view.small else self._models for view in views]
-        return [self._result(a, s, m) for a, s, m in zip(arrived, shown, models, strict=True)]
+        self._in_flight.begin(steps, list(zip(arrived, models, strict=True)))
+
+    def _finish(self) -> list[Result]:
+        """The results of the oldest frames in flight."""
+        arrived, shown = self._in_flight.finish()
+        return [self._result(a, s, models) for (a, models), s in zip(arrived, shown, strict=True)]
 
     def _result(self, arrived: Arrived, shown: Shown, models: Mapping[str, str]) -> Result:
         frame, feed = arrived.frame, self._running.feeds[arrived.frame.camera]
@@ -486,11 +516,18 @@ class Pipeline:
 
     def _raise_faults(self) -> None:
         """Raise what ended a feed, once its last frame was analysed."""
+        fault = self._fault()
+        if fault is not None:
+            raise fault
+
+    def _fault(self) -> BaseException | None:
+        """What ended a feed, where that ends the run."""
         for feed in self._running.feeds.values():
             if feed.crash is not None:
-                raise feed.crash
+                return feed.crash
             if self._fail_fast and feed.error is not None and feed.done:
-                raise feed.error
+                return feed.error
+        return None
 
 
 def _reduced(picture: NDArray[np.uint8], width: int | None) -> NDArray[np.uint8]:

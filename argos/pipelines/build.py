@@ -54,6 +54,14 @@ def device_of(asked: str) -> str:
     return asked
 
 
+def in_flight(config: Config) -> int:
+    """Frames that are analysed at once; one after the other on a GPU, which is kept busy by one."""
+    if device_of(config.engine.device) != "cpu":
+        return 1
+    asked = config.engine.in_flight
+    return min(2, torch.get_num_threads()) if asked is None else asked
+
+
 def people_of_config(
     config: Config, own_semantic: SemanticGiven | None = None, own_instances: InstancesGiven | None = None
 ) -> tuple[People, dict[str, Card]]:
@@ -142,7 +150,7 @@ def engine_settings(config: Config) -> dict[str, Any]:
     Scale and canvas are none of them: what was measured holds for any number of pixels; nor are the pictures that
     calibrate, which change no time.
     """
-    others = {"models", "device", "threads", "scale", "packing", "calibration"}
+    others = {"models", "device", "threads", "in_flight", "scale", "packing", "calibration"}
     return config.engine.model_dump(mode="json", exclude=others)
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from argos.engines.block_held import Held
-from argos.engines.dense import InstanceSegmenter, auto_scale
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, auto_scale
 from argos.engines.exported import ExportedInstances
 from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.engines.gather_own import (
@@ -34,6 +36,7 @@ from argos.packing.pack import BACKGROUND, paste, resized
 from argos.packing.planner import NO_COSTS, Planner, Seen, all_tasks, mode_asked
 from argos.packing.rectangles import boxes_of
 from argos.packing.steady import Steady
+from argos.pipelines.flight import Job, Steps, finished
 from argos.pipelines.proposals import Proposals, witness
 from argos.pipelines.put_back import stitch_mask, stitch_people, target_areas
 from argos.pipelines.views import Analysis, Canvas, View
@@ -42,6 +45,7 @@ from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import whole_frame
 from argos.types import (
     Frame,
+    Instances,
     PackedBatch,
     SemanticMask,
     Size,
@@ -114,7 +118,11 @@ class People:
         return all(found is None or runs_on_blocks(found) for found in (self.semantic, self.instances))
 
     def step(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> list[Analysis]:
-        """Analyse frames together.
+        """Analyse frames together, at once; as ``steps``."""
+        return finished(self.steps(frames, views, refresh))
+
+    def steps(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> Steps[list[Analysis]]:
+        """Analyse frames together; the runs of the networks are its jobs.
 
         Args:
             frames: at most one per camera.
@@ -142,12 +150,12 @@ class People:
         layout = self._plan(works)
         packed = [work for work in works if work.mode == "pack"]
         if packed:
-            self._packed(packed, layout)
+            yield from self._packed(packed, layout)
         for work in works:
             if work.mode == "gather":
-                self._gathered(work)
+                yield from self._gathered(work)
             elif work.mode in ("full", "mask"):
-                self._whole(work)
+                yield from self._whole(work)
             elif work.mode == "skip":
                 self._nothing(work)
             self._proposals.learn(work, self.proposer)
@@ -205,7 +213,7 @@ class People:
             question_ms=0.0 if work.view.watched else work.spans_ms.get("propose", 0.0),
         )
 
-    def _packed(self, works: Sequence[Work], layout: Layout | None) -> None:
+    def _packed(self, works: Sequence[Work], layout: Layout | None) -> Steps[None]:
         """All frames share the canvases, each at its own scale."""
         start = begin = time.perf_counter()
         if layout is None:
@@ -220,14 +228,14 @@ class People:
         for work, area in zip(works, areas, strict=True):
             work.share = self._pixels(layout) * area / work.full_pixels
             work.spend("pack", start, area)
-        self._segment(batch, works, areas)
-        self._took(begin, works, areas, self._pixels(layout))
+        waited_ms = yield from self._segment(batch, works, areas)
+        self._took(begin, waited_ms, works, areas, self._pixels(layout))
 
     def _pixels(self, layout: Layout) -> int:
         """Pixels that the networks compute for canvases; those that take one size only fill each up to it."""
         return layout.pixels if self.largest is None else layout.canvases * math.prod(self.largest)
 
-    def _whole(self, work: Work) -> None:
+    def _whole(self, work: Work) -> Steps[None]:
         """The whole frame as the only rectangle of one canvas; in mode ``mask`` what is not proposed is blanked."""
         start = begin = time.perf_counter()
         size = work.network_size
@@ -239,48 +247,62 @@ class People:
         batch = PackedBatch(np.ascontiguousarray(pixels[None]), whole_placement(work.frame.size, size, work.scale))
         work.share = 1.0
         work.spend("pack", start)
-        self._segment(batch, [work], [1.0])
+        waited_ms = yield from self._segment(batch, [work], [1.0])
         if work.mode == "full":
             self._let_go(work.frame.camera)  # older than what is computed now
-        self._took(begin, [work], [1.0], work.full_pixels)
+        self._took(begin, waited_ms, [work], [1.0], work.full_pixels)
 
-    def _took(self, begin: float, works: Sequence[Work], shares: Sequence[float], pixels: int, active: int = 0) -> None:
+    def _took(
+        self,
+        begin: float,
+        waited_ms: float,
+        works: Sequence[Work],
+        shares: Sequence[float],
+        pixels: int,
+        active: int = 0,
+    ) -> None:
         """Tell the planner what a run took, and the frames what their share of it is by its reckoning."""
         if works[0].mode == "mask":
             return
         times = self.planner.times(all_tasks([work.tasks for work in works]))
-        times.observe(works[0].mode, pixels, (time.perf_counter() - begin) * 1e3, active)
+        times.observe(works[0].mode, pixels, (time.perf_counter() - begin) * 1e3 - waited_ms, active)
         cost_ms = times.expect(works[0].mode, pixels, active)
         for work, share in zip(works, shares, strict=True):
             work.cost_ms = cost_ms * share
 
-    def _segment(self, batch: PackedBatch, works: Sequence[Work], shares: Sequence[float]) -> None:
-        """Run the networks on canvases and put what they find back on the frames."""
+    def _segment(self, batch: PackedBatch, works: Sequence[Work], shares: Sequence[float]) -> Steps[float]:
+        """Run the networks on canvases and put what they find back on the frames.
+
+        Returns:
+            Milliseconds in which nothing of it ran, because other frames were in the way.
+        """
+        waited_ms = 0.0
         if self.joint and all(w.view.semantic is not None and w.view.instances is not None for w in works):
-            start = time.perf_counter()
-            scores, people = self.joint.segment(batch.pixels)
-            for work, share in zip(works, shares, strict=True):
-                work.spend("segment", start, share)
+            joint = self.joint
+            (scores, people), waited_ms = yield from _ran(
+                lambda: joint.segment(batch.pixels), works, shares, alone=joint.outputs is not None
+            )
             for n, work in enumerate(works):
                 stitch_mask(work, scores, batch.placements, n)
                 stitch_people(work, people, batch.placements, n)
-            return
+            return waited_ms
         if self.semantic and any(work.view.semantic is not None for work in works):
-            start = time.perf_counter()
-            scores = self.semantic.scores(batch.pixels)
-            for work, share in zip(works, shares, strict=True):
-                work.spend("segment", start, share)
+            semantic = self.semantic
+            alone = not _is_shareable(semantic)
+            scores, ms = yield from _ran(lambda: semantic.scores(batch.pixels), works, shares, alone=alone)
+            waited_ms += ms
             for n, work in enumerate(works):
                 stitch_mask(work, scores, batch.placements, n)
         if self.instances and any(work.view.instances is not None for work in works):
-            start = time.perf_counter()
-            people = self.instances.instances(batch.pixels)
-            for work, share in zip(works, shares, strict=True):
-                work.spend("segment", start, share)
+            instances = self.instances
+            alone = not _is_shareable(instances)
+            people, ms = yield from _ran(lambda: instances.instances(batch.pixels), works, shares, alone=alone)
+            waited_ms += ms
             for n, work in enumerate(works):
                 stitch_people(work, people, batch.placements, n)
+        return waited_ms
 
-    def _gathered(self, work: Work) -> None:
+    def _gathered(self, work: Work) -> Steps[None]:
         """The networks in place, on the blocks that hold proposed cells."""
         start = begin = time.perf_counter()
         size = work.network_size
@@ -288,25 +310,33 @@ class People:
         active = work.active(size)
         placements = whole_placement(work.frame.size, size, work.scale)
         work.spend("pack", start)
-        runs = []
+        waited_ms, executed, dense = 0.0, 0, 0
         if self.semantic and work.view.semantic is not None:
-            self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic, self.semantics)
-            start = time.perf_counter()
-            scores = self.sparse_semantic.scores(pixels, active, self._held_of(work.frame, "semantic"))
-            work.spend("segment", start)
+            in_place = self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic, self.semantics)
+            held = self._held_of(work.frame, "semantic")
+
+            def semantic() -> tuple[NDArray[np.float32], int, int]:
+                scores = in_place.scores(pixels, active, held)
+                return scores, in_place.sparse.executed_macs, in_place.sparse.dense_macs
+
+            (scores, *macs), ms = yield from _ran(semantic, [work], [1.0], alone=True)
             stitch_mask(work, scores[None], placements, 0)
-            runs.append(self.sparse_semantic.sparse)
+            waited_ms, executed, dense = waited_ms + ms, executed + macs[0], dense + macs[1]
         if self.instances and work.view.instances is not None:
-            self.sparse_instances = self.sparse_instances or sparse_instances(self.instances, self.semantics)
-            start = time.perf_counter()
-            people = self.sparse_instances.instances(pixels, active, self._held_of(work.frame, "instances"))
-            work.spend("segment", start)
+            finds = self.sparse_instances = self.sparse_instances or sparse_instances(self.instances, self.semantics)
+            held_people = self._held_of(work.frame, "instances")
+
+            def instances() -> tuple[Instances, int, int]:
+                people = finds.instances(pixels, active, held_people)
+                return people, finds.sparse.executed_macs, finds.sparse.dense_macs
+
+            (people, *macs), ms = yield from _ran(instances, [work], [1.0], alone=True)
             stitch_people(work, [people], placements, 0)
-            runs.append(self.sparse_instances.sparse)
-        work.share = sum(run.executed_macs for run in runs) / max(1, sum(run.dense_macs for run in runs))
+            waited_ms, executed, dense = waited_ms + ms, executed + macs[0], dense + macs[1]
+        work.share = executed / max(1, dense)
         full = work.full_pixels
         assert work.mask is not None
-        self._took(begin, [work], [1.0], full, round(full * active_share(work.mask.mask, size)))
+        self._took(begin, waited_ms, [work], [1.0], full, round(full * active_share(work.mask.mask, size)))
 
     def _held_of(self, frame: Frame, task: str) -> Held | None:
         """What the network of a task held of this camera in this epoch; None where nothing is held."""
@@ -327,3 +357,29 @@ class People:
         """Nobody proposed: empty results, published like any other."""
         work.instances = no_instances(work.frame.size)
         work.semantic = SemanticMask(np.zeros(work.frame.size, np.bool_))
+
+
+def _ran(
+    run: Callable[[], Any], works: Sequence[Work], shares: Sequence[float], *, alone: bool
+) -> Steps[tuple[Any, float]]:
+    """Wait for a run of the networks, which frames share.
+
+    Returns:
+        What it gave, and the milliseconds in which it did not run because others did.
+    """
+
+    def timed() -> tuple[Any, float]:
+        start = time.perf_counter()
+        return run(), (time.perf_counter() - start) * 1e3
+
+    asked = time.perf_counter()
+    value, ms = yield Job(timed, alone)
+    for work, share in zip(works, shares, strict=True):
+        work.spent("segment", ms * share)
+    return value, (time.perf_counter() - asked) * 1e3 - ms
+
+
+def _is_shareable(segmenter: Semantic | AnyInstances) -> bool:
+    """Whether two threads may run it at once: what torch runs of ours; other programs have threads of their own, and
+    who knows what a network of somebody else keeps."""
+    return isinstance(segmenter, SemanticSegmenter | InstanceSegmenter) and segmenter.outputs is None

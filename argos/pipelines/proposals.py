@@ -45,6 +45,7 @@ class Proposals:
             return proposer(work.frame).scores
         memory = self._memory(work)
         memory.look(work.frame, grid_size(work.frame.size, proposer.size))
+        work.sight = memory.sight
         scores = None if work.view.watched else memory.answer()
         if scores is None:
             scores = proposer(work.frame).scores
@@ -57,9 +58,10 @@ class Proposals:
             return
         start = time.perf_counter()
         memory, grid = self._memory(work), grid_size(work.frame.size, proposer.size)
-        if work.mask is None:
+        if work.sight is None:
             memory.look(work.frame, grid)
-        memory.learn(computed(work, grid), occupied(work, grid))
+            work.sight = memory.sight
+        memory.learn(work.sight, computed(work, grid), occupied(work, grid))
         work.extra_ms = (time.perf_counter() - start) * 1e3
         work.spend("propose", start)
 

@@ -9,6 +9,7 @@ from argos.config import Config
 from argos.engines.weights import Card
 from argos.pipelines.build import people_of_config
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
+from argos.pipelines.flight import Steps
 from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, View
 from argos.types import Frame
@@ -28,13 +29,13 @@ class Relief:
     small: People
     cards: Mapping[str, Card]
 
-    def step(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> list[Analysis]:
-        """Analyse frames, those of one line together; as ``People.step``."""
+    def steps(self, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]) -> Steps[list[Analysis]]:
+        """Analyse frames, those of one line together; as ``People.steps``."""
         given: list[Analysis | None] = [None] * len(frames)
         for people, small in ((self.usual, False), (self.small, True)):
             chosen = [n for n, view in enumerate(views) if view.small == small]
             if chosen:
-                found = people.step(
+                found = yield from people.steps(
                     [frames[n] for n in chosen], [views[n] for n in chosen], [refresh[n] for n in chosen]
                 )
                 for n, analysis in zip(chosen, found, strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Camera
+from argos.pipelines.flight import Steps
 from argos.pipelines.relief import Line
 from argos.pipelines.views import Analysis, View
 from argos.privacy.cover import Polygon, areas_filled
@@ -76,10 +77,10 @@ class Shield:
         """The view of a camera; a covered one has its proposer asked about every frame, as a witness."""
         return replace(view, watched=True) if camera in self._guards else view
 
-    def step(
+    def steps(
         self, people: Line, frames: Sequence[Frame], views: Sequence[View], refresh: Sequence[bool]
-    ) -> list[Shown]:
-        """Analyse frames together and cover them; arguments as those of ``People.step``.
+    ) -> Steps[list[Shown]]:
+        """Analyse frames together and cover them; arguments and jobs as those of ``People.steps``.
 
         The areas nobody may see are filled before the networks look. Where a network raises an error, the frames are
         covered whole and the next ones are tried again; with a camera among them that is not covered, it is raised.
@@ -87,7 +88,7 @@ class Shield:
         frames = [self._without_areas(frame) for frame in frames]
         start, failed = time.perf_counter(), False
         try:
-            analyses = people.step(frames, views, refresh)
+            analyses = yield from people.steps(frames, views, refresh)
         except Exception as error:
             if not all(frame.camera in self._guards for frame in frames):
                 raise

@@ -13,6 +13,7 @@ from argos.engines.dense import network_size
 from argos.packing.costs import Tasks
 from argos.packing.planner import Seen
 from argos.pipelines.views import Analysis, View
+from argos.propose.memory import Sight
 from argos.types import Frame, Instances, Mode, RegionMask, Regions, SemanticMask, Size
 
 GATHER_BLOCK = 16
@@ -23,14 +24,16 @@ GATHER_BLOCK = 16
 class Work:
     """One frame on its way through a step.
 
-    ``seen`` is None unless the planner chooses; ``cost_ms`` is what such a run is expected to take, ``extra_ms`` what
-    the memory of the scene took, and ``given`` says that the mode is no choice: a refresh, or to measure.
+    ``sight`` is what the memory of its scene saw of it. ``seen`` is None unless the planner chooses; ``cost_ms`` is
+    what such a run is expected to take, ``extra_ms`` what the memory of the scene took, and ``given`` says that the
+    mode is no choice: a refresh, or to measure.
     """
 
     frame: Frame
     view: View
     scale: float
     largest: Size | None = None
+    sight: Sight | None = None
     mask: RegionMask | None = None
     regions: Regions | None = None
     mode: Mode = "full"
@@ -70,7 +73,11 @@ class Work:
 
     def spend(self, stage: str, start: float, share: float = 1.0) -> None:
         """Add the time since ``start`` to a stage, this frame's share of it."""
-        self.spans_ms[stage] = self.spans_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3 * share
+        self.spent(stage, (time.perf_counter() - start) * 1e3 * share)
+
+    def spent(self, stage: str, ms: float) -> None:
+        """Add milliseconds to a stage."""
+        self.spans_ms[stage] = self.spans_ms.get(stage, 0.0) + ms
 
 
 def analysis_of(work: Work) -> Analysis:

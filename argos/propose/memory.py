@@ -8,6 +8,8 @@ the proposer is not asked again either. A moving camera changes everything all t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -43,22 +45,32 @@ Places = NDArray[np.bool_]
 """``(h, w)``, one value for each block of cells."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What a picture looked like, small and grey: ``SAMPLES`` values a side of each place, and its epoch."""
+
+    grey: NDArray[np.uint8]
+    epoch: int
+
+
 class SceneMemory:
-    """The memory of one camera; call ``look`` and ``recall`` before a frame is analysed and ``learn`` after it.
+    """The memory of one camera; call ``look`` and ``recall`` before a frame is analysed and ``learn`` after it, of the
+    sight it had then: other pictures may have been looked at meanwhile.
 
     Attributes:
         looks: ``(h, w)`` uint8, how often in a row the deep network has found nobody in a place that did not change.
         occupied: ``(h, w)`` bool, places where it found somebody when it last looked.
+        sight: of the picture looked at.
     """
 
     def __init__(self) -> None:
         self.looks = np.zeros((0, 0), np.uint8)
         self.occupied: Places = np.zeros((0, 0), np.bool_)
         self._when_empty = np.zeros((0, 0), np.uint8)  # what the places looked like then
-        self._now = np.zeros((0, 0), np.uint8)
-        self._at_s, self._epoch = 0.0, -1
+        self.sight = Sight(np.zeros((0, 0), np.uint8), -1)
+        self._at_s = 0.0
         self._answer: NDArray[np.float32] | None = None
-        self._when_asked, self._asked_s = self._now, 0.0  # what the picture looked like then
+        self._when_asked, self._asked_s = self.sight.grey, 0.0  # what the picture looked like then
 
     def answer(self) -> NDArray[np.float32] | None:
         """The scores of ``keep``, where the picture looked at is still the one they were given for; else None."""
@@ -68,7 +80,7 @@ class SceneMemory:
 
     def keep(self, scores: NDArray[np.float32]) -> None:
         """Remember what the proposer said about the picture looked at, ``(h, w)`` on its grid."""
-        self._answer, self._when_asked, self._asked_s = scores, self._now, self._at_s
+        self._answer, self._when_asked, self._asked_s = scores, self.sight.grey, self._at_s
 
     def recall(self, proposed: RegionMask) -> RegionMask:
         """Correct the proposals for the picture looked at by what is remembered.
@@ -88,38 +100,40 @@ class SceneMemory:
     def look(self, frame: Frame, grid: Size) -> None:
         """Take in the picture that the other calls speak about; a new epoch or grid forgets everything."""
         rows, columns = grid[0] // BLOCK, grid[1] // BLOCK
-        if self.looks.shape != (rows, columns) or frame.epoch != self._epoch:
+        if self.looks.shape != (rows, columns) or frame.epoch != self.sight.epoch:
             self.looks = np.zeros((rows, columns), np.uint8)
             self.occupied = np.zeros((rows, columns), np.bool_)
             self._when_empty = np.zeros((rows * SAMPLES, columns * SAMPLES), np.uint8)
-            self._epoch, self._answer = frame.epoch, None
+            self._answer = None
         self._at_s = frame.pts_s
         # linear picks single pixels of a large frame, halving the result averages them
         small = cv2.resize(frame.pixels, (2 * columns * SAMPLES, 2 * rows * SAMPLES), interpolation=cv2.INTER_LINEAR)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        self._now = np.asarray(
-            cv2.resize(grey, (columns * SAMPLES, rows * SAMPLES), interpolation=cv2.INTER_AREA), np.uint8
-        )
+        small = cv2.resize(grey, (columns * SAMPLES, rows * SAMPLES), interpolation=cv2.INTER_AREA)
+        self.sight = Sight(np.asarray(small, np.uint8), frame.epoch)
 
-    def learn(self, computed: NDArray[np.bool_], people: NDArray[np.bool_]) -> None:
-        """Remember what the deep network said about the picture looked at.
+    def learn(self, sight: Sight, computed: NDArray[np.bool_], people: NDArray[np.bool_]) -> None:
+        """Remember what the deep network said about a picture; nothing, where it is of another scene by now.
 
         Args:
+            sight: of the picture.
             computed: ``(H, W)`` bool of any size over the whole frame, where it looked.
             people: likewise, where it found people.
         """
+        if sight.epoch != self.sight.epoch or sight.grey.shape != self._when_empty.shape:
+            return
         looked = ~_touched(~computed, self.looks.shape)  # in full: half a place says nothing about the other half
         found = _touched(people, self.looks.shape)
         self.occupied = np.where(looked, found, self.occupied | found)
         self.looks[looked & (self.looks < SURE_AFTER)] += 1
         self.looks[found] = 0
         fresh = np.repeat(np.repeat(looked & ~found, SAMPLES, axis=0), SAMPLES, axis=1)
-        self._when_empty[fresh] = self._now[fresh]
+        self._when_empty[fresh] = sight.grey[fresh]
 
     def _changes(self, since: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Mean difference of the grey values of each place between the picture looked at and an earlier one."""
         rows, columns = self.looks.shape
-        difference = cv2.absdiff(self._now, since).reshape(rows, SAMPLES, columns, SAMPLES)
+        difference = cv2.absdiff(self.sight.grey, since).reshape(rows, SAMPLES, columns, SAMPLES)
         return np.asarray(difference.mean(axis=(1, 3)))
 
 

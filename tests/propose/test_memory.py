@@ -36,7 +36,7 @@ def look(memory: SceneMemory, computed: Mask = EVERYWHERE, noise: float = 4.0) -
     """The deep network looks at the empty room often enough to be believed."""
     for seed in range(1, 1 + SURE_AFTER):
         assert recall(memory, picture(seed, noise), proposal(POSTER)).mask.any()
-        memory.learn(computed, NOBODY)
+        memory.learn(memory.sight, computed, NOBODY)
 
 
 def recall(memory: SceneMemory, frame: Frame, proposed: RegionMask) -> RegionMask:
@@ -83,21 +83,21 @@ def test_who_comes_in_is_looked_at(noise: float) -> None:
 def test_who_stands_still_is_looked_at_again_even_where_the_proposer_is_blind() -> None:
     memory = SceneMemory()
     recall(memory, picture(1, person=200), proposal())
-    memory.learn(EVERYWHERE, person_at(200))
+    memory.learn(memory.sight, EVERYWHERE, person_at(200))
     for seed in range(2, 6):
         recalled = recall(memory, picture(seed, person=200), proposal()).mask
         assert recalled[proposal((200, 150, 240, 250)).mask].all()
         assert recalled.mean() < 0.05
-        memory.learn(person_at(200), person_at(200))
+        memory.learn(memory.sight, person_at(200), person_at(200))
 
 
 def test_who_leaves_is_forgotten() -> None:
     memory = SceneMemory()
     recall(memory, picture(1, person=200), proposal())
-    memory.learn(EVERYWHERE, person_at(200))
+    memory.learn(memory.sight, EVERYWHERE, person_at(200))
     for seed in range(2, 2 + SURE_AFTER):
         recall(memory, picture(seed), proposal())
-        memory.learn(EVERYWHERE, NOBODY)
+        memory.learn(memory.sight, EVERYWHERE, NOBODY)
     assert not recall(memory, picture(9), proposal((200, 150, 240, 250))).mask.any()
 
 
@@ -106,11 +106,34 @@ def test_the_neighbourhood_of_people_is_believed() -> None:
     memory = SceneMemory()
     for seed in range(1, 1 + SURE_AFTER):
         recall(memory, picture(seed, person=200), proposal())
-        memory.learn(EVERYWHERE, person_at(200))
+        memory.learn(memory.sight, EVERYWHERE, person_at(200))
     near, far = (244, 150, 260, 170), (244 + 2 * BLOCK * (REACH + 3), 150, 320, 170)
     recalled = recall(memory, picture(9, person=200), proposal(near, far)).mask
     assert recalled[proposal(near).mask].all()
     assert not recalled[proposal(far).mask].any()
+
+
+def test_what_is_learnt_late_is_of_the_picture_it_was_found_in() -> None:
+    """The next frame is looked at while the network is still busy with this one: who has just come in is seen."""
+    memory = SceneMemory()
+    recall(memory, picture(1), proposal(POSTER))
+    for seed in range(2, 2 + SURE_AFTER):
+        before = memory.sight
+        recall(memory, picture(seed, person=200 if seed > SURE_AFTER else None), proposal(POSTER))
+        memory.learn(before, EVERYWHERE, NOBODY)
+    box = (200, 150, 240, 250)
+    recalled = recall(memory, picture(9, person=200), proposal(POSTER, box)).mask
+    assert recalled[proposal(box).mask].all()
+    assert not recalled[proposal(POSTER).mask].any()
+
+
+def test_what_was_found_in_another_scene_is_not_learnt() -> None:
+    memory = SceneMemory()
+    recall(memory, picture(1), proposal())
+    before = memory.sight
+    recall(memory, picture(2, epoch=1), proposal())
+    memory.learn(before, EVERYWHERE, person_at(200))
+    assert not memory.occupied.any()
 
 
 @pytest.mark.parametrize("what", ["epoch", "moving", "grid"])
