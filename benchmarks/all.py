@@ -53,6 +53,8 @@ STEPS = (
     Step("walking_default.json", (*BENCH, "fixed_short_face-demographics-walking.mp4", "--frames", "30",
                                   "--set", "camera.tasks=[instances,semantic]"), "--out", of_data=True),
     Step("clips.json", ("benchmarks/clips.py",), most_s=900),
+    Step("auto.json", ("benchmarks/auto.py", "fake://people?n=30&seed=2&size=1280x720",
+                       "fake://people?n=1&seed=2&size=1280x720", "samples/people.mp4"), most_s=600),
     Step("line.json", ("benchmarks/line.py",), most_s=900),
     Step("packing.json", ("benchmarks/packing.py",)),
     Step("qunet_integer.json", QUNET),

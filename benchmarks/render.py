@@ -267,6 +267,22 @@ def line(report: Report) -> list[str]:
     ]  # fmt: skip
 
 
+def worst(report: Report) -> list[str]:
+    """Mode auto against the full frame over any ten seconds."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{row['full_ms']:.1f}",
+            f"{row['auto_ms']:.1f}",
+            f"{row['auto_over_full']:.3f}",
+            "-" if row["worst_window"] is None else f"{row['worst_window']:.3f}",
+            ", ".join(f"{mode} {share:.0%}" for mode, share in row["chosen"].items()),
+        ]
+        for name, row in report["sources"].items()
+    ]
+    return table(["source", "full, ms", "auto, ms", "auto / full", "worst 10 s", "auto chose"], rows)
+
+
 def limited(name: str, limit: str) -> Section:
     """QU-Net under a limit of oneDNN's instruction sets."""
     return Section(
@@ -300,6 +316,10 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     "The first frames of each clip, both tasks, default settings. Most clips were chosen because "
                     "much happens in them; most cameras see an empty room most of the time.",
                     clips, "python benchmarks/clips.py"),
+            Section("How much slower than the full frame `auto` ever is", "auto.json",
+                    "Both on every frame in turns; *worst 10 s*: the window of ten seconds of auto, after its first "
+                    "two, in which it took longest beside the same frames in full.",
+                    worst, "python benchmarks/auto.py"),
             Section("Stages, neighbours, start and messages", "line.json",
                     "The pipeline as a whole against the very same stages called one after the other in one thread. "
                     "*2 in flight* is the default: while the networks run on one frame, the next is proposed and sent.",
