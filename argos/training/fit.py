@@ -38,6 +38,7 @@ class Progress:
 
     Attributes:
         step: steps so far.
+        seen: scenes so far, of all processes.
         spent: seconds so far, without the pauses between resumed runs.
         best: highest first figure of an evaluation; minus infinity before the first.
         waited: evaluations since then.
@@ -45,6 +46,7 @@ class Progress:
     """
 
     step: int = 0
+    seen: int = 0
     spent: float = 0.0
     best: float = -float("inf")
     waited: int = 0
@@ -110,6 +112,7 @@ def fit(
         before_step(network, progress)
         losses, seen = _step(network, loss, list(islice(stream, recipe.accumulate)), optimizer, recipe, device)
         at.step += 1
+        at.seen += seen * parts
         average_into(average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
         journal.stepped(at.step, progress, rate, losses, seen, time.monotonic() - start)
 

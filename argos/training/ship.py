@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -140,10 +139,9 @@ def _stored(value: torch.Tensor) -> torch.Tensor:
 
 
 def _length(run: Path) -> tuple[int, float]:
-    """Scenes seen and minutes spent, from checkpoint and log; pauses between resumed runs do not count."""
-    minutes = float(torch.load(run / "last.pt", weights_only=True)["spent"]) / 60
-    rates = [float(rate) for rate in re.findall(r"([\d.]+) scenes/s", (run / "log.txt").read_text())]
-    return round(minutes * 60 * sum(rates) / max(1, len(rates))), minutes
+    """Scenes seen and minutes spent, from the checkpoint; pauses between resumed runs do not count."""
+    state = torch.load(run / "last.pt", weights_only=True)
+    return int(state["seen"]), float(state["spent"]) / 60
 
 
 def _write(card: Card, path: Path) -> None:

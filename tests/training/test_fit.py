@@ -111,6 +111,7 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: P
     assert 0 < torch.load(folder / "last.pt", weights_only=True)["step"] < 40
     assert begin(folder).wait(120) == 0
     whole, resumed = (torch.load(one / "last.pt", weights_only=True) for one in (unbroken, folder))
+    assert resumed["seen"] == whole["seen"] == 40 * 2 * 4  # steps, batches, scenes
     assert whole["step"] == resumed["step"] == 40
     for weights in ("network", "average"):
         assert all(torch.equal(whole[weights][key], resumed[weights][key]) for key in whole[weights])
@@ -144,6 +145,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     first, second = (torch.load(tmp_path / f"weights{n}.pt", weights_only=True) for n in (0, 1))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert (tmp_path / "run" / "log.txt").read_text().count("done, step 6") == 1
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["seen"] == 6 * 4 * 2
     alone = train(tmp_path / "alone", dataclasses.replace(RECIPE, steps=6)).state_dict()
     assert not torch.equal(first["0.weight"], alone["0.weight"]), "they saw the batches of two"
 
