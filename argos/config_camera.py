@@ -123,8 +123,9 @@ class RegionsSection(Section):
         description="growth of the proposed cells, in cells; dynamic: in proportion to each",
     )
     min_area: Share = Field(default=0.0002, description="smaller components are dropped; share of the frame, 0..1")
-    margin: int = Field(
-        default=16, ge=0, le=10_000, description="context that the network sees around each region, frame pixels"
+    margin: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None,
+        description="context that the network sees around each region, frame pixels; null: 16 pixels of the network",
     )
     memory: bool = Field(
         default=True,

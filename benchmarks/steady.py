@@ -59,9 +59,10 @@ def main() -> None:
     sides = {"afresh": Side(), "steady": Side()}
     for frame in itertools.islice(read(given.clip, "clip"), given.frames):
         mask = people.proposer(frame)
-        regions = regions_of(mask, dilation=view.dilation, min_area=view.min_area, margin=view.margin)
         scale = auto_scale(frame.size, people.largest)
-        boxes = boxes_of([regions], scale=scale, margin=view.margin)
+        margin = view.margin_at(scale)
+        regions = regions_of(mask, dilation=view.dilation, min_area=view.min_area, margin=margin)
+        boxes = boxes_of([regions], scale=scale, margin=margin)
         layout = lay_out(boxes, canvas.size, gutter=canvas.gutter, max_canvases=canvas.most)
         for side, placed in (
             (sides["afresh"], layout),

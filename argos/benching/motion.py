@@ -29,10 +29,11 @@ class MovingRegions:
 
     Args:
         view: dilation, least area and margin as for any proposer.
+        scale: network pixels per frame pixel.
     """
 
-    def __init__(self, view: View) -> None:
-        self.view = view
+    def __init__(self, view: View, scale: float) -> None:
+        self.view, self.scale = view, scale
         self._backgrounds: dict[str, cv2.BackgroundSubtractorMOG2] = {}  # by camera
 
     def __call__(self, frame: Frame) -> Regions:
@@ -46,14 +47,14 @@ class MovingRegions:
         cells = np.asarray(moving > 0, np.bool_)
         mask = RegionMask(cells.astype(np.float32), cells, frame.size)
         view = self.view
-        return regions_of(mask, dilation=view.dilation, min_area=view.min_area, margin=view.margin)
+        return regions_of(mask, dilation=view.dilation, min_area=view.min_area, margin=view.margin_at(self.scale))
 
 
 def motion(setting: Setting) -> Contender:
     """MOG2 as proposer, its regions packed as those of QU-Net are."""
-    networks, moving = networks_of(setting.people, setting.view), MovingRegions(setting.view)
+    networks, moving = networks_of(setting.people, setting.view), MovingRegions(setting.view, setting.scale)
     full, canvas = in_full(setting, networks, setting.scale), setting.people.canvas
-    margin, scale = setting.view.margin, setting.scale
+    margin, scale = setting.view.margin_at(setting.scale), setting.scale
 
     def run(frame: Frame, refresh: bool) -> Outcome:
         regions = [moving(frame)]
@@ -71,7 +72,7 @@ def motion(setting: Setting) -> Contender:
 
 def motion_boxes(setting: Setting) -> Contender:
     """One inference for each region of MOG2, its sides rounded up."""
-    networks, moving = networks_of(setting.people, setting.view), MovingRegions(setting.view)
+    networks, moving = networks_of(setting.people, setting.view), MovingRegions(setting.view, setting.scale)
     full = in_full(setting, networks, setting.scale)
 
     def run(frame: Frame, refresh: bool) -> Outcome:
@@ -80,7 +81,7 @@ def motion_boxes(setting: Setting) -> Contender:
             return full(frame, refresh)
         person, pixels = np.zeros(frame.size, np.bool_), 0
         for n in range(len(regions)):
-            placement = alone(regions.boxes[n], frame, setting.scale, setting.view.margin)
+            placement = alone(regions.boxes[n], frame, setting.scale, setting.view.margin_at(setting.scale))
             width, height = (int(-(-side // BOX_STEP) * BOX_STEP) for side in placement.target[0, 2:])
             person |= person_on(paste([frame], placement, (height, width)), frame.size, networks, setting.view)
             pixels += height * width

@@ -38,7 +38,7 @@ camera:                            # one camera; for several write `cameras:` wi
     #threshold: null               # of the proposals, 0..1; null: the one the model was tuned with
     #dilation: 4                   # growth of the proposals, in cells of a 320th; dynamic: in proportion to their size
     #min_area: 0.0002              # smaller proposals are dropped; share of the frame
-    #margin: 16                    # context around each region, frame pixels
+    #margin: null                  # context around each region, frame pixels; null: 16 pixels of the network
     #memory: true                  # what the network found corrects later proposals; false: each frame for itself
     #refresh_full_s: 10            # the whole frame this often: bounds how long anyone can be missed; null: never
 
@@ -78,6 +78,7 @@ camera:                            # one camera; for several write `cameras:` wi
 #engine:
   #device: auto                    # auto, cpu or cuda:0
   #threads: null                   # CPU threads; null: all cores
+  #in_flight: null                # frames at once on a CPU, which share the threads; null: 2, 1 with one thread
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
   #backend: torch                  # what runs the deep networks on a CPU: torch, onnxruntime or openvino
   #precision: float32              # int8: in 8 bits, by onnxruntime or openvino, in any mode but gather

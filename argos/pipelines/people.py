@@ -207,7 +207,7 @@ class People:
             work.tasks,
             work.regions,
             work.scale,
-            work.view.margin,
+            work.margin,
             pixels,
             active,
             question_ms=0.0 if work.view.watched else work.spans_ms.get("propose", 0.0),
@@ -218,7 +218,7 @@ class People:
         start = begin = time.perf_counter()
         if layout is None:
             regions = [work.regions for work in works if work.regions is not None]
-            boxes = boxes_of(regions, scale=[w.scale for w in works], margin=[w.view.margin for w in works])
+            boxes = boxes_of(regions, scale=[w.scale for w in works], margin=[w.margin for w in works])
             most = self.canvas.most * len(works)
             layout = lay_out(boxes, self.canvas.size, gutter=self.canvas.gutter, max_canvases=most)
         if all(work.view.memory for work in works):  # otherwise each frame is for itself

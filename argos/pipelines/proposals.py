@@ -36,7 +36,7 @@ class Proposals:
             proposed = RegionMask(proposed.scores, proposed.mask | seen.mask, work.frame.size)
             work.proposed = witnessed(work, scores)
         work.mask = grow(proposed, dilation=view.dilation, min_area=view.min_area)
-        work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=view.margin)
+        work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=work.margin)
         work.spend("propose", start)
 
     def _scores(self, work: Work, proposer: QUNetProposer) -> NDArray[np.float32]:

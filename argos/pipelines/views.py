@@ -13,6 +13,10 @@ from argos.packing.planner import AskedMode
 from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
 
+CONTEXT = 16
+"""Network pixels around a region where no margin is asked for. On the sample the masks of crops then have an IoU of 0.84
+with those of the whole frame, with half as much 0.80, with twice as much 0.87 for half as many pixels again."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -22,7 +26,7 @@ class View:
         mode: asked for; ``auto`` chooses.
         proposal_threshold: score from which a cell is proposed.
         dilation, min_area: of the proposals, see ``regions_of``.
-        margin: context around a region in frame pixels.
+        margin: context around a region in frame pixels; None: ``CONTEXT``.
         semantic: threshold of the person mask; None when the task is off.
         instances: of the people; None when the task is off.
         memory: whether what the deep networks found corrects later proposals, see ``SceneMemory``.
@@ -36,7 +40,7 @@ class View:
     proposal_threshold: float
     dilation: Dilation
     min_area: float
-    margin: int
+    margin: int | None
     semantic: float | None
     instances: InstanceLimits | None
     scale: float | None
@@ -44,6 +48,10 @@ class View:
     watched: bool = False
     shrink: float = 1.0
     small: bool = False
+
+    def margin_at(self, scale: float) -> int:
+        """Context around a region in frame pixels, at so many network pixels for each."""
+        return round(CONTEXT / scale) if self.margin is None else self.margin
 
 
 @dataclass(frozen=True, slots=True, eq=False)

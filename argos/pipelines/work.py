@@ -54,6 +54,11 @@ class Work:
         return tuple(task for task, limits in asked.items() if limits is not None)
 
     @property
+    def margin(self) -> int:
+        """Context around a region in frame pixels."""
+        return self.view.margin_at(self.scale)
+
+    @property
     def network_size(self) -> Size:
         """``(height, width)`` of the whole frame as the networks see it."""
         return network_size(self.frame.size, self.scale, self.largest)

@@ -111,6 +111,13 @@ def test_nothing_proposed_is_an_empty_result(people: People, mode: str) -> None:
     assert analysis.semantic.area == 0
 
 
+@pytest.mark.parametrize(("scale", "margin", "context"), [(0.5, None, 32), (2.0, None, 8), (0.5, 5, 5)])
+def test_regions_come_with_as_much_context_as_the_network_is_used_to(
+    scale: float, margin: int | None, context: int
+) -> None:
+    assert replace(VIEW, margin=margin).margin_at(scale) == context
+
+
 def test_a_refresh_computes_the_full_frame_whatever_the_mode(people: People) -> None:
     analysis = one(people, replace(EMPTY, mode="pack"), refresh=True)
     assert analysis.mode == "full"
