@@ -14,8 +14,8 @@ from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
 
 CONTEXT = 16
-"""Network pixels around a region where no margin is asked for. On the sample the masks of crops then have an IoU of 0.84
-with those of the whole frame, with half as much 0.80, with twice as much 0.87 for half as many pixels again."""
+"""Network pixels around a region where no margin is asked for. On the sample the masks of crops then have an IoU of
+0.84 with those of the whole frame; with half as much 0.80, with twice as much 0.87 for half as many pixels again."""
 
 
 @dataclass(frozen=True, slots=True)
