@@ -99,6 +99,21 @@ def test_the_length_given_takes_the_place_of_the_experiments(tmp_path: Path) -> 
     assert (run.steps, run.plateau) == (3, False)
 
 
+def test_variants_are_timed_in_turns_and_again_when_the_command_is_run_again(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "timed: [32, 64]\n")
+    given = ["--seeds", "1", "--out", str(tmp_path / "runs"), "--threads", "1"]
+    assert main(["experiment", str(path), *given]) == 0
+    file = path.parent / "results" / "small.json"
+    first = read_results(file)
+    assert [run.variant for run in first] == ["d", "dg4"]
+    assert all(run.figures["ms"] > 0 and run.figures["variables"] > 1000 for run in first)
+    assert main(["experiment", str(path), *given]) == 0
+    again = read_results(file)
+    assert [run.figures["miou"] for run in again] == [run.figures["miou"] for run in first]
+    assert [run.figures["ms"] for run in again] != [run.figures["ms"] for run in first]
+
+
 def test_a_stopped_experiment_keeps_no_half_results(tmp_path: Path) -> None:
     path = write(tmp_path, steps=100_000)
     hears = (
