@@ -131,6 +131,8 @@ class Planner:
         budget = sum(limits[n] for n in packed)
         costs = {n: pack_ms * limits[n] / budget if n in packed else gather[n] for n in weighed}
         stale = {n for n in weighed if self._is_stale(seen[n], costs[n])}
+        for n in stale:
+            self.times(seen[n].tasks).await_run("full", seen[n].pixels)
         if stale & set(packed):  # the canvases are for all of them
             stale, layout = stale | set(packed), None
         for n in measured | (set(weighed) - set(packed)) | stale:

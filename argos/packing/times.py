@@ -105,6 +105,10 @@ class Times:
         """Runs of any kind since the last one of this; all of them if there was none."""
         return self._count - self._last.get(_kind(mode, pixels, 0), 0)
 
+    def await_run(self, mode: Mode, pixels: int) -> None:
+        """Let the age of a kind begin anew: such a run is on its way, frames until then need no other."""
+        self._last[_kind(mode, pixels, 0)] = self._count
+
     @property
     def line(self) -> Line:
         """Milliseconds of dense runs at speed 1."""

@@ -7,6 +7,8 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +100,7 @@ class Pipeline:
         self._cameras: Cameras | None = None
         self._asked: Config | None = None
         self._notices = Notices(self.run)
-        self._in_flight: Flight[list[Shown], list[tuple[Arrived, Mapping[str, str]]]]
+        self._in_flight: Flight[list[Shown], list[tuple[Arrived, Mapping[str, str]]]] | None = None
         self._publisher: Publisher | None = None
         self._outputs: Outputs | None = None
         self._drawn: dict[str, Memory] = {}
@@ -157,7 +159,6 @@ class Pipeline:
         small = self._people.cards if isinstance(self._people, Relief) else {}
         self._small_models = {role: card.identity for role, card in small.items()}
         self._digest = config_digest(self.config)
-        self._in_flight = Flight(in_flight(self.config), torch.get_num_threads(), self._wake)
         self._cameras = Cameras(
             self.config,
             self._people,
@@ -181,6 +182,7 @@ class Pipeline:
             self._changed.notify_all()
 
     def _open(self) -> None:
+        self._in_flight = Flight(in_flight(self.config), torch.get_num_threads(), self._wake)
         publish = self.config.publish
         if publish.bind is not None:
             curve = publish.curve
@@ -232,11 +234,13 @@ class Pipeline:
         """
         if self._cameras is None:
             raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
-        flying = self._in_flight
+        flying = self._flying
         while not self._stop.is_set():
             if not flying:
                 self._reload()
             arrived = self._wait()
+            if self._stop.is_set():
+                return
             if arrived:
                 self._begin(arrived)
             if flying and (not arrived or flying.is_full):
@@ -260,8 +264,10 @@ class Pipeline:
     def reload(self, config: Config) -> Changes:
         """Change cameras while the pipeline runs, before the next frame; those that stay as they are do not notice.
 
-        Call it from any thread. What the reading of a new configuration can still meet then (a file that cannot be
-        opened) is told by a notice ``config.refused``; the old one stays in force as a whole.
+        Frames that the networks have begun with are shown as the old configuration asks for, unless what is covered of
+        their camera changes: then they are dropped. Call it from any thread. What the reading of a new configuration
+        can still meet then (a file that cannot be opened) is told by a notice ``config.refused``; the old one stays in
+        force as a whole.
 
         Args:
             config: validated.
@@ -296,7 +302,7 @@ class Pipeline:
         for feed in [] if self._cameras is None else self._cameras.everyone():
             feed.join(max(0.0, end - time.monotonic()))
         try:
-            if self._cameras is not None:
+            if self._in_flight is not None:
                 self._in_flight.close()
             if self._outputs is not None:
                 self._outputs.close()
@@ -321,6 +327,11 @@ class Pipeline:
     def _running(self) -> Cameras:
         assert self._cameras is not None
         return self._cameras
+
+    @property
+    def _flying(self) -> Flight[list[Shown], list[tuple[Arrived, Mapping[str, str]]]]:
+        assert self._in_flight is not None
+        return self._in_flight
 
     def status(self, camera: str) -> Status:
         """How a camera is doing now; what the publisher itself had to drop counts for all cameras together."""
@@ -407,14 +418,14 @@ class Pipeline:
             while not self._stop.is_set():
                 if self._asked is not None or self._fault() is not None:
                     return []
+                live = any(feed.live for feed in self._running.feeds.values())
+                if self._flying.has_landed and (live or time.monotonic() - begin > READS_S):
+                    return []
                 arrived = self._running.take()
                 if arrived:
                     return arrived
                 if all(feed.done for feed in self._running.feeds.values()):
-                    return [] if self._in_flight else None
-                live = any(feed.live for feed in self._running.feeds.values())
-                if self._in_flight.has_landed and (live or time.monotonic() - begin > READS_S):
-                    return []
+                    return [] if self._flying else None
                 self._changed.wait(0.5)
         return None
 
@@ -426,12 +437,35 @@ class Pipeline:
         # what comes out of it are pictures that may be shown
         steps = cameras.shield.steps(self._people, frames, views, [cameras.due_full(a) for a in arrived])
         models = [self._small_models if view.small else self._models for view in views]
-        self._in_flight.begin(steps, list(zip(arrived, models, strict=True)))
+        with suppress(CancelledError):  # closed from another thread
+            self._flying.begin(steps, list(zip(arrived, models, strict=True)))
 
     def _finish(self) -> list[Result]:
         """The results of the oldest frames in flight."""
-        arrived, shown = self._in_flight.finish()
-        return [self._result(a, s, models) for (a, models), s in zip(arrived, shown, strict=True)]
+        try:
+            arrived, shown = self._flying.finish()
+        except CancelledError:  # closed from another thread
+            return []
+        hidden = self._hidden_soon()
+        results = []
+        for (one, models), seen in zip(arrived, shown, strict=True):
+            if one.frame.camera in hidden:
+                self._running.feeds[one.frame.camera].dropped["reload"] += 1
+            else:
+                results.append(self._result(one, seen, models))
+        return results
+
+    def _hidden_soon(self) -> set[str]:
+        """Cameras of which less may be shown by the configuration that waits to be taken over."""
+        asked = self._asked
+        if asked is None:
+            return set()
+        now = self.config.cameras
+        return {
+            name
+            for name, camera in asked.cameras.items()
+            if name in now and (camera.privacy, camera.mask_areas) != (now[name].privacy, now[name].mask_areas)
+        }
 
     def _result(self, arrived: Arrived, shown: Shown, models: Mapping[str, str]) -> Result:
         frame, feed = arrived.frame, self._running.feeds[arrived.frame.camera]

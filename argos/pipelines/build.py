@@ -55,8 +55,9 @@ def device_of(asked: str) -> str:
 
 
 def in_flight(config: Config) -> int:
-    """Frames that are analysed at once; one after the other on a GPU, which is kept busy by one."""
-    if device_of(config.engine.device) != "cpu":
+    """Frames that are analysed at once; one after the other on a GPU, which is kept busy by one, and where each needs
+    what the one before it left."""
+    if device_of(config.engine.device) != "cpu" or config.engine.sparse == "previous":
         return 1
     asked = config.engine.in_flight
     return min(2, torch.get_num_threads()) if asked is None else asked

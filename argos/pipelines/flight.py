@@ -6,10 +6,11 @@ goes through it; a job is a run of the networks, which needs none of that and ma
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
@@ -56,7 +57,7 @@ class _Item(Generic[Found, Cargo]):
 class Flight(Generic[Found, Cargo]):
     """Steps in flight, finished in the order they began; used by one thread.
 
-    A job that has the machine to itself gets all threads. Beside others each gets its share: small convolutions gain
+    A step that has the machine to itself gets all threads. Beside others each gets its share: small convolutions gain
     little from threads of their own, and two runs side by side wait for nobody.
 
     Args:
@@ -69,6 +70,7 @@ class Flight(Generic[Found, Cargo]):
         self.most, self._landed = most, landed
         self._items: deque[_Item[Found, Cargo]] = deque()
         self._alone = self._beside = None
+        self._closed, self._closing = False, threading.Lock()
         if most > 1:
             self._beside = _pool("argos-beside", most, max(1, threads // most))
             self._alone = _pool("argos-alone", 1, threads)
@@ -97,6 +99,7 @@ class Flight(Generic[Found, Cargo]):
         """Go through the rest of the oldest step.
 
         Raises:
+            CancelledError: the flight was closed meanwhile.
             Exception: whatever the step does not catch.
         """
         item = self._items.popleft()
@@ -130,21 +133,22 @@ class Flight(Generic[Found, Cargo]):
             except Exception as error:
                 future.set_exception(error)
             return future
-        pool = self._alone if job.alone or not self._is_busy(item) else self._beside
-        future = pool.submit(job.run)
+        with self._closing:
+            if self._closed:
+                raise CancelledError
+            # what is in flight decides, not what happens to run: a file gives the same every time
+            beside = any(other is not item for other in self._items)
+            future = (self._beside if beside and not job.alone else self._alone).submit(job.run)
         future.add_done_callback(lambda future: self._landed())
         return future
 
-    def _is_busy(self, besides: _Item[Found, Cargo]) -> bool:
-        """Whether jobs of other steps are running."""
-        others = (item.future for item in self._items if item is not besides)
-        return any(future is not None and not future.done() for future in others)
-
     def close(self) -> None:
-        """Wait for the jobs that run; what they give is forgotten."""
+        """Wait for the jobs that run, and run no other; from any thread, any number of times."""
+        with self._closing:
+            self._closed = True
         for pool in (self._alone, self._beside):
             if pool is not None:
-                pool.shutdown()
+                pool.shutdown(cancel_futures=True)
 
 
 def _raise(error: Exception) -> NoReturn:

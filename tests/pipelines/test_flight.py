@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,25 @@ def test_a_step_may_catch_what_its_job_raises(flight: Flight[list[object], int])
     assert finished(careful()) == ["mended"]
 
 
+def test_a_closed_flight_runs_nothing_more() -> None:
+    go, ran = threading.Event(), []
+    flight: Flight[list[object], int] = Flight(3, 3, landed=lambda: None)
+    flight.begin(step(Job(lambda: go.wait(WAIT_S), alone=True)), 0)
+    flight.begin(step(Job(lambda: ran.append(1), alone=True)), 1)
+    closing = threading.Thread(target=flight.close)
+    closing.start()
+    time.sleep(0.1)
+    go.set()
+    closing.join(WAIT_S)
+    assert not closing.is_alive()
+    assert flight.finish() == (0, [True])
+    with pytest.raises(CancelledError):
+        flight.finish()
+    with pytest.raises(CancelledError):
+        flight.begin(step(Job(lambda: 1)), 2)
+    assert ran == []
+
+
 def run(in_flight: int, mode: str, frames: int, **given: object) -> list[Result]:
     overrides = [f"engine.in_flight={in_flight}", f"camera.regions.mode={mode}", "camera.tasks=[semantic]"]
     results: list[Result] = []
@@ -191,6 +211,36 @@ def test_a_network_of_somebody_else_is_never_run_twice_at_once() -> None:
     own = Own()
     assert len(run(2, "full", 6, semantic=own)) == 6
     assert own.most == 1
+
+
+def test_no_frame_in_flight_is_shown_uncovered_once_covering_is_asked_for() -> None:
+    config = config_from_sources([FILM], ["engine.in_flight=3", "camera.name=a", "engine.scale=0.25"])
+    covered = config_from_sources([FILM], ["engine.in_flight=3", "camera.name=a", "engine.scale=0.25",
+                                           "camera.privacy.people=blur"])  # fmt: skip
+    seen = []
+    with Pipeline(config) as pipeline:
+        for result in pipeline:
+            seen.append((result.privacy, result.seq, result.dropped.get("reload", 0)))
+            if len(seen) == 3:
+                pipeline.reload(covered)
+            if len(seen) == 8:
+                break
+    assert [privacy for privacy, *_ in seen[:3]] == ["off"] * 3
+    assert "off" not in [privacy for privacy, *_ in seen[3:]]
+    assert [seq for _, seq, _ in seen] == list(range(8))
+    assert 1 <= seen[-1][2] <= 3
+
+
+def test_a_slow_consumer_makes_no_mask_late() -> None:
+    overrides = ["camera.name=a", "engine.scale=0.25", "camera.privacy.people=blur", "camera.privacy.late_s=0.6"]
+    with Pipeline(config_from_sources([FILM], overrides)) as pipeline:
+        seen = []
+        for result in pipeline:
+            seen.append(result.privacy)
+            if len(seen) == 6:
+                break
+            time.sleep(0.8)
+    assert "fallback:late" not in seen
 
 
 def test_the_number_is_checked() -> None:
