@@ -62,7 +62,7 @@ STEPS = (
       for limit in ("AVX512_CORE", "AVX2_VNNI", "AVX2")),
     Step("sparse.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50")),
     Step("tracking.json", ("benchmarks/tracking.py",), ""),
-    Step("counting.json", ("benchmarks/counting.py",)),
+    Step("counting.json", ("benchmarks/counting.py",), most_s=900),
     Step("viewers.json", ("benchmarks/viewers.py",)),
     Step("networks.json", ("benchmarks/networks.py", "--rounds", "2", "--docs", "docs/networks.md"), most_s=900),
 )  # fmt: skip

@@ -35,6 +35,7 @@ from argos.pipelines.outputs import Output, Outputs, open_outputs
 from argos.pipelines.packets import recorders, recording_of
 from argos.pipelines.relief import Relief, line_of_config
 from argos.pipelines.shield import Shown
+from argos.pipelines.warm import told_when_long
 from argos.pipelines.web import open_web, shapes_of
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
@@ -154,7 +155,8 @@ class Pipeline:
         cv2.setNumThreads(1)
         if self.config.engine.threads is not None:
             torch.set_num_threads(self.config.engine.threads)
-        self._people, cards = line_of_config(self.config, *self._own)
+        with told_when_long():
+            self._people, cards = line_of_config(self.config, *self._own)
         self._models = {role: card.identity for role, card in cards.items()}
         small = self._people.cards if isinstance(self._people, Relief) else {}
         self._small_models = {role: card.identity for role, card in small.items()}

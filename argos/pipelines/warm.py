@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from argos.packing.layout import lay_out
@@ -10,6 +15,24 @@ from argos.packing.rectangles import boxes_of
 from argos.packing.steady import settled
 from argos.propose.regions import regions_of
 from argos.types import Frame, RegionMask
+
+log = logging.getLogger(__name__)
+
+SILENT_S = 4.0
+"""Longest start without a word."""
+
+
+@contextmanager
+def told_when_long(silent_s: float = SILENT_S) -> Iterator[None]:
+    """Say why, when a start takes long: at the first one on a processor kernels are compiled and routes measured."""
+    words = "still starting; the first start on a machine compiles kernels for its processor, up to a minute"
+    timer = threading.Timer(silent_s, log.info, (words,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def compile_kernels() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from argos.packing.layout import lay_out
 from argos.packing.pack import paste
 from argos.packing.rectangles import boxes_of
 from argos.packing.steady import settled
-from argos.pipelines.warm import compile_kernels
+from argos.pipelines.warm import compile_kernels, told_when_long
 from argos.propose.regions import regions_of
 from argos.types import Frame, RegionMask
 
@@ -40,3 +42,12 @@ def test_nothing_is_compiled_for_real_frames_any_more(scale: float) -> None:
     batch = paste(frames, layout.placements, layout.canvas_size)
     assert len(batch.placements) > 20
     assert [list(kernel.signatures) for kernel in KERNELS] == before
+
+
+def test_only_a_long_start_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "argos"):
+        with told_when_long(0.05):
+            time.sleep(0.5)
+        with told_when_long(30.0):
+            pass
+    assert ["compiles kernels" in record.message for record in caplog.records] == [True]
