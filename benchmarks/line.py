@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conditions import conditions
 
 ROOT = Path(__file__).parents[1]
 FILM = str(ROOT / "samples" / "people.mp4")
@@ -45,9 +44,12 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     from argos.engines.threads import prepare_threads
+    from argos.machine import cores, processor
 
     prepare_threads(None)
-    report: Figures = {"machine": conditions(), "frames": args.frames, "rounds": args.rounds}
+    name, flags = processor()
+    machine = {"processor": name, "flags": flags, "cores": cores(), "load": os.getloadavg()[0]}
+    report: Figures = {"machine": machine, "frames": args.frames, "rounds": args.rounds}
     report["stages"] = stages(args.frames, args.rounds)
     report["neighbour"] = neighbour(args.frames, args.rounds)
     report["start"] = starts(args.rounds)
