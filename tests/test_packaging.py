@@ -64,3 +64,10 @@ def test_torch_without_cuda_brings_no_cuda_packages() -> None:
     names = {distribution.metadata["Name"].lower() for distribution in distributions()}
     assert "torch" in names
     assert not [name for name in names if name.startswith("nvidia-")]
+
+
+def test_the_pipeline_is_imported_without_the_compiler_of_torch() -> None:
+    """It takes seconds at every start."""
+    code = "import sys, argos.pipelines.api; print([m for m in ('torch._dynamo', 'sympy') if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said == "[]\n"

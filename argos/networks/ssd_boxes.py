@@ -74,7 +74,6 @@ def _anchor_array(height: int, width: int, table: tuple[Sizes, ...]) -> np.ndarr
     return np.concatenate(boxes).astype(np.float32)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def make_anchors(height: int, width: int, table: tuple[Sizes, ...]) -> Tensor:
     """Anchors for an input of ``height`` x ``width``: maps, then rows, then columns, then the shapes of a cell.
 
@@ -85,6 +84,10 @@ def make_anchors(height: int, width: int, table: tuple[Sizes, ...]) -> Tensor:
         ``(A, 4)`` float32; anchors reach over the borders of the input.
     """
     return torch.tensor(_anchor_array(height, width, table))
+
+
+# as torch.compiler.assume_constant_result marks it; calling that imports the whole compiler, seconds at every start
+make_anchors._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def area(boxes: Tensor) -> Tensor:
