@@ -151,10 +151,16 @@ def test_a_step_may_catch_what_its_job_raises(flight: Flight[list[object], int])
 
 
 def test_a_closed_flight_runs_nothing_more() -> None:
-    go, ran = threading.Event(), []
+    runs, go, ran = threading.Event(), threading.Event(), []
     flight: Flight[list[object], int] = Flight(3, 3, landed=lambda: None)
-    flight.begin(step(Job(lambda: go.wait(WAIT_S), alone=True)), 0)
+
+    def first() -> bool:
+        runs.set()
+        return go.wait(WAIT_S)
+
+    flight.begin(step(Job(first, alone=True)), 0)
     flight.begin(step(Job(lambda: ran.append(1), alone=True)), 1)
+    assert runs.wait(WAIT_S)
     closing = threading.Thread(target=flight.close)
     closing.start()
     time.sleep(0.1)
