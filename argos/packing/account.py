@@ -66,6 +66,8 @@ class Account:
             gap_s = at_s - self._last_s
             self._gap_s = gap_s if self._gap_s == 0.0 else self._gap_s + (gap_s - self._gap_s) / 8
         self._last_s = at_s
+        if not self._questions_ms:
+            return  # what may be spent is counted in questions: until the first, anything
         # a slow camera leaves the machine idle: what may be lost is a share of the work, not of the time
         busy = min(1.0, full_ms / (self._gap_s * 1e3)) if self._gap_s > 0 else 1.0
         most = max(self.question_ms, min(PATIENCE * self.question_ms, SHARE * PERIOD_S * 1e3 * busy))

@@ -46,6 +46,13 @@ def test_a_slow_camera_saves_up_no_more_than_its_own_frames_pay_for() -> None:
     assert account.balance_ms == SHARE * 10 * 100
 
 
+def test_frames_before_the_first_question_cost_nothing() -> None:
+    """A stream begins with a frame that is refreshed in full, and nobody knows yet what a question takes."""
+    account = Account()
+    account.book(50, 500, 0.0)
+    assert asked_frames(account, full_ms=50, question_ms=40, frames=PATIENCE, gap_s=0.1) == [True] * PATIENCE
+
+
 def test_one_disturbed_question_is_outvoted() -> None:
     account = Account()
     for ms in (20, 900, 20):

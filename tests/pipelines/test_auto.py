@@ -106,6 +106,14 @@ def test_small_regions_are_packed_once_two_full_frames_are_known(scene: Scene) -
     assert modes(scene.run(0.1, 10)) == ["full"] * 2 + ["pack"] * 8
 
 
+def test_a_stream_that_begins_with_a_refresh_is_packed_as_soon(scene: Scene) -> None:
+    scene.proposer.share = 0.1
+    frame = Frame(np.zeros((*SIZE, 3), np.uint8), "door", 0, 0.0)
+    assert modes(scene.line.step([frame], [VIEW], [True])) == ["full"]
+    scene.index = 1
+    assert modes(scene.run(0.1, 9))[2:] == ["pack"] * 7
+
+
 def test_a_crowded_camera_is_asked_for_proposals_only_now_and_then(scene: Scene) -> None:
     assert set(modes(scene.run(1.0, 100))) == {"full"}
     before = scene.proposer.calls
@@ -154,11 +162,11 @@ def test_cameras_that_ask_for_pack_and_auto_share_canvases(scene: Scene) -> None
 
 @pytest.mark.parametrize(("threshold", "ending"), [("0", "full"), ("1", "skip")])
 def test_a_crowded_stream_ends_in_full_and_an_empty_one_is_skipped(tmp_path: Path, threshold: str, ending: str) -> None:
-    """With networks that find nonsense, where everything or nothing is proposed."""
+    """Where everything or nothing is proposed, and the deep network is much dearer than the question on any machine."""
     settings = [f"engine.models.{role}={path}" for role, path in own_models(tmp_path).items()]
     settings += ["camera.tasks=[semantic]", f"camera.regions.threshold={threshold}", "camera.regions.memory=false"]
     settings += ["camera.regions.refresh_full_s=null", "engine.scale=1", "outputs=[]"]
-    with Pipeline.from_sources("fake://people?n=8&seed=1&size=128x96&frames=12", overrides=settings) as pipeline:
+    with Pipeline.from_sources("fake://people?n=8&seed=1&size=512x384&frames=12", overrides=settings) as pipeline:
         found = [result.mode for result in pipeline]
     assert len(found) == 12
     assert set(found[4:]) == {ending}
