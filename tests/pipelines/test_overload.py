@@ -64,16 +64,16 @@ def late_digest(messages) -> str:
     return messages.of(Result, "hurried")[0].config
 
 
-def test_under_overload_cameras_get_frames_through_by_their_priority(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = written(tmp_path, own_models(tmp_path), free_port(), till=", priority: 3", door="")
-    path.write_text(path.read_text().replace("fps=10", "fps=500"))
-    counted: Counter[str] = Counter()
+def test_under_overload_cameras_get_frames_through_by_their_priority(tmp_path: Path) -> None:
+    """With shipped networks on whole frames: they take far longer than the next frames to come, on any machine."""
+    camera = "regions: {mode: full}, source: 'fake://people?n=2&seed=%d&size=640x360&fps=100&realtime=1'"
+    path = tmp_path / "camera.yaml"
+    path.write_text(f"version: 1\ncameras: {{till: {{{camera % 1}, priority: 3}}, door: {{{camera % 2}}}}}\noutputs: []\n")
+    found: list[str] = []
     with Pipeline(load_config(path)) as pipeline:
         for result in pipeline:
-            counted[result.camera] += 1
-            if counted["door"] == 8:
+            found.append(result.camera)
+            if found.count("door") == 7:
                 break
-    assert 18 <= counted["till"] <= 30  # both begin at their own time, and the first frames of all are in time
+    counted = Counter(found[found.index("door") + 1 :])  # both begin at their own time
+    assert 15 <= counted["till"] <= 21  # three for each of the six frames of the door
