@@ -15,6 +15,7 @@ from pydantic import (
 from argos.config_privacy import MaskArea, PrivacySection
 from argos.config_scene import ActiveSection, LineSection, TrackSection, ZoneSection
 from argos.config_values import (
+    Backoff,
     Name,
     Seconds,
     Section,
@@ -26,23 +27,14 @@ from argos.config_values import (
 Task = Literal["semantic", "instances"]
 
 
-class Reconnect(Section):
+class Reconnect(Backoff):
     """How a live source that was lost is tried again."""
 
     initial_s: Seconds = Field(default=0.1, description="wait before the first new attempt, seconds")
     max_s: Seconds = Field(default=1.0, description="longest wait between attempts, seconds; at least initial_s")
-    factor: float = Field(default=2.0, ge=1, description="the wait grows by this factor at each attempt")
-    jitter: Share = Field(default=0.2, description="random share of the wait that is added or taken away, 0..1")
     give_up_after: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="attempts after which the camera is given up; null: never"
     )
-
-    @field_validator("max_s")
-    @classmethod
-    def _not_below_initial(cls, max_s: float, info: ValidationInfo) -> float:
-        if max_s < info.data.get("initial_s", 0):
-            raise ValueError(f"should be at least initial_s ({info.data['initial_s']:g}), got {max_s:g}")
-        return max_s
 
 
 class SourceDefaults(Section):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_serializer, field_validator
 
 from argos.config_scene import ActiveSection
-from argos.config_values import Seconds, Section, Share, check_suffix, check_unique
+from argos.config_values import Backoff, Seconds, Section, check_suffix, check_unique
 from argos.types import EventType
 
 OverlayStyle = Literal["mask", "outline", "blur", "pixelate", "background", "backdrop", "heatmap"]
@@ -29,20 +29,11 @@ Active = Annotated[
 ]
 
 
-class RetrySection(Section):
+class RetrySection(Backoff):
     """Pauses between attempts to deliver; what waits meanwhile is in memory."""
 
     initial_s: Seconds = Field(default=0.5, description="after the first failure, seconds")
     max_s: Seconds = Field(default=60.0, description="the longest, seconds; at least initial_s")
-    factor: float = Field(default=2.0, ge=1, description="each is so many times as long as the last")
-    jitter: Share = Field(default=0.2, description="random share of the pause that is added or taken away, 0..1")
-
-    @field_validator("max_s")
-    @classmethod
-    def _not_below_initial(cls, max_s: float, info: ValidationInfo) -> float:
-        if max_s < info.data.get("initial_s", 0):
-            raise ValueError(f"should be at least initial_s ({info.data['initial_s']:g}), got {max_s:g}")
-        return max_s
 
 
 class SenderOutput(Section):

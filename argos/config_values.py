@@ -6,7 +6,16 @@ import re
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from argos.config_faults import did_you_mean, shown
 from argos.errors import SourceError
@@ -112,3 +121,19 @@ class Section(BaseModel):
     @classmethod
     def _empty_section(cls, data: Any) -> Any:
         return {} if data is None else data
+
+
+class Backoff(Section):
+    """Waits between attempts, longer and longer."""
+
+    initial_s: Seconds
+    max_s: Seconds
+    factor: float = Field(default=2.0, ge=1, description="each wait is so many times as long as the last")
+    jitter: Share = Field(default=0.2, description="random share of a wait that is added or taken away, 0..1")
+
+    @field_validator("max_s")
+    @classmethod
+    def _not_below_initial(cls, max_s: float, info: ValidationInfo) -> float:
+        if max_s < info.data.get("initial_s", 0):
+            raise ValueError(f"should be at least initial_s ({info.data['initial_s']:g}), got {max_s:g}")
+        return max_s
