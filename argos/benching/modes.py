@@ -16,11 +16,11 @@ MODES: tuple[AskedMode, ...] = ("full", "auto", "pack", "gather", "mask")
 
 
 def mode(setting: Setting, asked: AskedMode) -> Contender:
-    """The line in one mode, proposal included."""
-    view = replace(setting.view, mode=asked)
+    """The line in one mode, proposal included; what it learns of costs it learns from its own frames, as in use."""
+    view, line = replace(setting.view, mode=asked), setting.people.apart()
 
     def run(frame: Frame, refresh: bool) -> Outcome:
-        (analysis,) = setting.people.step([frame], [view], [refresh])
+        (analysis,) = line.step([frame], [view], [refresh])
         return Outcome(person_pixels(analysis), analysis.deep_share, analysis.mode)
 
     return run

@@ -80,13 +80,13 @@ class Planner:
     """
 
     def __init__(self, known: Mapping[Tasks, Costs] = NO_COSTS) -> None:
-        self._known = known
+        self.known = known
         self._times: dict[Tasks, Times] = {}
         self._accounts: dict[str, Account] = {}
 
     def times(self, tasks: Tasks) -> Times:
         """What runs with the networks of some tasks take; to be told of every run."""
-        return self._times.setdefault(tasks, Times(self._known.get(tasks)))
+        return self._times.setdefault(tasks, Times(self.known.get(tasks)))
 
     def account(self, camera: str) -> Account:
         """What a camera may spend on questions."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +93,12 @@ class People:
         self._proposals = Proposals()
         self._steady = Steady()
         self._held: dict[tuple[str, str], tuple[int, Held]] = {}  # by camera and task, with the epoch
+
+    def apart(self) -> People:
+        """The same networks, with a planner that learns from its own runs alone."""
+        line = copy(self)
+        line.planner = Planner(self.planner.known)
+        return line
 
     def forget(self, camera: str) -> None:
         """Unlearn what is known of the scene of a camera: it is another one now, or gone."""

@@ -14,8 +14,9 @@ from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
 
 CONTEXT = 16
-"""Network pixels around a region where no margin is asked for. On the sample the masks of crops then have an IoU of
-0.84 with those of the whole frame; with half as much 0.80, with twice as much 0.87 for half as many pixels again."""
+"""Network pixels around a region where no margin is asked for: 32 of the frame on the sample. There (``argos bench
+samples/people.mp4 --frames 20 --set 'camera.tasks=[instances,semantic]' --set camera.regions.margin=32``) the masks of
+pack have an IoU of 0.708 with those of full for 26 % of the pixels; 0.629 for 22 % with 16, 0.680 for 32 % with 48."""
 
 
 @dataclass(frozen=True, slots=True)

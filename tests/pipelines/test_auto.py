@@ -114,6 +114,14 @@ def test_a_stream_that_begins_with_a_refresh_is_packed_as_soon(scene: Scene) -> 
     assert modes(scene.run(0.1, 9))[2:] == ["pack"] * 7
 
 
+def test_a_line_apart_learns_what_modes_cost_from_its_own_runs(scene: Scene) -> None:
+    scene.run(0.1, 10)
+    learnt, scene.line = scene.line, scene.line.apart()
+    assert modes(scene.run(0.1, 4, camera="yard")) == ["full"] * 2 + ["pack"] * 2
+    scene.line = learnt
+    assert modes(scene.run(0.1, 4)) == ["pack"] * 4
+
+
 def test_a_crowded_camera_is_asked_for_proposals_only_now_and_then(scene: Scene) -> None:
     assert set(modes(scene.run(1.0, 100))) == {"full"}
     before = scene.proposer.calls

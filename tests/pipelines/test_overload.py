@@ -68,7 +68,8 @@ def test_under_overload_cameras_get_frames_through_by_their_priority(tmp_path: P
     """With shipped networks on whole frames: they take far longer than the next frames to come, on any machine."""
     camera = "regions: {mode: full}, source: 'fake://people?n=2&seed=%d&size=640x360&fps=100&realtime=1'"
     path = tmp_path / "camera.yaml"
-    path.write_text(f"version: 1\ncameras: {{till: {{{camera % 1}, priority: 3}}, door: {{{camera % 2}}}}}\noutputs: []\n")
+    cameras = f"{{till: {{{camera % 1}, priority: 3}}, door: {{{camera % 2}}}}}"
+    path.write_text(f"version: 1\ncameras: {cameras}\noutputs: []\n")
     found: list[str] = []
     with Pipeline(load_config(path)) as pipeline:
         for result in pipeline:
