@@ -45,6 +45,7 @@ class Seen:
         pixels: network pixels of the full frame.
         active: network pixels in the blocks that gather would compute.
         question_ms: what the proposal cost, beyond what mode ``full`` spends on one.
+        asked: whether the proposer gave it, and not the memory of the scene.
     """
 
     camera: str
@@ -55,6 +56,7 @@ class Seen:
     pixels: int
     active: int = 0
     question_ms: float = 0.0
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,10 +160,10 @@ class Planner:
         account, times = self.account(seen.camera), self.times(seen.tasks)
         if chosen:
             account.mode = mode
-        if seen.regions is not None:
+        if seen.regions is not None and seen.asked:
             account.asked(seen.question_ms)
         if times.is_measured:
-            spent_ms = cost_ms + beside_ms + (account.question_ms if seen.regions is not None else 0.0)
+            spent_ms = cost_ms + beside_ms + (self._question_ms(seen) if seen.regions is not None else 0.0)
             account.book(times.expect("full", seen.pixels), spent_ms, at_s)
 
     def _pack_ms(self, tasks: set[Tasks], pixels: int) -> float:

@@ -218,6 +218,7 @@ class People:
             pixels,
             active,
             question_ms=0.0 if work.view.watched else work.spans_ms.get("propose", 0.0),
+            asked=work.asked,
         )
 
     def _packed(self, works: Sequence[Work], layout: Layout | None) -> Steps[None]:

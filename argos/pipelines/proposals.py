@@ -28,29 +28,30 @@ class Proposals:
         """Say where people of a frame may be."""
         start = time.perf_counter()
         view = work.view
-        scores = self._scores(work, proposer)
-        seen = proposed = RegionMask(scores, scores >= view.proposal_threshold, work.frame.size)
+        seen = proposed = self._seen(work, proposer)
         if view.memory:
             proposed = self._memory(work).recall(proposed)
         if view.watched:
             proposed = RegionMask(proposed.scores, proposed.mask | seen.mask, work.frame.size)
-            work.proposed = witnessed(work, scores)
+            work.proposed = witnessed(work, seen.scores)
         work.mask = grow(proposed, dilation=view.dilation, min_area=view.min_area)
         work.regions = regions_of(work.mask, dilation=0, min_area=0.0, margin=work.margin)
         work.spend("propose", start)
 
-    def _scores(self, work: Work, proposer: QUNetProposer) -> NDArray[np.float32]:
-        """What the proposer says of a frame, or has said of it as it is; where privacy is at stake it is asked anew."""
-        if not work.view.memory:
-            return proposer(work.frame).scores
-        memory = self._memory(work)
-        memory.look(work.frame, grid_size(work.frame.size, proposer.size))
-        work.sight = memory.sight
-        scores = None if work.view.watched else memory.answer()
-        if scores is None:
-            scores = proposer(work.frame).scores
+    def _seen(self, work: Work, proposer: QUNetProposer) -> RegionMask:
+        """What the proposer says of a frame, or has said of one much like it; where privacy is at stake it is asked."""
+        threshold, memory = work.view.proposal_threshold, self._memory(work)
+        if work.view.memory:
+            memory.look(work.frame, grid_size(work.frame.size, proposer.size))
+            work.sight = memory.sight
+            answer = None if work.view.watched else memory.answer(threshold)
+            if answer is not None:
+                work.asked = False
+                return answer
+        scores = proposer(work.frame).scores
+        if work.view.memory:
             memory.keep(scores)
-        return scores
+        return RegionMask(scores, scores >= threshold, work.frame.size)
 
     def learn(self, work: Work, proposer: QUNetProposer) -> None:
         """Remember where the deep networks found somebody and where nobody."""

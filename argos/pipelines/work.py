@@ -24,9 +24,9 @@ GATHER_BLOCK = 16
 class Work:
     """One frame on its way through a step.
 
-    ``sight`` is what the memory of its scene saw of it. ``seen`` is None unless the planner chooses; ``cost_ms`` is
-    what such a run is expected to take, ``extra_ms`` what the memory of the scene took, and ``given`` says that the
-    mode is no choice: a refresh, or to measure.
+    ``sight`` is what the memory of its scene saw of it, ``asked`` whether the proposer itself was asked about it.
+    ``seen`` is None unless the planner chooses; ``cost_ms`` is what such a run is expected to take, ``extra_ms`` what
+    the memory of the scene took, and ``given`` says that the mode is no choice: a refresh, or to measure.
     """
 
     frame: Frame
@@ -34,6 +34,7 @@ class Work:
     scale: float
     largest: Size | None = None
     sight: Sight | None = None
+    asked: bool = True
     mask: RegionMask | None = None
     regions: Regions | None = None
     mode: Mode = "full"

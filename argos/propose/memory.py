@@ -3,7 +3,8 @@
 The proposer is cheap and often wrong: a poster, a shelf or a lamp post is proposed in every frame of a fixed camera.
 Where the deep network has looked and found nobody, and the picture has not changed since, the proposal is dropped;
 where it has found somebody, the place is proposed again whatever the proposer says. Where nothing has changed at all,
-the proposer is not asked again either. A moving camera changes everything all the time, and then nothing is dropped.
+the proposer is not asked again either, and where little has, not at every frame: what changed is proposed unasked. A
+moving camera changes everything all the time, and then nothing is dropped and every frame is asked about.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ one place is not. Sensor noise with a standard deviation of 4 stays below."""
 ANSWER_S = 1.0
 """How long an answer of the proposer is good while nothing changes, seconds of the source: what is too faint to count
 as a change is missed no longer."""
+
+HELD_S = 0.15
+"""How long an answer is good while little changes but where somebody is proposed: a person walks 20 cm in that time,
+and the places that have changed since are looked at besides."""
+
+SURPRISES = 0.04
+"""Share of the places, away from those proposed, that may have changed since an answer that is still held."""
 
 REACH = 2
 """Places around a changed or occupied one that are believed no more than it: people have parts that look like the
@@ -68,15 +76,30 @@ class SceneMemory:
         self.occupied: Places = np.zeros((0, 0), np.bool_)
         self._when_empty = np.zeros((0, 0), np.uint8)  # what the places looked like then
         self.sight = Sight(np.zeros((0, 0), np.uint8), -1)
-        self._at_s = 0.0
+        self._at_s, self._frame_size = 0.0, (0, 0)
         self._answer: NDArray[np.float32] | None = None
         self._when_asked, self._asked_s = self.sight.grey, 0.0  # what the picture looked like then
 
-    def answer(self) -> NDArray[np.float32] | None:
-        """The scores of ``keep``, where the picture looked at is still the one they were given for; else None."""
-        if self._answer is None or not 0 <= self._at_s - self._asked_s < ANSWER_S:
+    def answer(self, threshold: float) -> RegionMask | None:
+        """What was said about a picture that was much like the one looked at, and what has changed since; else None.
+
+        Args:
+            threshold: cells of at least this score are proposed.
+
+        Returns:
+            The scores of ``keep``; cells that reach the threshold, and those of places that have changed since.
+        """
+        age_s = self._at_s - self._asked_s
+        if self._answer is None or not 0 <= age_s < ANSWER_S:
             return None
-        return self._answer if (self._changes(self._when_asked) < STILL).all() else None
+        changes, mask = self._changes(self._when_asked), self._answer >= threshold
+        if (changes >= STILL).any():
+            changed = changes >= CHANGED
+            foreseen = _around(_touched(mask, changed.shape), 1)
+            if age_s >= HELD_S or (changed & ~foreseen).mean() > SURPRISES:
+                return None
+            mask |= _cells(changed)
+        return RegionMask(self._answer, mask, self._frame_size)
 
     def keep(self, scores: NDArray[np.float32]) -> None:
         """Remember what the proposer said about the picture looked at, ``(h, w)`` on its grid."""
@@ -93,8 +116,7 @@ class SceneMemory:
         """
         changed = (self.looks > 0) & (self._changes(self._when_empty) >= CHANGED)
         self.looks[changed] = 0
-        near = cv2.dilate((changed | self.occupied).view(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
-        idle = (self.looks >= SURE_AFTER) & (near == 0)
+        idle = (self.looks >= SURE_AFTER) & ~_around(changed | self.occupied, REACH)
         return RegionMask(proposed.scores, (proposed.mask & ~_cells(idle)) | _cells(self.occupied), proposed.frame_size)
 
     def look(self, frame: Frame, grid: Size) -> None:
@@ -105,7 +127,7 @@ class SceneMemory:
             self.occupied = np.zeros((rows, columns), np.bool_)
             self._when_empty = np.zeros((rows * SAMPLES, columns * SAMPLES), np.uint8)
             self._answer = None
-        self._at_s = frame.pts_s
+        self._at_s, self._frame_size = frame.pts_s, frame.size
         # linear picks single pixels of a large frame, halving the result averages them
         small = cv2.resize(frame.pixels, (2 * columns * SAMPLES, 2 * rows * SAMPLES), interpolation=cv2.INTER_LINEAR)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
@@ -140,6 +162,11 @@ class SceneMemory:
 def _cells(places: Places) -> NDArray[np.bool_]:
     """The cells of places."""
     return np.repeat(np.repeat(places, BLOCK, axis=0), BLOCK, axis=1)
+
+
+def _around(places: Places, reach: int) -> Places:
+    """Places and those up to ``reach`` from them."""
+    return np.asarray(cv2.dilate(places.view(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0)
 
 
 def _touched(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Places:

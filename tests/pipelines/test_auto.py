@@ -39,7 +39,7 @@ class Clock:
 class Proposer:
     """Proposes the left part of a frame, in 20 ms."""
 
-    size = 320
+    size = 80
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.share, self.calls = clock, 1.0, 0
@@ -136,6 +136,12 @@ def test_when_the_crowd_has_gone_it_is_seen_at_the_next_question(scene: Scene) -
     left = modes(scene.run(0.0, 20))
     assert left.index("skip") <= 8
     assert set(left[left.index("skip") :]) == {"skip"}
+
+
+def test_an_answer_that_is_remembered_says_nothing_about_what_questions_take(scene: Scene) -> None:
+    scene.run(0.1, 30, replace(VIEW, memory=True))
+    assert scene.proposer.calls < 10
+    assert scene.line.planner.account("door").question_ms == pytest.approx(20.0)
 
 
 def test_a_watched_camera_is_asked_about_every_frame_however_crowded(scene: Scene) -> None:

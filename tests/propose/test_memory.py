@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from argos.propose.memory import ANSWER_S, BLOCK, REACH, SURE_AFTER, SceneMemory
+from argos.propose.memory import ANSWER_S, BLOCK, HELD_S, REACH, SURE_AFTER, SceneMemory
 from argos.types import Frame, RegionMask
 
 SIZE, GRID = (360, 640), (176, 320)
@@ -157,8 +157,8 @@ def asked(noise: float = 4.0) -> SceneMemory:
     """A memory of what the proposer said about the empty room at 0 s."""
     memory = SceneMemory()
     memory.look(picture(0, noise), GRID)
-    assert memory.answer() is None
-    memory.keep(np.full(GRID, 0.5, np.float32))
+    assert memory.answer(0.4) is None
+    memory.keep(np.full(GRID, 0.3, np.float32))
     return memory
 
 
@@ -167,18 +167,42 @@ def test_the_proposer_is_not_asked_again_while_nothing_moves(noise: float) -> No
     memory = asked(noise)
     for seed in range(1, round(10 * ANSWER_S)):
         memory.look(picture(seed, noise), GRID)
-        answer = memory.answer()
+        answer = memory.answer(0.4)
         assert answer is not None
-        assert answer.mean() == 0.5
+        assert answer.scores.mean() == pytest.approx(0.3)
+        assert not answer.mask.any()
     memory.look(picture(round(10 * ANSWER_S), noise), GRID)
-    assert memory.answer() is None  # an answer does not live for ever
+    assert memory.answer(0.4) is None  # an answer does not live for ever
 
 
-@pytest.mark.parametrize("frame", [picture(1, person=200), picture(1, epoch=1)], ids=["somebody", "epoch"])
+@pytest.mark.parametrize("frame", [picture(2, person=200), picture(1, epoch=1)], ids=["somebody", "epoch"])
 def test_the_proposer_is_asked_again_when_something_is_new(frame: Frame) -> None:
     memory = asked()
     memory.look(frame, GRID)
-    assert memory.answer() is None
+    assert memory.answer(0.4) is None
+
+
+def test_who_comes_in_between_two_questions_is_proposed_unasked() -> None:
+    memory = asked()
+    assert picture(1).pts_s < HELD_S
+    memory.look(picture(1, person=200), GRID)
+    answer = memory.answer(0.4)
+    assert answer is not None
+    inner, outer = (proposal(box).mask for box in ((200, 150, 240, 240), (184, 130, 256, 270)))
+    assert answer.mask[inner].all()
+    assert not answer.mask[~outer].any()
+
+
+def test_where_much_changes_every_frame_is_asked_about() -> None:
+    """As a camera does that moves, away from where somebody is seen already; there it may."""
+    room = picture(0)
+    moved = Frame(np.ascontiguousarray(np.roll(room.pixels, 20, axis=1)), "a", 1, 0.01)
+    for score, held in ((0.3, False), (0.5, True)):
+        memory = SceneMemory()
+        memory.look(room, GRID)
+        memory.keep(np.full(GRID, score, np.float32))
+        memory.look(moved, GRID)
+        assert (memory.answer(0.4) is not None) == held
 
 
 def test_a_clock_that_goes_back_asks_again() -> None:
@@ -186,7 +210,7 @@ def test_a_clock_that_goes_back_asks_again() -> None:
     memory.look(picture(5), GRID)
     memory.keep(np.zeros(GRID, np.float32))
     memory.look(picture(4), GRID)
-    assert memory.answer() is None
+    assert memory.answer(0.4) is None
 
 
 def test_a_slow_change_adds_up() -> None:
@@ -198,6 +222,8 @@ def test_a_slow_change_adds_up() -> None:
         pixels = room.copy()
         pixels[150:250, 200:240] += np.uint8(2 * step)
         memory.look(Frame(pixels, "a", step, step / 100), GRID)
-        heard.append(memory.answer() is not None)
-    assert heard[0]
-    assert not heard[-1]
+        answer = memory.answer(0.4)
+        assert answer is not None
+        heard.append(answer.mask.any())
+    assert not heard[0]
+    assert heard[-1]
