@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from argos.kernels.crops import crop_rows
+
 Sizes = tuple[tuple[float, float], ...]
 """(width, height) in pixels of the anchors of one cell."""
 
@@ -218,7 +220,8 @@ def encompassing(boxes: Tensor, align: int, height: int, width: int) -> Tensor:
 def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
     """Crop boxes from a map and resize them bilinearly, all boxes at once.
 
-    Cell centres are half-pixel: a box that is aligned to the stride and has ``size`` cells is copied exactly.
+    Cell centres are half-pixel: a box that is aligned to the stride and has ``size`` cells is copied exactly. Where
+    nothing is learnt a kernel does the same on CPUs, in a fraction of the time.
 
     Args:
         features: ``(N, C, H, W)`` floats.
@@ -235,6 +238,10 @@ def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tupl
     y, next_y, fraction_y = _positions(boxes[:, 1], boxes[:, 3], stride, size[0], height)
     x, next_x, fraction_x = _positions(boxes[:, 0], boxes[:, 2], stride, size[1], width)
     base = image[:, None] * height
+    if torch.is_inference_mode_enabled() and rows.device.type == "cpu" and rows.dtype == torch.float32:
+        positions = (y, next_y, fraction_y, x, next_x, fraction_x)
+        windows = crop_rows(rows.numpy(), (image * height * width).numpy(), width, *(p.numpy() for p in positions))
+        return torch.from_numpy(windows).permute(0, 3, 1, 2)
 
     def corner(y: Tensor, weight_y: Tensor, x: Tensor, weight_x: Tensor) -> Tensor | None:
         weight = weight_y[:, :, None] * weight_x[:, None, :]  # (M, h, w)

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 
+from argos.networks.ssd_boxes import crop
 from argos.packing.layout import lay_out
 from argos.packing.pack import pack
 from argos.packing.rectangles import boxes_of
@@ -36,7 +38,7 @@ def told_when_long(silent_s: float = SILENT_S) -> Iterator[None]:
 
 
 def compile_kernels() -> None:
-    """Propose, plan and pack many small regions once, so that no camera waits for a compiler.
+    """Propose, plan, pack many small regions and crop maps once, so that no camera waits for a compiler.
 
     What is compiled stays on disk: seconds at the first start, milliseconds at every other.
     """
@@ -48,3 +50,5 @@ def compile_kernels() -> None:
     layout = lay_out(boxes_of(regions, scale=1.0, margin=0), (64, 64), gutter=0)
     settled(layout, layout, gutter=0)
     pack([frame], regions, (64, 64), scale=1.0, margin=0, gutter=1, max_canvases=2)
+    with torch.inference_mode():
+        crop(torch.zeros(1, 1, 1, 1), 1, torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64), (1, 1))

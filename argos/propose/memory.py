@@ -170,7 +170,7 @@ def _around(places: Places, reach: int) -> Places:
 
 
 def _touched(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Places:
-    """Places of which a mask covers at least a 500th; a whole cell of the grid is more."""
-    rows, columns = shape
-    share = cv2.resize(mask.view(np.uint8) * np.uint8(255), (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(share > 0, np.bool_)
+    """Places that hold any of a mask."""
+    rows, columns = (np.arange(count) * side // count for side, count in zip(mask.shape, shape, strict=True))
+    bands = np.bitwise_or.reduceat(mask.view(np.uint8), rows, axis=0)
+    return np.asarray(np.bitwise_or.reduceat(bands, columns, axis=1), np.bool_)

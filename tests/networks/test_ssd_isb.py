@@ -156,12 +156,18 @@ def test_crop_equals_the_plain_bilinear_form(size: tuple[int, int]) -> None:
     boxes = torch.tensor([[8.0, 16, 88, 96], [-10.0, 3, 33, 41], [100.0, 80, 170, 120]])
     image = torch.tensor([1, 0, 1])
     found = crop(features, 16, boxes, image, size)
+    with torch.inference_mode():  # by the kernel
+        assert torch.equal(crop(features, 16, boxes, image, size), found)
+        assert torch.equal(crop(features.to(memory_format=torch.channels_last), 16, boxes, image, size), found)
     expected = torch.stack([plain_crop(features[i], 16, b, size) for b, i in zip(boxes, image, strict=True)])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_crop_of_no_boxes_is_empty() -> None:
-    assert crop(torch.rand(1, 4, 3, 3), 32, NONE, torch.zeros(0, dtype=torch.int64), (2, 2)).shape == (0, 4, 2, 2)
+    for learning in (True, False):
+        with torch.inference_mode(not learning):
+            found = crop(torch.rand(1, 4, 3, 3), 32, NONE, torch.zeros(0, dtype=torch.int64), (2, 2))
+        assert found.shape == (0, 4, 2, 2)
 
 
 def test_branch_crops_its_skips_as_the_thesis_does_before_the_1x1_convolution() -> None:
