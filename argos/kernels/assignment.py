@@ -83,6 +83,6 @@ def assign(scores: NDArray[np.float64], least: float) -> NDArray[np.int64]:
     count = 0
     for i in range(rows):
         if column_of[i] >= 0 and scores[i, column_of[i]] >= least:
-            pairs[count] = i, column_of[i]
+            pairs[count, 0], pairs[count, 1] = i, column_of[i]  # a row at once compiles two seconds longer
             count += 1
     return pairs[:count]
