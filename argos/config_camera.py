@@ -123,7 +123,7 @@ class RegionsSection(Section):
         default=True,
         description="places where the deep network has found nobody are not asked about again until the picture "
         "changes there, and those where it has found somebody are, whatever is proposed; while nothing changes at all, "
-        "the proposer is asked once a second, and where little moves seven times; regions keep their place on the "
+        "the proposer is asked once a second, and where little moves six times; regions keep their place on the "
         "canvas; false: each frame for itself",
     )
     refresh_full_s: Seconds | None = Field(

@@ -21,7 +21,7 @@ def crop_rows(
 ) -> NDArray[np.float32]:
     """Interpolate between four cells for each cell of M windows.
 
-    Products and sums have the order of ``networks.ssd_boxes.crop`` in torch: the same bits.
+    Products and sums have the order of ``networks.ssd_boxes.crop`` in torch: the same bits, of finite values.
 
     Args:
         rows: ``(N * H * W, C)`` float32, maps with their channels last.

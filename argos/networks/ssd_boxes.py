@@ -240,7 +240,8 @@ def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tupl
     base = image[:, None] * height
     if torch.is_inference_mode_enabled() and rows.device.type == "cpu" and rows.dtype == torch.float32:
         positions = (y, next_y, fraction_y, x, next_x, fraction_x)
-        windows = crop_rows(rows.numpy(), (image * height * width).numpy(), width, *(p.numpy() for p in positions))
+        maps = np.ascontiguousarray(rows.numpy())
+        windows = crop_rows(maps, (image * height * width).numpy(), width, *(p.numpy() for p in positions))
         return torch.from_numpy(windows).permute(0, 3, 1, 2)
 
     def corner(y: Tensor, weight_y: Tensor, x: Tensor, weight_x: Tensor) -> Tensor | None:

@@ -37,18 +37,29 @@ class Account:
     balance_ms: float = math.inf
     mode: Mode | None = None
     _questions_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _answered: deque[bool] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _gap_s: float = 0.0
     _last_s: float | None = None
 
     def asked(self, ms: float) -> None:
         """Remember what a question took."""
         self._questions_ms.append(ms)
+        self._answered.append(True)
+
+    def reminded(self) -> None:
+        """Remember that an earlier answer was good for another frame."""
+        self._answered.append(False)
 
     @property
     def question_ms(self) -> float:
         """What a question takes: the median of the last ones, 0 before the first."""
         questions = sorted(self._questions_ms)
         return questions[(len(questions) - 1) // 2] if questions else 0.0
+
+    @property
+    def answer_ms(self) -> float:
+        """What an answer takes on average: the question, over the frames that its answer is good for."""
+        return self.question_ms * sum(self._answered) / len(self._answered) if self._answered else 0.0
 
     def affords_question(self) -> bool:
         """Whether the next frame may be asked about, though that may turn out to be in vain."""

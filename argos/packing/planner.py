@@ -162,9 +162,12 @@ class Planner:
             account.mode = mode
         if seen.regions is not None and seen.asked:
             account.asked(seen.question_ms)
+        elif seen.regions is not None:
+            account.reminded()
         if times.is_measured:
-            spent_ms = cost_ms + beside_ms + (self._question_ms(seen) if seen.regions is not None else 0.0)
-            account.book(times.expect("full", seen.pixels), spent_ms, at_s)
+            # one that was disturbed is entered as what they usually take: that is spent either way
+            asked_ms = min(seen.question_ms, account.question_ms) if seen.regions is not None else 0.0
+            account.book(times.expect("full", seen.pixels), cost_ms + beside_ms + asked_ms, at_s)
 
     def _pack_ms(self, tasks: set[Tasks], pixels: int) -> float:
         """What canvases of cameras with these tasks take; before such were run, as much as those of each together."""
@@ -179,9 +182,8 @@ class Planner:
         return self.times(seen.tasks).expect("full", seen.pixels) * share - self._question_ms(seen)
 
     def _question_ms(self, seen: Seen) -> float:
-        """What asking about a frame took; what it usually takes where it was disturbed, as that is spent either way."""
-        usual = self.account(seen.camera).question_ms
-        return min(seen.question_ms, usual) if usual > 0 else seen.question_ms
+        """What an answer about a frame takes, the same whether it was asked for or remembered: the choice is steady."""
+        return self.account(seen.camera).answer_ms or seen.question_ms
 
     def _is_sure(self, seen: Seen) -> bool:
         """Whether it is known what a full frame takes."""

@@ -3,8 +3,9 @@
 The proposer is cheap and often wrong: a poster, a shelf or a lamp post is proposed in every frame of a fixed camera.
 Where the deep network has looked and found nobody, and the picture has not changed since, the proposal is dropped;
 where it has found somebody, the place is proposed again whatever the proposer says. Where nothing has changed at all,
-the proposer is not asked again either, and where little has, not at every frame: what changed is proposed unasked. A
-moving camera changes everything all the time, and then nothing is dropped and every frame is asked about.
+the proposer is not asked again either, and where little has but where people are proposed, not at every frame: what
+changed is proposed unasked. A moving camera changes everything all the time, and then nothing is dropped and, unless
+people fill the picture, every frame is asked about.
 """
 
 from __future__ import annotations

@@ -98,6 +98,50 @@ def test_without_the_operator_the_networks_run_as_they_are(core: Core, monkeypat
         assert torch.equal(prepared(pixels)[0], core.split(core(torch.from_numpy(pixels)))[0])
 
 
+@pytest.mark.parametrize("off", ["processor", "library"])
+def test_where_it_was_not_measured_the_networks_run_as_they_are(
+    core: Core, off: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if off == "processor":
+        monkeypatch.setattr(module.platform, "machine", lambda: "aarch64")
+        assert Prepared(core).fused is core
+    else:
+        with torch.backends.mkldnn.flags(enabled=False):
+            assert Prepared(core).fused is core
+
+
+def test_a_layout_that_fails_is_found_out_before_it_is_needed(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(layer: FusedConvolution, size: torch.Size) -> None:
+        raise RuntimeError("no such layout")
+
+    monkeypatch.setattr(FusedConvolution, "_lay_out", broken)
+    assert Prepared(core).fused is core
+
+
+def test_a_size_that_comes_far_more_often_takes_the_place_of_another() -> None:
+    network = fused_copy(nn.Sequential(nn.Conv2d(3, 2, 1)))
+    (layer,) = (layer for layer in network.modules() if isinstance(layer, FusedConvolution))
+    with torch.inference_mode():
+        for n in range(MOST_SIZES):
+            for _ in range(USUAL + n):
+                network(torch.zeros(1, 3, 4, 4 + n))
+        for _ in range(2 * USUAL):
+            network(torch.zeros(1, 3, 9, 9))
+        assert (1, 3, 9, 9) not in layer._laid_out
+        network(torch.zeros(1, 3, 9, 9))
+    assert (1, 3, 9, 9) in layer._laid_out
+    assert (1, 3, 4, 4) not in layer._laid_out
+    assert len(layer._laid_out) == MOST_SIZES
+
+
+def test_autocast_reaches_the_networks(core: Core) -> None:
+    prepared, pixels = Prepared(core), pictures(1, 64, 64)
+    whole = prepared(pixels)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        half = prepared(pixels)[0]
+    assert 0.001 < float((half.float() - whole).abs().max()) < 1
+
+
 def test_an_operator_that_says_another_thing_is_not_used(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(module.ACTIVATIONS, nn.ReLU6, ("hardtanh", [0.0, 5.0]))
     assert Prepared(core).fused is core

@@ -58,3 +58,12 @@ def test_one_disturbed_question_is_outvoted() -> None:
     for ms in (20, 900, 20):
         account.asked(ms)
     assert account.question_ms == 20
+
+
+def test_an_answer_takes_the_question_over_the_frames_it_is_good_for() -> None:
+    account = Account()
+    for _ in range(3):
+        account.asked(30)
+        account.reminded()
+        account.reminded()
+    assert (account.question_ms, account.answer_ms) == (30, 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,19 @@ def test_crowded_camera_is_computed_in_full_and_the_others_still_share() -> None
     assert chosen.modes == ("pack", "full", "skip", "full", "pack")
     assert chosen.layout is not None
     assert chosen.layout.placements.frame.tolist() == [0, 1]  # of the packed frames
+
+
+def test_frames_that_are_asked_about_are_run_as_those_between_them() -> None:
+    """Where regions are worth it only because an answer is good for several frames."""
+    one = seen(regions((0, 0, 400, 470), (500, 0, 900, 470)))
+    chooser, modes = planner(one.pixels), []
+    for n in range(24):
+        asked = n % 4 == 0
+        frame = replace(one, question_ms=200.0 if asked else 1.0, asked=asked)
+        (mode,) = chooser.choose([frame], (512, 512), gutter=8, most=4).modes
+        chooser.book(frame, mode, 461.0 if mode == "full" else 262.0, at_s=n / 2)
+        modes.append(mode)
+    assert set(modes[8:]) == {"pack"}
 
 
 def test_regions_that_need_too_many_canvases_are_not_reduced_but_computed_in_full() -> None:
