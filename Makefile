@@ -63,6 +63,8 @@ BACKBONE ?= efficientnet-lite0.pth
 weights: .venv/installed-dev
 	test -f "$(BACKBONE)" || { echo "make weights BACKBONE=FILE: ImageNet weights of EfficientNet-Lite0, see docs/training.md" >&2; exit 2; }
 	$(BIN)/argos train people --backbone "$(BACKBONE)" --minutes 76 && $(BIN)/argos train people --ship
+	$(BIN)/argos train people --start ssdisb+unet_lite --minutes 92 --out runs/people_large && \
+	  $(BIN)/argos train people --ship --out runs/people_large
 	$(BIN)/argos train qunet16 --teacher unet_lite --minutes 120 && $(BIN)/argos train qunet16 --ship
 	$(BIN)/argos train asbunet --teacher unet_lite --minutes 120 && $(BIN)/argos train asbunet --ship
 

@@ -63,7 +63,7 @@ def train_qunet(
 
 
 def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
-    """SSD-ISB and a U-Net on one EfficientNet-Lite0, 256 then 384 px views.
+    """SSD-ISB and a U-Net on one EfficientNet-Lite0, 256 then 384 px views; 384 then 576 px where they begin trained.
 
     Args:
         folder: of the training.
@@ -76,9 +76,12 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
 
     torch.manual_seed(4)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(
-        minutes, (Phase(0.6, 256, 8), Phase(1.0, 384, 4)), peak_rate=1.5e-3, seed=4, pretrained="detector.backbone."
-    )
+    # the line shows frames at a long side of 640 px: people who fill the picture are larger there than small views show
+    if start is None:
+        phases, rate = (Phase(0.6, 256, 8), Phase(1.0, 384, 4)), 1.5e-3
+    else:
+        phases, rate = (Phase(0.2, 384, 4), Phase(1.0, 576, 3)), 6e-4
+    recipe = Recipe(minutes, phases, peak_rate=rate, seed=4, pretrained="detector.backbone.")
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, Joint)
