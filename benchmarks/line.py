@@ -5,9 +5,10 @@
 
 *stages*: the shipped pipeline on the sample, with an overlay video and JSON lines written and every result encoded,
 against the very same stages called one after the other in one thread; rounds of each side alternate. *neighbour*: the
-stages' milliseconds with and without a process that counts as fast as it can. *start*: from the command to the first
-result in its file; cold without anything kept from earlier starts but what the system caches of files. *message*: the
-semantic mask of a walking person, 7 % of 720p.
+stages' milliseconds with and without a process that counts as fast as it can. *processor*: what a frame costs the
+processor, all threads together, in the networks and besides; at 30 frames a second two cores have 66.7 ms for each.
+*start*: from the command to the first result in its file; cold without anything kept from earlier starts but what the
+system caches of files. *message*: the semantic mask of a walking person, 7 % of 720p.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ WARM = 12
 """Results of a round that do not count: the planner learns, primitives are made."""
 
 Figures = dict[str, Any]
+Found = TypeVar("Found")
 
 
 def main() -> int:
@@ -52,6 +54,7 @@ def main() -> int:
     report: Figures = {"machine": machine, "frames": args.frames, "rounds": args.rounds}
     report["stages"] = stages(args.frames, args.rounds)
     report["neighbour"] = neighbour(args.frames, args.rounds)
+    report["processor"] = processor_ms(args.frames)
     report["start"] = starts(args.rounds)
     report["message"] = message()
     print(json.dumps(report, indent=1))
@@ -127,7 +130,6 @@ def serial(mode: str, folder: Path) -> Iterator[object]:
     from argos.pipelines.outputs import open_outputs
     from argos.publishing.encode import encode_result
     from argos.sources.read import read
-    from argos.types import Result
 
     config = configured(mode, folder, 1)
     people, cards = people_of_config(config)
@@ -138,13 +140,7 @@ def serial(mode: str, folder: Path) -> Iterator[object]:
     try:
         for n, frame in enumerate(read(camera.source.url, camera.name, source_options(camera))):
             (found,) = people.step([frame], [view], [False])
-            result = Result(
-                camera=frame.camera, epoch=frame.epoch, seq=n, index=frame.index, pts=frame.pts,
-                time_base=frame.time_base, pts_s=frame.pts_s, captured_ns=frame.captured_ns, clock=frame.clock,
-                run="serial", size=frame.size, mode=found.mode, regions=found.regions, instances=found.instances,
-                semantic=found.semantic, deep_share=found.deep_share, spans_ms=found.spans_ms, dropped={},
-                models=models, config="", published_ns=time.time_ns(), image=frame.pixels,
-            )  # fmt: skip
+            result = result_of(frame, found, n, models)
             encode_result(result)
             for output in outputs:
                 output.write(result)
@@ -152,6 +148,19 @@ def serial(mode: str, folder: Path) -> Iterator[object]:
     finally:
         for output in outputs:
             output.close()
+
+
+def result_of(frame: Any, found: Any, seq: int, models: dict[str, str]) -> Any:
+    """The result of an analysed frame."""
+    from argos.types import Result
+
+    return Result(
+        camera=frame.camera, epoch=frame.epoch, seq=seq, index=frame.index, pts=frame.pts, time_base=frame.time_base,
+        pts_s=frame.pts_s, captured_ns=frame.captured_ns, clock=frame.clock, run="serial", size=frame.size,
+        mode=found.mode, regions=found.regions, instances=found.instances, semantic=found.semantic,
+        deep_share=found.deep_share, spans_ms=found.spans_ms, dropped={}, models=models, config="",
+        published_ns=time.time_ns(), image=frame.pixels,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -184,12 +193,56 @@ def neighbour(frames: int, rounds: int) -> Figures:
                             spans[on].setdefault(stage, []).append(ms)
     sides = {name: {stage: statistics.median(ms) for stage, ms in spans[on].items()}
              for name, on in (("alone", False), ("beside", True))}  # fmt: skip
-    besides = sum(ms for stage, ms in sides["alone"].items() if stage != "segment")
     return {
         **{name: {stage: round(ms, 2) for stage, ms in side.items()} for name, side in sides.items()},
         "times": {stage: round(ms / sides["alone"][stage], 2) for stage, ms in sides["beside"].items()},
-        "besides_the_networks_ms": round(besides, 2),
     }
+
+
+def processor_ms(frames: int) -> Figures:
+    """Mean milliseconds of the processor for a frame in mode pack, by part; messages are encoded, no files written."""
+    from argos.config import config_from_sources, source_options
+    from argos.pipelines.build import people_of_config, view_of
+    from argos.pipelines.follow import Following, track_settings
+    from argos.publishing.encode import encode_result
+    from argos.sources.read import read
+
+    config = config_from_sources([FILM], ["camera.regions.mode=pack", "camera.tasks=[instances,semantic]"])
+    people, cards = people_of_config(config)
+    (camera,) = config.cameras.values()
+    view = view_of(camera, config, cards)
+    following = Following({camera.name: track_settings(camera, view.instances)})
+    view = following.view(camera.name, view)
+    spent: dict[str, float] = {}
+
+    @contextmanager
+    def part(name: str) -> Iterator[None]:
+        start = time.process_time()
+        yield
+        spent[name] = spent.get(name, 0.0) + (time.process_time() - start) * 1e3
+
+    source = read(camera.source.url, camera.name, source_options(camera))
+    for n in range(WARM + frames):
+        if n == WARM:
+            spent.clear()
+        with part("decode"):
+            frame = next(source)
+        steps, value, jobs = people.steps([frame], [view], [False]), None, True
+        while jobs:
+            with part("propose, pack, stitch"):
+                try:
+                    job = steps.send(value)
+                except StopIteration as end:
+                    ((found,), jobs) = (end.value, False)
+            if jobs:
+                with part("networks"):
+                    value = job.run()
+        with part("track"):
+            found = following.followed(frame, found)
+        with part("encode"):
+            encode_result(result_of(frame, found, n, {}))
+    by_part = {name: round(ms / frames, 2) for name, ms in spent.items()}
+    return {**by_part, "besides_the_networks": round(sum(by_part.values()) - by_part["networks"], 2)}
 
 
 def starts(rounds: int) -> Figures:

@@ -238,7 +238,8 @@ def line(report: Report) -> list[str]:
         for stage, ms in beside["alone"].items()
         if ms >= 0.05
     ]
-    others = beside["besides_the_networks_ms"]
+    processor = report["processor"]
+    others = processor["besides_the_networks"]
     masks = [
         [kind, f"{side['bytes']}", f"{side['ms']['median']:.2f}"] for kind, side in message.items() if kind != "share"
     ]
@@ -253,7 +254,12 @@ def line(report: Report) -> list[str]:
         "",
         *table(["stage", "alone", "beside it", "times"], stages),
         "",
-        f"All but the deep networks (*segment*): {others:.1f} ms, {others / (1000 / 30):.0%} of a frame at 30 fps.",
+        "Milliseconds of the processor for a frame in mode `pack`, all threads together, nothing written:",
+        "",
+        *table(["part", "ms"], [[part, f"{ms:.1f}"] for part, ms in processor.items() if part[:7] != "besides"]),
+        "",
+        f"All but the deep networks: {others:.1f} ms, {others / (2000 / 30):.0%} of what two cores have for a frame at "
+        "30 fps.",
         "",
         *table(["start, seconds", "median (least-most)"], [
             ["nothing kept from earlier starts", seconds(report["start"]["cold_s"])],
