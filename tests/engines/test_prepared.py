@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,10 @@ from argos.engines.core import Core
 from argos.engines.dense import for_inference
 from argos.engines.prepared import MOST_SIZES, USUAL, FusedConvolution, Prepared, fused_copy
 from argos.engines.weights import load_network
+
+pytestmark = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere the networks run as they are"
+)
 
 
 @pytest.fixture(scope="module")

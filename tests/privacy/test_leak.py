@@ -62,6 +62,8 @@ def raises(pipeline: Pipeline) -> None:
     instances = pipeline._people.instances
     assert instances is not None
     instances.network.register_forward_hook(fail)
+    if instances.outputs is not None:  # on CPUs they are run in another form
+        instances.outputs.fused = fail
 
 
 def blind(pipeline: Pipeline) -> None:
