@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +35,6 @@ WARM = 12
 """Results of a round that do not count: the planner learns, primitives are made."""
 
 Figures = dict[str, Any]
-Found = TypeVar("Found")
 
 
 def main() -> int:
@@ -233,7 +232,8 @@ def processor_ms(frames: int) -> Figures:
                 try:
                     job = steps.send(value)
                 except StopIteration as end:
-                    ((found,), jobs) = (end.value, False)
+                    (found,) = end.value
+                    jobs = False
             if jobs:
                 with part("networks"):
                     value = job.run()

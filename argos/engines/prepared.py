@@ -37,7 +37,7 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
 
 
 class Prepared:
-    """What the networks say, equal to themselves but for rounding, in a tenth to a sixth less time.
+    """What the networks say, equal to themselves but for rounding, in less time.
 
     A NaN that an activation meets becomes 0, where torch would hand it on; weights that hold one are run as they are.
 

@@ -133,7 +133,7 @@ CARDS = {
         seed=4,
         measured="IoU of all person pixels by source, validation photos of persons/ and persons_more/, long side 640, "
         "threshold of this card; empty_ok: share of empty photos with less than 0.1 % person",
-        limits="Looked at on four clips. A yellow cloth on the grass, a sign, polished metal and a hand's shadow are "
+        limits="A yellow cloth on the grass, the head of a tripod, chairs beside seated people, polished metal and a hand's shadow are "
         "called person at times; people a few pixels high and the far rows of a crowd are missed, and of people who fill "
         "the picture plain dark clothing.",
     ),
