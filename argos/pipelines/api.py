@@ -428,7 +428,7 @@ class Pipeline:
                     return arrived
                 if all(feed.done for feed in self._running.feeds.values()):
                     return [] if self._flying else None
-                self._changed.wait(0.5)
+                self._changed.wait(0.1)  # a frame that was about to come may stay away
         return None
 
     def _begin(self, arrived: Sequence[Arrived]) -> None:

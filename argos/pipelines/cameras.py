@@ -86,10 +86,15 @@ class Cameras:
         return [*self.feeds.values(), *self._left.values()]
 
     def take(self) -> list[Arrived]:
-        """At most one frame of each camera, under overload of those whose turn it is. Called with ``changed`` held."""
+        """At most one frame of each camera, under overload of those whose turn it is. Called with ``changed`` held.
+
+        None of any, although some wait, where it is the turn of one whose next frame is about to come.
+        """
         waiting = {name: feed for name, feed in self.feeds.items() if feed.waits}
-        hurried = any(feed.is_behind for feed in waiting.values())
-        chosen = self._turns.of({name: self.config.cameras[name].priority for name in waiting}, hurried=hurried)
+        due = {name for name, feed in self.feeds.items() if feed.is_due}
+        hurried = bool(due) or any(feed.is_behind for feed in waiting.values())
+        priorities = {name: self.config.cameras[name].priority for name in {*waiting, *due}}
+        chosen = self._turns.of(priorities, list(waiting), hurried=hurried)
         return [arrived for name in chosen if (arrived := waiting[name].take()) is not None]
 
     def next_seq(self, name: str) -> int:

@@ -119,6 +119,7 @@ class Feed:
         self._ended = False
         self._period_s = self._due_s = 0.0
         self._stale_then = self.dropped["stale"]  # when a frame was last taken
+        self._was_behind, self._arrived_s, self._between_s = False, 0.0, 0.0
         self._after, self._index, self._epoch = after, 0, 0
         self._first_index = self._first_epoch = 0
         if after is not None:
@@ -165,6 +166,7 @@ class Feed:
         if not self._waiting:
             return None
         arrived = self._waiting.popleft()
+        self._was_behind = self.is_behind
         self._stale_then = self.dropped["stale"]
         self._due_s = time.monotonic() + self._period_s
         self._changed.notify_all()
@@ -189,6 +191,11 @@ class Feed:
     def is_behind(self) -> bool:
         """Whether frames were dropped for newer ones since one was last taken."""
         return self.dropped["stale"] > self._stale_then
+
+    @property
+    def is_due(self) -> bool:
+        """Whether frames come faster than they are taken and the next is at most one late. ``changed`` held."""
+        return self._was_behind and time.monotonic() < self._arrived_s + 2 * self._between_s
 
     @property
     def done(self) -> bool:
@@ -258,6 +265,8 @@ class Feed:
     def _put(self, frame: Frame, decode_ms: float) -> bool:
         """Hand over a frame; False when the feed has to end."""
         with self._changed:
+            now = time.monotonic()
+            self._arrived_s, self._between_s = now, now - self._arrived_s
             if self._every:
                 while self._is_full(frame) and not self._stop.is_set():
                     self._changed.wait(0.2)
@@ -266,7 +275,7 @@ class Feed:
                 self.dropped["stale"] += 1
             if self._stop.is_set():
                 return False
-            held_back = not self._every and time.monotonic() < self._due_s
+            held_back = not self._every and now < self._due_s
             if self._first_epoch or self._first_index:
                 index, epoch = frame.index + self._first_index, frame.epoch + self._first_epoch
                 frame = replace(frame, index=index, epoch=epoch)

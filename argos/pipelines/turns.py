@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+ROUNDING = 1e-6
+"""Of sums of shares."""
 
 
 class Turns:
-    """Cameras of lower priority sit out as many steps as makes their share of the frames that of their priority."""
+    """Cameras get frames through in proportion to their priorities: first comes who had the least for his.
+
+    Reference:
+        Waldspurger and Weihl, Stride Scheduling: Deterministic Proportional-Share Resource Management, 1995.
+    """
 
     def __init__(self) -> None:
-        self._credit: dict[str, float] = {}
+        self._had: dict[str, float] = {}  # frames over priority
+        self._there: set[str] = set()
 
-    def of(self, waiting: Mapping[str, int], *, hurried: bool) -> list[str]:
-        """The cameras whose frames are taken now; at least one of those that wait.
+    def of(self, priorities: Mapping[str, int], waiting: Sequence[str], *, hurried: bool) -> list[str]:
+        """The cameras whose frames are taken now; none where one comes first whose next frame is about to come.
 
         Args:
-            waiting: cameras with a frame, and their priorities, 1 or more.
+            priorities: 1 or more, of the cameras that wait and of those whose next frame is about to come.
+            waiting: cameras with a frame.
             hurried: whether frames come faster than they are analysed. If not, everybody is taken.
         """
         if not hurried:
-            self._credit.clear()
+            self._had.clear()
+            self._there.clear()
             return list(waiting)
-        most = max(waiting.values(), default=1)
-        taken = []
-        for name, priority in waiting.items():
-            credit = self._credit.get(name, 0.0) + priority / most
-            if credit >= 1.0 - 1e-9:
-                taken.append(name)
-                credit -= 1.0
-            self._credit[name] = credit
+        present = {name for name in priorities if name in self._there}
+        level = min((self._had[name] for name in present), default=0.0)
+        for name in priorities.keys() - present:  # who was away saves nothing up, and owes what he owed
+            self._had[name] = max(level, self._had.get(name, level))
+        self._there = set(priorities)
+        least = min((self._had[name] for name in priorities), default=0.0)
+        # who is nearly as far along goes with the first, so that they share canvases
+        step = 1 / max(priorities.values(), default=1)
+        taken = [name for name in waiting if self._had[name] < least + step - ROUNDING]
+        for name in taken:
+            self._had[name] += 1 / priorities[name]
         return taken
