@@ -94,13 +94,15 @@ class Engine(Section):
         default="auto",
         description="network pixels per frame pixel; auto: the frame's long side becomes 640",
     )
-    backend: Literal["torch", "onnxruntime", "openvino"] = Field(
-        default="torch", description="the program that runs the deep networks on a CPU"
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        default="auto",
+        description="the program that runs the deep networks; auto: on a CPU the one that argos tune found fastest, "
+        "onnxruntime where nothing was measured; on a GPU torch",
     )
     precision: Literal["float32", "int8"] = Field(
         default="float32",
-        description="int8: the deep networks in 8 bits, quantised at the first start and kept; needs backend "
-        "onnxruntime or openvino, any mode but gather; networks of your own run as they are",
+        description="int8: the deep networks in 8 bits, quantised at the first start and kept; by any backend but "
+        "torch, in any mode but gather; networks of your own run as they are",
     )
     calibration: Annotated[str, AfterValidator(check_url)] | None = Field(
         default=None,
@@ -122,7 +124,7 @@ class Engine(Section):
     def _has_program(cls, precision: str, info: ValidationInfo) -> str:
         if precision == "int8" and info.data.get("backend", "") == "torch":  # a faulty backend is a fault of its own
             raise ValueError(
-                "int8 is not run by torch: set engine.backend to onnxruntime (or openvino), or use float32"
+                "int8 is not run by torch: set engine.backend to auto, onnxruntime or openvino, or use float32"
             )
         return precision
 

@@ -95,7 +95,7 @@ def _missing_networks(models: Models) -> list[str]:
                 missing.append(f"{key}.{name}: {file} does not exist now")
         package = "onnxruntime" if model.network.endswith(".onnx") else place.partition(".")[0]
         if package.isidentifier() and importlib.util.find_spec(package) is None:
-            remedy = "pip install 'argos-vision[onnx]'" if package == "onnxruntime" else "install it"
+            remedy = "pip install onnxruntime" if package == "onnxruntime" else "install it"
             missing.append(f"{key}.network: the package {package} is not installed: {remedy}")
     return missing
 

@@ -14,6 +14,7 @@ FLAGS = ("sse4_2", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx_vnn
 
 PACKAGES = {
     "torch": "torch",
+    "onnxruntime": "onnxruntime",
     "numpy": "numpy",
     "cv2": "opencv-python-headless",
     "av": "av",

@@ -122,7 +122,7 @@ def test_gather_and_8_bits_are_a_fault_at_the_mode(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("engine", "fault"),
     [
-        ("precision: int8", "engine.precision: int8 is not run by torch: set engine.backend to onnxruntime"),
+        ("backend: torch, precision: int8", "engine.precision: int8 is not run by torch: set engine.backend to auto"),
         ("precision: int4", "engine.precision: should be 'float32' or 'int8', got 'int4'"),
         ("calibration: clip.mp4", "engine.calibration: sets the ranges of 8-bit numbers: set engine.precision to int8"),
         ("backend: openvino, precision: int8, calibration: 'rtsp://me:secret@cam'", "not a live source"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Config
-from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, network_size
+from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
+from argos.engines.joint import JointSegmenter
 from argos.packing.limits import limited
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.people import People
@@ -84,6 +86,16 @@ def networks_of(people: People, view: View) -> Networks:
         return semantic.scores(pixels) if semantic else None, instances.instances(pixels) if instances else None
 
     return both
+
+
+def by_torch(people: People) -> People:
+    """The same line; networks of ours are run by torch."""
+    line = copy(people)
+    for role in ("semantic", "instances", "joint"):
+        segmenter = getattr(line, role)
+        if isinstance(segmenter, SemanticSegmenter | InstanceSegmenter | JointSegmenter):
+            setattr(line, role, replace(segmenter, outputs=None))
+    return line
 
 
 def person_on(batch: PackedBatch, frame_size: Size, networks: Networks, view: View) -> NDArray[np.bool_]:

@@ -26,7 +26,7 @@ def in_int8(setting: Setting, asked: AskedMode, backend: Backend) -> Contender:
     """
     engine = setting.config.engine
     if engine.precision == "int8":
-        raise NotHereError(f"engine.precision is int8: {asked} is this, by {engine.backend}")
+        raise NotHereError(f"engine.precision is int8: {asked} is this")
     integers = engine.model_copy(update={"precision": "int8", "backend": backend})
     try:
         people, _ = people_of_config(setting.config.model_copy(update={"engine": integers}))

@@ -10,7 +10,7 @@ from argos.benching.int8 import in_int8
 from argos.benching.motion import motion, motion_boxes
 from argos.benching.runtimes import by_onnxruntime, by_openvino
 from argos.benching.tiles import tiles
-from argos.benching.whole import bf16, shrunk
+from argos.benching.whole import bf16, shrunk, torch_alone
 from argos.errors import UsageError
 
 OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
@@ -19,6 +19,7 @@ OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
     "pack-int8": partial(in_int8, asked="pack", backend="onnxruntime"),
     "full-int8-openvino": partial(in_int8, asked="full", backend="openvino"),
     "pack-int8-openvino": partial(in_int8, asked="pack", backend="openvino"),
+    "full-torch": torch_alone,
     "full-onnxruntime": by_onnxruntime,
     "full-openvino": by_openvino,
     "shrunk": shrunk,

@@ -15,6 +15,7 @@ from argos.benching.contender import (
     NotHereError,
     Outcome,
     Setting,
+    by_torch,
     full_pixels,
     networks_of,
     person_on,
@@ -51,19 +52,21 @@ def shrunk(setting: Setting) -> Contender:
     return in_full(setting, networks_of(setting.people, setting.view), scale)
 
 
+def torch_alone(setting: Setting) -> Contender:
+    """The whole frame by torch."""
+    return in_full(setting, networks_of(by_torch(setting.people), setting.view), setting.scale)
+
+
 def bf16(setting: Setting) -> Contender:
-    """The whole frame, layers in bfloat16 where torch's autocast has them so.
+    """The whole frame, by torch, layers in bfloat16 where its autocast has them so.
 
     Raises:
-        NotHereError: the processor has no instructions for it (emulated it takes several times as long as float32), or
-            ``engine.backend`` is not torch.
+        NotHereError: the processor has no instructions for it (emulated it takes several times as long as float32).
     """
-    if setting.config.engine.backend != "torch":
-        raise NotHereError("by torch only, and engine.backend is another")
     device = torch.device(device_of(setting.config.engine.device)).type
     if device == "cpu" and not {"avx512_bf16", "amx_bf16"} & set(processor()[1]):
         raise NotHereError("this processor has no bfloat16 (avx512_bf16 or amx_bf16)")
-    return in_full(setting, in_bf16(networks_of(setting.people, setting.view), device), setting.scale)
+    return in_full(setting, in_bf16(networks_of(by_torch(setting.people), setting.view), device), setting.scale)
 
 
 def in_bf16(networks: Networks, device: str) -> Networks:

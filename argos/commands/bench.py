@@ -20,7 +20,8 @@ opponents, each with the same networks and thresholds as the modes:
   full-int8         the full frame in 8 bits (engine.precision: int8; ONNX Runtime, extra 'export')
   pack-int8         mode pack in the same way
   full-int8-openvino, pack-int8-openvino   both by OpenVINO (extra 'openvino' too)
-  full-onnxruntime  the full frame by ONNX Runtime (extra 'onnx')
+  full-torch        the full frame by torch
+  full-onnxruntime  the full frame by ONNX Runtime
   full-openvino     the full frame by OpenVINO (extra 'openvino')
   shrunk            the full frame shrunk to the pixels that pack computes
   tiles             overlapping tiles of 512 pixels, one inference each

@@ -80,7 +80,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #threads: null                   # CPU threads; null: all cores
   #in_flight: null                 # frames at once on a CPU, which share the threads; null: 2, 1 with one thread
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
-  #backend: torch                  # what runs the deep networks on a CPU: torch, onnxruntime or openvino
+  #backend: auto                   # what runs the deep networks on a CPU: torch, onnxruntime or openvino
   #precision: float32              # int8: in 8 bits, by onnxruntime or openvino, in any mode but gather
   #calibration: null               # video or folder whose pictures set the ranges of int8; null: rendered people
   #sparse: masked                  # mode gather: masked (rest of the frame is zero), previous (as last computed) or

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from argos.errors import PublishError
+from argos.errors import PublishError, UsageError
 
 if TYPE_CHECKING:
-    from argos.packing.costs import Tasks
+    from argos.packing.costs import Costs, Tasks
+    from argos.pipelines.backend import Program
     from argos.pipelines.tune import Measured
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = """examples:
   argos tune                     the shipped models with the default settings
   argos tune camera.yaml         the models, tasks and scale of a configuration
   argos tune --set camera.tasks=[semantic,instances] --json
 
-Without this auto learns from the frames themselves, but never tries gather. What is kept holds for this processor,
+It measures every program that can run the deep networks here (engine.backend), of which auto then takes the fastest.
+Without this mode auto learns from the frames themselves, but never tries gather. What is kept holds for this processor,
 these versions, models and tasks; under others it is ignored. It lies in $ARGOS_CACHE/costs, by default
 ~/.cache/argos/costs. Run it while nothing else is busy.
 """
@@ -32,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", nargs="?", metavar="CONFIG", help="a camera.yaml (default: the default settings)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for argos run")
     parser.add_argument(
-        "--seconds", type=_seconds, default=10.0, metavar="S", help="time for each set of tasks, after a round to warm "
-        "up (default: 10); three rounds are run in any case"
+        "--seconds", type=_seconds, default=10.0, metavar="S", help="for each program and set of tasks, after a "
+        "round to warm up (default: 10); three rounds are run in any case"
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of the table")
 
@@ -54,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import torch
 
+    from argos.pipelines.backend import fastest_program, programs
     from argos.pipelines.build import device_of, engine_settings, people_of_config, view_of
     from argos.pipelines.cost_file import conditions_of, save_costs
     from argos.pipelines.tune import measure
@@ -61,26 +67,40 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     if config.engine.threads is not None:
         torch.set_num_threads(config.engine.threads)
-    people, cards = people_of_config(config)
-    views = {tuple(sorted(camera.tasks)): view_of(camera, config, cards) for camera in config.cameras.values()}
 
     def progress(words: str) -> None:
         if sys.stderr.isatty() and not args.quiet:
             print(f"\r{words:<40}", end="", file=sys.stderr, flush=True)
 
-    reports = []
-    for tasks, view in views.items():
-        conditions = conditions_of(tasks, cards, device_of(config.engine.device), engine_settings(config))
-        measured = measure(people, view, args.seconds, progress)
+    device, lines, settings = device_of(config.engine.device), {}, {}
+    for program in programs(config.engine.backend, config.engine.precision, device):
+        one = config.model_copy(update={"engine": config.engine.model_copy(update={"backend": program})})
         try:
-            path = save_costs(measured.costs, conditions)
-        except OSError as error:
-            raise PublishError(f"{conditions.path}: cannot be written ({error.strerror}); set ARGOS_CACHE to a folder "
-                               "that can") from error  # fmt: skip
-        reports.append(_report(tasks, measured) | {"models": conditions.models, "file": str(path)})
+            lines[program], cards = people_of_config(one)
+        except UsageError as error:
+            if config.engine.backend != "auto":
+                raise
+            log.warning("%s; %s is left out", error, program)
+            continue
+        settings[program] = engine_settings(one)
+    known: dict[Program, dict[Tasks, Costs]] = {program: {} for program in lines}
+    reports = []
+    views = {tuple(sorted(camera.tasks)): view_of(camera, config, cards) for camera in config.cameras.values()}
+    for tasks, view in views.items():
+        for program, measured in measure(lines, view, args.seconds, progress).items():
+            conditions = conditions_of(tasks, cards, device, settings[program])
+            try:
+                path = save_costs(measured.costs, conditions)
+            except OSError as error:
+                raise PublishError(f"{conditions.path}: cannot be written ({error.strerror}); set ARGOS_CACHE to a "
+                                   "folder that can") from error  # fmt: skip
+            known[program][tasks] = measured.costs
+            by = {"program": program, "models": conditions.models, "file": str(path)}
+            reports.append(_report(tasks, measured) | by)
     progress("")
     machine = {"processor": conditions.processor, "cores": conditions.cores, "threads": conditions.threads}
-    report = {"machine": machine | {"device": conditions.device}, "tasks": reports}
+    fastest = fastest_program(known, views, config.engine.packing.canvas)
+    report = {"machine": machine | {"device": conditions.device}, "tasks": reports, "fastest": fastest}
     print(json.dumps(report) if args.json else _table(report))
     return 0
 
@@ -109,7 +129,8 @@ def _table(report: dict[str, Any]) -> str:
     lines = [f"{machine['processor']}, {machine['threads']} threads, {machine['device']}"]
     for one in report["tasks"]:
         whole = one["frame_pixels"]
-        lines += ["", f"{' and '.join(one['tasks'])}: {', '.join(one['models'].values())}; {one['rounds']} rounds", ""]
+        models = ", ".join(one["models"].values())
+        lines += ["", f"{' and '.join(one['tasks'])} by {one['program']}: {models}; {one['rounds']} rounds", ""]
         lines += [
             "| run | pixels of the frame | active | ms median (p10-p90) | by the costs kept |",
             "|---|---|---|---|---|",
@@ -122,6 +143,7 @@ def _table(report: dict[str, Any]) -> str:
         pays = ", ".join(f"{mode} up to {part:.0%}" for mode, part in one["pays_up_to"].items())
         lines += ["", f"pays on a full frame: {pays} of its pixels; a crowded camera is asked about every "
                   f"{max(1.0, one['crowded_asked_every']):.1f} frames", f"kept in {one['file']}"]  # fmt: skip
+    lines += ["", f"fastest on canvases: {report['fastest']}, which engine.backend: auto takes"]
     return "\n".join(lines)
 
 

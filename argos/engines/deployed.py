@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import io
 import os
 import tempfile
 import warnings
@@ -22,14 +21,14 @@ from argos.engines.core import Core
 from argos.engines.export import OPSET
 from argos.engines.int8 import Calibration, in_int8, quantiser
 from argos.engines.onnx import OnnxNetwork
-from argos.errors import UsageError
+from argos.errors import UsageError, WeightsError
 from argos.machine import cache_folder
 from argos.networks.ssd_isb import SSDOutput
 from argos.version import VERSION
 
 Backend = Literal["onnxruntime", "openvino"]
 
-EXTRAS: dict[Backend, str] = {"onnxruntime": "onnx", "openvino": "openvino"}
+INSTALLED_BY: dict[Backend, str] = {"onnxruntime": "onnxruntime", "openvino": "'argos-vision[openvino]'"}
 
 Runtime = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 """``Core.forward`` on arrays."""
@@ -39,6 +38,8 @@ FORM = 2
 
 GRID = 32
 """Sides of pictures are multiples of it."""
+
+REFUSED = "engine.backend: these networks cannot be written as ONNX for pictures of any size"
 
 
 class Deployed:
@@ -80,19 +81,29 @@ class Deployed:
 
 
 def onnx_of(core: Core) -> Path:
-    """The ONNX file of the networks for pictures of any size and number; written on first use, in seconds.
+    """The ONNX file of the networks for pictures of any size and number; written and tried on first use, in seconds.
 
     Its name is the digest of the weights, so that other weights get another file.
 
     Raises:
-        UsageError: the networks hold what ONNX has not.
+        UsageError: the networks hold what ONNX has not, or say something else by it.
     """
     folder = cache_folder() / "onnx"
     path = folder / f"{_digest(core)}.onnx"
     if path.exists():
         return path
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as beside:  # never half a file under the name, nor a wrong one
+        written = Path(beside) / path.name
+        _write(core, written)
+        if not _says_the_same(core, written):
+            raise UsageError(f"{REFUSED} that say the same; choose torch")
+        os.replace(written, path)
+    return path
+
+
+def _write(core: Core, path: Path) -> None:
     example = torch.zeros(2, 5 * GRID, 7 * GRID, 3, dtype=torch.uint8)
-    written = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporter about its own parts
         try:
@@ -100,21 +111,32 @@ def onnx_of(core: Core) -> Path:
             torch.onnx.export(
                 core,
                 (example,),
-                written,  # type: ignore[arg-type]
+                str(path),
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["pixels"],
                 dynamic_axes={"pixels": {0: "count", 1: "height", 2: "width"}},
             )
         except torch.onnx.OnnxExporterError as error:
-            raise UsageError(
-                "engine.backend: these networks cannot be written as ONNX for pictures of any size; choose torch"
-            ) from error
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:  # never half a file under the name
-        file.write(written.getvalue())
-    os.replace(file.name, path)
-    return path
+            raise UsageError(f"{REFUSED}; choose torch") from error
+
+
+def _says_the_same(core: Core, path: Path) -> bool:
+    """Whether a file gives what the networks do for pictures of another size than those it was traced with.
+
+    Tracing turns whatever the networks compute in Python from the sizes of a picture into constants.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3 * GRID, 2 * GRID, 3), np.uint8)
+    with torch.inference_mode():
+        wanted = [tensor.numpy() for tensor in core(torch.from_numpy(pixels))]
+    try:
+        found = OnnxNetwork(path, 1).run(pixels)
+    except WeightsError:  # a constant that does not fit
+        return False
+    return all(
+        a.shape == b.shape and np.allclose(a, b, atol=1e-3 * max(1.0, np.abs(b).max()), equal_nan=True)
+        for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
@@ -146,8 +168,7 @@ def require(backend: Backend) -> Any:
         return importlib.import_module(backend)
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"engine.backend: needs the package {error.name}: pip install 'argos-vision[{EXTRAS[backend]}]', "
-            "or choose torch"
+            f"engine.backend: needs the package {error.name}: pip install {INSTALLED_BY[backend]}, or choose torch"
         ) from error
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from argos.engines.core import Core, same_weights
 from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, Outputs, SemanticSegmenter, to_unit_floats
 from argos.engines.deployed import Deployed
-from argos.engines.prepared import Prepared
 from argos.engines.segmenter import Instancewise, Semantic
 from argos.networks.finite import checked
 from argos.networks.ssd_decode import people_of
@@ -76,6 +75,6 @@ def joined(semantic: Semantic | None, instances: Instancewise | None) -> JointSe
     if not same_weights(semantic.network.backbone, instances.network.backbone):
         return None
     outputs = None
-    if isinstance(semantic.outputs, Deployed | Prepared):
+    if isinstance(semantic.outputs, Deployed):
         outputs = semantic.outputs.also(Core(semantic.network, instances.network))
     return JointSegmenter(semantic.network, instances, outputs)

@@ -1,6 +1,6 @@
 """ONNX files run by ONNX Runtime: what a file takes, what it gives, and the run itself.
 
-Needs the package ``onnxruntime`` (extra ``onnx``), which is imported when the first file is opened.
+The package ``onnxruntime`` is imported when the first file is opened.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _import_runtime(path: Path) -> Any:
         return importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"{path}: running ONNX needs the package {error.name}: pip install 'argos-vision[onnx]', "
+            f"{path}: running ONNX needs the package {error.name}: pip install onnxruntime, "
             "or use a torch.export file (.pt2)"
         ) from error
 

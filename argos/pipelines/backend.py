@@ -2,34 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import importlib.util
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
-from argos.engines.deployed import Backend, Deployed
+from argos.engines.deployed import Deployed
 from argos.engines.int8 import Calibration
 from argos.engines.segmenter import PADDING
 from argos.errors import DeviceError
 from argos.packing.canvas import shapes_of
+from argos.packing.costs import Costs, Tasks
 from argos.types import Size
 
 Segmenter = TypeVar("Segmenter")
 
+Program = Literal["torch", "onnxruntime", "openvino"]
 
-def by_backend(
-    backend: Backend, segmenter: Segmenter, device: str, calibration: Calibration | None = None
+PREFERRED: tuple[Program, ...] = ("onnxruntime", "openvino", "torch")
+"""On CPUs, where nothing was measured: in the order of their times on the machine of docs/benchmarks.md."""
+
+
+def programs(asked: Program | Literal["auto"], precision: str, device: str) -> tuple[Program, ...]:
+    """What may run the deep networks here, the one that is taken where nothing was measured first.
+
+    Args:
+        asked: ``engine.backend``.
+        precision: ``engine.precision``.
+        device: the networks are on.
+    """
+    if asked != "auto":
+        return (asked,)
+    if torch.device(device).type != "cpu":
+        return ("torch",)
+    others = tuple(name for name in PREFERRED if name != "torch" and importlib.util.find_spec(name) is not None)
+    if precision == "int8":
+        return others or ("onnxruntime",)  # which says what to install
+    return (*others, "torch")
+
+
+def fastest_program(measured: Mapping[Program, Mapping[Tasks, Costs]], tasks: Iterable[Tasks], canvas: Size) -> Program:
+    """The program of the shortest runs, all sets of tasks together; the first where none was measured for all.
+
+    Args:
+        measured: by ``argos tune``, of each program that may be taken.
+        tasks: of the cameras.
+        canvas: of whose size a run is.
+    """
+    pixels, wanted = math.prod(canvas), set(tasks)
+    known = {name: costs for name, costs in measured.items() if wanted <= set(costs)}
+    total = {name: sum(costs[one].dense(pixels) for one in wanted) for name, costs in known.items()}
+    return min(total, key=total.__getitem__) if total else next(iter(measured))
+
+
+def by_program(
+    program: Program, segmenter: Segmenter, device: str, calibration: Calibration | None = None
 ) -> Segmenter:
-    """A segmenter of ours whose network is run by another program; those of others as they are.
+    """A segmenter of ours whose network is run by a program; those of others as they are.
 
     Mode ``gather`` looks into the network and stays with torch.
 
     Args:
-        backend: the program.
+        program: that runs it.
         segmenter: of any task, or None.
         device: the networks are on.
         calibration: pictures for 8 bits; None: float32.
@@ -37,18 +77,20 @@ def by_backend(
     Raises:
         DeviceError: the networks are on a GPU.
     """
+    if program == "torch":
+        return segmenter
     threads = torch.get_num_threads()
     if torch.device(device).type != "cpu":
-        raise DeviceError(f"engine.backend: {backend} runs on the CPU here; choose torch, or engine.device: cpu")
+        raise DeviceError(f"engine.backend: {program} runs on the CPU here; choose torch, or engine.device: cpu")
     found: Any = segmenter
     if isinstance(segmenter, SemanticSegmenter):
-        found = replace(segmenter, outputs=Deployed(Core(segmenter.network, None), backend, threads, calibration))
+        found = replace(segmenter, outputs=Deployed(Core(segmenter.network, None), program, threads, calibration))
     elif isinstance(segmenter, InstanceSegmenter):
-        found = replace(segmenter, outputs=Deployed(Core(None, segmenter.network), backend, threads, calibration))
+        found = replace(segmenter, outputs=Deployed(Core(None, segmenter.network), program, threads, calibration))
     return found  # type: ignore[no-any-return]
 
 
-def open_networks(tasks: Iterable[frozenset[str]], semantic: Any, instances: Any, joint: Any, canvas: Size) -> None:
+def open_networks(tasks: Iterable[Tasks], semantic: Any, instances: Any, joint: Any, canvas: Size) -> None:
     """Load what the cameras will need and run it on grey canvases, before the first frame.
 
     Args:
@@ -62,10 +104,11 @@ def open_networks(tasks: Iterable[frozenset[str]], semantic: Any, instances: Any
     """
     needed: set[str] = set()
     for of_camera in set(tasks):
-        both = joint is not None and {"semantic", "instances"} <= of_camera
-        needed |= {"joint"} if both else of_camera
+        both = joint is not None and {"semantic", "instances"} <= set(of_camera)
+        needed |= {"joint"} if both else set(of_camera)
     for name, segmenter in (("semantic", semantic), ("instances", instances), ("joint", joint)):
         outputs = getattr(segmenter, "outputs", None)
         if name in needed and isinstance(outputs, Deployed):
-            for size in shapes_of(canvas):  # OpenVINO prepares itself for each
+            # OpenVINO prepares itself for each size, ONNX Runtime for all at once
+            for size in shapes_of(canvas) if outputs.backend == "openvino" else [canvas]:
                 outputs(np.full((1, *size, 3), PADDING, np.uint8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.packing.limits import InstanceLimits
-from argos.pipelines.backend import by_backend, open_networks
+from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs
 from argos.pipelines.calibration import calibration_of
 from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
@@ -37,6 +38,8 @@ from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import QUNetProposer
 from argos.publishing.virtual_camera import VirtualCamera
 from argos.sources.names import file_path
+
+log = logging.getLogger(__name__)
 
 
 def device_of(asked: str) -> str:
@@ -98,19 +101,32 @@ def people_of_config(
         score_threshold, nms = least_strict(cameras, card)
         instances = replace(instances, score_threshold=score_threshold, nms=nms)
     _refuse_gather(cameras, semantic, instances)
-    backend = config.engine.backend
-    if backend != "torch":
-        calibration = calibration_of(config.engine.calibration) if config.engine.precision == "int8" else None
-        semantic = by_backend(backend, semantic, device, calibration)
-        instances = by_backend(backend, instances, device, calibration)
-        _refuse_int8_of_nothing(calibration, semantic, instances)
+    calibration = calibration_of(config.engine.calibration) if config.engine.precision == "int8" else None
     compile_kernels()
-    known = known_costs((tuple(sorted(camera.tasks)) for camera in cameras), cards, device, engine_settings(config))
+    tasks = {tuple(sorted(camera.tasks)) for camera in cameras}
+    known = {
+        program: known_costs(tasks, cards, device, engine_settings(config) | {"backend": program})
+        for program in programs(config.engine.backend, config.engine.precision, device)
+    }
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
-    people = People(proposer, semantic, instances, canvas, known, config.engine.sparse)
-    tasks = [frozenset(camera.tasks) for camera in cameras]
-    open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
-    return people, cards
+
+    def line(program: Program) -> People:
+        masks = by_program(program, semantic, device, calibration)
+        one_by_one = by_program(program, instances, device, calibration)
+        _refuse_int8_of_nothing(calibration, masks, one_by_one)
+        people = People(proposer, masks, one_by_one, canvas, known[program], config.engine.sparse)
+        open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
+        return people
+
+    program = fastest_program(known, tasks, packing.canvas)
+    log.debug("deep networks by %s", program)
+    try:
+        return line(program), cards
+    except UsageError as error:
+        if "torch" not in known or program == "torch":
+            raise
+        log.warning("%s; auto takes torch", error)
+        return line("torch"), cards
 
 
 def _refuse_int8_of_nothing(calibration: Calibration | None, *segmenters: Any) -> None:

@@ -12,13 +12,11 @@ from torch import Tensor
 
 from argos.config_network import NetworkInput, OwnInstancesModel, OwnSemanticModel, is_file
 from argos.engines import own_instances, own_semantic
-from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, for_inference
 from argos.engines.exported import ExportedInstances, branches_of, exported_thresholds
 from argos.engines.own_instances import GivenInstances, InstancesGives, OwnInstances
 from argos.engines.own_network import OwnNetwork, load_own, of_module
 from argos.engines.own_semantic import OwnSemantic, SemanticGives
-from argos.engines.prepared import Prepared
 from argos.engines.segmenter import Instancewise, Semantic, Takes
 from argos.engines.weights import Card, Task, load_network
 from argos.errors import WeightsError
@@ -52,8 +50,7 @@ def semantic_of(
     if not isinstance(described, str) or given is not None:
         return own_semantic_of(described, given, canvas, device)
     network, card = load_network(described, device, "semantic")
-    folded = for_inference(network)
-    return SemanticSegmenter(folded, prepared(Core(folded, None), device)), card
+    return SemanticSegmenter(for_inference(network)), card
 
 
 def instances_of(
@@ -65,14 +62,8 @@ def instances_of(
     network, card = load_network(described, device, "instances")
     if not isinstance(network, SSDISB):
         raise WeightsError(f"{described}: engine.models.instances should be an SSD-ISB, got {card.network}")
-    folded, limits = for_inference(network), card.thresholds
-    outputs = prepared(Core(None, folded), device)
-    return InstanceSegmenter(folded, limits["score_threshold"], limits["nms"], outputs), card
-
-
-def prepared(core: Core, device: str) -> Prepared | None:
-    """What computes the outputs of networks on CPUs; elsewhere torch does by itself."""
-    return Prepared(core) if torch.device(device).type == "cpu" else None
+    limits = card.thresholds
+    return InstanceSegmenter(for_inference(network), limits["score_threshold"], limits["nms"]), card
 
 
 def own_semantic_of(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.engines.block_held import Held
-from argos.engines.dense import InstanceSegmenter, Outputs, SemanticSegmenter, auto_scale
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, auto_scale
 from argos.engines.exported import ExportedInstances
 from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.engines.gather_own import (
@@ -28,7 +28,6 @@ from argos.engines.gather_own import (
 )
 from argos.engines.joint import joined
 from argos.engines.own_instances import GivenInstances, OwnInstances
-from argos.engines.prepared import Prepared
 from argos.engines.segmenter import Semantic
 from argos.engines.sparse import Semantics
 from argos.packing.costs import Costs, Tasks
@@ -289,7 +288,7 @@ class People:
         if self.joint and all(w.view.semantic is not None and w.view.instances is not None for w in works):
             joint = self.joint
             (scores, people), waited_ms = yield from _ran(
-                lambda: joint.segment(batch.pixels), works, shares, alone=not _by_torch(joint.outputs)
+                lambda: joint.segment(batch.pixels), works, shares, alone=joint.outputs is not None
             )
             for n, work in enumerate(works):
                 stitch_mask(work, scores, batch.placements, n)
@@ -391,8 +390,4 @@ def _ran(
 def _is_shareable(segmenter: Semantic | AnyInstances) -> bool:
     """Whether two threads may run it at once: what torch runs of ours; other programs have threads of their own, and
     who knows what a network of somebody else keeps."""
-    return isinstance(segmenter, SemanticSegmenter | InstanceSegmenter) and _by_torch(segmenter.outputs)
-
-
-def _by_torch(outputs: Outputs | None) -> bool:
-    return outputs is None or isinstance(outputs, Prepared)
+    return isinstance(segmenter, SemanticSegmenter | InstanceSegmenter) and segmenter.outputs is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from argos.engines.dense import auto_scale, network_size
 from argos.packing.costs import Costs, fit_gather, fit_line
 from argos.packing.planner import AskedMode, Planner
+from argos.pipelines.backend import Program
 from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, View
 from argos.pipelines.work import active_share
@@ -83,29 +84,35 @@ class _Painted:
         return RegionMask(self.mask.astype(np.float32), self.mask, frame.size)
 
 
-def measure(people: People, view: View, seconds: float, progress: Callable[[str], None] = lambda _: None) -> Measured:
-    """Run everything in turns, again and again, and fit the costs to the medians.
+def measure(
+    lines: Mapping[Program, People], view: View, seconds: float, progress: Callable[[str], None] = lambda _: None
+) -> dict[Program, Measured]:
+    """Run everything in turns, again and again, and fit the costs of each program to the medians.
 
     Args:
-        people: the line with its loaded networks.
+        lines: with their loaded networks, by what runs those.
         view: tasks, thresholds, scale and margin of a camera.
-        seconds: no round is begun after so many, but for ``LEAST_ROUNDS``.
+        seconds: for each line; no round is begun after so many, but for ``LEAST_ROUNDS``.
         progress: called with what is run now.
     """
     frame = next(iter(read(SCENE, "tune")))
-    runs = dict(_runs(people, view, frame))
-    found: dict[tuple[str, int, int], list[float]] = {}
-    rounds, end = 0, time.monotonic() + seconds
+    runs = [(program, name, run) for program, people in lines.items() for name, run in _runs(people, view, frame)]
+    found: dict[Program, dict[tuple[str, int, int], list[float]]] = {program: {} for program in lines}
+    rounds, end = 0, time.monotonic() + seconds * len(lines)
     while rounds <= LEAST_ROUNDS or time.monotonic() < end:
-        for name, run in runs.items():
-            progress(f"round {rounds + 1}: {name}")
+        for program, name, run in runs:
+            progress(f"round {rounds + 1}: {name} by {program}")
             kind, ms = run()
             if rounds:
-                found.setdefault(kind, []).append(ms)
+                found[program].setdefault(kind, []).append(ms)
         rounds += 1
-    points = [Point(*kind, *np.percentile(ms, [50, 10, 90]).tolist()) for kind, ms in found.items()]
+    return {program: _measured(times, rounds - 1) for program, times in found.items()}
+
+
+def _measured(times: Mapping[tuple[str, int, int], Sequence[float]], rounds: int) -> Measured:
+    points = [Point(*kind, *np.percentile(ms, [50, 10, 90]).tolist()) for kind, ms in times.items()]
     costs = _fitted(points)
-    return Measured(costs, tuple(replace(p, model_ms=_by_costs(costs, p)) for p in points), rounds - 1)
+    return Measured(costs, tuple(replace(p, model_ms=_by_costs(costs, p)) for p in points), rounds)
 
 
 def _runs(

@@ -20,7 +20,7 @@ from argos.types import Frame, RegionMask
 
 log = logging.getLogger(__name__)
 
-SILENT_S = 4.0
+SILENT_S = 6.0
 """Longest start without a word."""
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from argos.benching import whole as whole_module
-from argos.benching.contender import Networks, NotHereError, Setting, networks_of
+from argos.benching.contender import Networks, NotHereError, Setting, by_torch, networks_of
 from argos.benching.modes import mode
 from argos.benching.motion import BOX_STEP
 from argos.benching.opponents import OPPONENTS, chosen
@@ -23,7 +23,7 @@ from argos.benching.rates import first_frames
 from argos.benching.tiles import OVERLAP, SIDE, starts, tiling
 from argos.benching.whole import bf16, in_bf16, in_full
 from argos.config import config_from_sources
-from argos.engines.prepared import Prepared
+from argos.engines.deployed import Deployed
 from argos.errors import UsageError
 from argos.pipelines import calibration
 from argos.pipelines.build import people_of_config, view_of
@@ -61,13 +61,13 @@ def test_people_are_found_where_they_are_and_the_pixels_are_those_the_network_sa
     name: str, setting: Setting, truth: Callable[[int], NDArray[np.bool_]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, ...]] = []
-    compute = Prepared.__call__
+    compute = Deployed.__call__
 
-    def counted(outputs: Prepared, pixels: NDArray[np.uint8]):
+    def counted(outputs: Deployed, pixels: NDArray[np.uint8]):
         seen.append(pixels.shape)
         return compute(outputs, pixels)
 
-    monkeypatch.setattr(Prepared, "__call__", counted)
+    monkeypatch.setattr(Deployed, "__call__", counted)
     run = OPPONENTS[name](setting)
     for frame in setting.frames:
         seen.clear()
@@ -81,7 +81,13 @@ def test_people_are_found_where_they_are_and_the_pixels_are_those_the_network_sa
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("full-onnxruntime", 0.99), ("full-openvino", 0.99), ("full-int8", 0.9), ("full-int8-openvino", 0.9)],
+    [
+        ("full-torch", 0.99),
+        ("full-onnxruntime", 0.99),
+        ("full-openvino", 0.99),
+        ("full-int8", 0.9),
+        ("full-int8-openvino", 0.9),
+    ],
 )
 def test_other_runtimes_find_the_same_people(
     name: str, least: float, setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -115,7 +121,7 @@ def test_packed_regions_in_8_bits_are_those_of_pack(
         assert 0.9 < overlap(found.person, wanted.person) < 1.0
     assert run(setting.frames[0], True).mode == "full"
     precise = setting.config.engine.model_copy(update={"precision": "int8", "backend": "onnxruntime"})
-    with pytest.raises(NotHereError, match=r"engine.precision is int8: pack is this, by onnxruntime"):
+    with pytest.raises(NotHereError, match=r"engine.precision is int8: pack is this"):
         OPPONENTS["pack-int8"](replace(setting, config=setting.config.model_copy(update={"engine": precise})))
 
 
@@ -123,13 +129,13 @@ def test_a_runtime_that_is_not_installed_is_not_here(
     setting: Setting, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))
-    for name, package, extra in (
-        ("full-onnxruntime", "onnxruntime", "onnx"),
-        ("full-int8", "onnx", "export"),
-        ("full-openvino", "openvino", "openvino"),
+    for name, package, remedy in (
+        ("full-onnxruntime", "onnxruntime", "onnxruntime"),
+        ("full-int8", "onnx", r"'argos-vision\[export\]'"),
+        ("full-openvino", "openvino", r"'argos-vision\[openvino\]'"),
     ):
         monkeypatch.setitem(sys.modules, package, None)
-        with pytest.raises(NotHereError, match=rf"pip install 'argos-vision\[{extra}\]'"):
+        with pytest.raises(NotHereError, match=rf"pip install {remedy}"):
             OPPONENTS[name](setting)
 
 
@@ -173,7 +179,7 @@ def test_tiles_of_720p_are_six_of_512() -> None:
 
 
 def test_bfloat16_finds_the_same_people(setting: Setting) -> None:
-    networks: Networks = networks_of(setting.people, setting.view)
+    networks: Networks = networks_of(by_torch(setting.people), setting.view)
     frame = setting.frames[0]
     wanted = in_full(setting, networks, setting.scale)(frame, False)
     found = in_full(setting, in_bf16(networks, "cpu"), setting.scale)(frame, False)

@@ -19,8 +19,6 @@ from argos.errors import UsageError
 from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
 
-pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
-
 SHAPES = ((1, 96, 64, 3), (3, 64, 160, 3))
 
 
@@ -123,3 +121,12 @@ def test_a_missing_package_names_the_extra(core: Core, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UsageError, match=r"pip install 'argos-vision\[openvino\]'"):
         open_runtime("openvino", path, 1)
+
+
+def test_a_file_with_sizes_for_constants_is_refused() -> None:
+    class Wide(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image[:, :1] + int(image.shape[3])
+
+    with pytest.raises(UsageError, match="cannot be written as ONNX for pictures of any size that say the same"):
+        onnx_of(Core(Wide(), None))

@@ -60,7 +60,7 @@ def test_a_missing_and_a_damaged_file_are_told_apart(tmp_path: Path) -> None:
         OnnxNetwork(tmp_path / "bad.onnx")
 
 
-def test_a_missing_package_names_the_extra_and_the_other_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_other_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UsageError, match=r"pip install 'argos-vision\[onnx\]', or use a torch.export file"):
+    with pytest.raises(UsageError, match=r"pip install onnxruntime, or use a torch.export file"):
         OnnxNetwork(path)

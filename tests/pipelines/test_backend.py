@@ -14,17 +14,17 @@ from main_job import PEOPLE, always_four
 from numpy.typing import NDArray
 
 from argos.config import config_from_sources
+from argos.engines import deployed
 from argos.engines.dense import SemanticSegmenter
 from argos.engines.deployed import Deployed
 from argos.errors import DeviceError, UsageError
 from argos.packing.canvas import shapes_of
+from argos.packing.costs import Costs, Line, Tasks
 from argos.packing.planner import AskedMode
-from argos.pipelines.backend import by_backend, open_networks
+from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs
 from argos.pipelines.build import engine_settings, people_of_config, view_of
 from argos.pipelines.truth import Truth
 from argos.sources.read import read
-
-pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -89,7 +89,7 @@ def test_every_mode_in_8_bits_finds_nearly_the_same_as_in_32(tmp_path: Path, mon
 def test_every_shape_of_canvas_is_warm_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
     network = torch.nn.Conv2d(3, 1, 1).eval()
-    segmenter = by_backend("onnxruntime", SemanticSegmenter(network), "cpu")
+    segmenter = by_program("onnxruntime", SemanticSegmenter(network), "cpu")
     assert isinstance(segmenter.outputs, Deployed)
     run, seen = segmenter.outputs.runtime, []
 
@@ -98,10 +98,13 @@ def test_every_shape_of_canvas_is_warm_before_the_first_frame(tmp_path: Path, mo
         return run(pixels)
 
     segmenter.outputs.runtime = watched
-    open_networks([frozenset({"instances"})], segmenter, None, None, (320, 480))
+    open_networks([("instances",)], segmenter, None, None, (320, 480))
     assert seen == []  # nobody needs it
-    open_networks([frozenset({"semantic"})], segmenter, None, None, (320, 480))
-    assert seen == [(1, h, w, 3) for h, w in shapes_of((320, 480))]
+    open_networks([("semantic",)], segmenter, None, None, (320, 480))
+    assert seen == [(1, 320, 480, 3)]
+    segmenter.outputs.backend = "openvino"
+    open_networks([("semantic",)], segmenter, None, None, (320, 480))
+    assert seen[1:] == [(1, h, w, 3) for h, w in shapes_of((320, 480))]
 
 
 def overlap(a: list[NDArray[np.bool_]], b: list[NDArray[np.bool_]]) -> float:
@@ -135,4 +138,44 @@ def test_8_bits_of_networks_of_ones_own_alone_are_refused() -> None:
 
 def test_a_gpu_and_another_program_do_not_go_together() -> None:
     with pytest.raises(DeviceError, match=r"engine.backend: openvino runs on the CPU here"):
-        by_backend("openvino", None, "cuda:0")
+        by_program("openvino", None, "cuda:0")
+
+
+def test_programs_are_those_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"onnxruntime", "openvino"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in here else None)
+    assert programs("openvino", "float32", "cpu") == ("openvino",)
+    assert programs("auto", "float32", "cpu") == ("onnxruntime", "openvino", "torch")
+    assert programs("auto", "int8", "cpu") == ("onnxruntime", "openvino")
+    assert programs("auto", "float32", "cuda:0") == ("torch",)
+    here.clear()
+    assert programs("auto", "float32", "cpu") == ("torch",)
+    assert programs("auto", "int8", "cpu") == ("onnxruntime",)  # whose package is then asked for
+
+
+def test_the_program_of_the_shortest_runs_is_taken() -> None:
+    semantic, both = ("semantic",), ("instances", "semantic")
+    canvas, pixels = (100, 100), 10_000
+    slow, fast = (Costs(1.0, Line(ms - ms * pixels / 1e6, ms)) for ms in (50.0, 40.0))
+    assert fastest_program({"onnxruntime": {}, "torch": {}}, [semantic], canvas) == "onnxruntime"
+    assert fastest_program({"onnxruntime": {}, "torch": {semantic: slow}}, [semantic], canvas) == "torch"
+    known: dict[Program, dict[Tasks, Costs]] = {"onnxruntime": {semantic: slow}, "torch": {semantic: fast}}
+    assert fastest_program(known, [semantic], canvas) == "torch"
+    assert fastest_program(known, [semantic, both], canvas) == "onnxruntime"  # nothing is known of both
+    known = {"onnxruntime": {semantic: slow, both: fast}, "torch": {semantic: fast, both: fast}}
+    assert fastest_program(known, [semantic, both], canvas) == "torch"
+
+
+def test_auto_takes_torch_where_onnx_says_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(deployed, "_says_the_same", lambda core, path: False)
+    config = config_from_sources([PEOPLE], always_four(tmp_path)[1::2])
+    people, _ = people_of_config(config)
+    assert people.joint is None or people.joint.outputs is None
+    assert getattr(people.semantic, "outputs", None) is None
+    assert "auto takes torch" in caplog.text
+    asked = config.engine.model_copy(update={"backend": "onnxruntime"})
+    with pytest.raises(UsageError, match=r"cannot be written as ONNX .* choose torch"):
+        people_of_config(config.model_copy(update={"engine": asked}))
