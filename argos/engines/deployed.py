@@ -8,7 +8,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,12 +150,19 @@ def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
         return OnnxNetwork(path, threads).run
     # the same precision on every processor; it takes bfloat16 by itself where there is one
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    model = package.Core().compile_model(str(path), "CPU", settings)
+    model = _openvino_core(package).compile_model(str(path), "CPU", settings)
 
     def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return [np.array(array) for array in model(pixels).to_tuple()]
 
     return run
+
+
+@cache
+def _openvino_core(package: Any) -> Any:
+    """Of the process, never given up: it lends the thread that makes it a stack for signals, and the end of the last one
+    in another thread would take that away from under the next signal."""
+    return package.Core()
 
 
 def require(backend: Backend) -> Any:
