@@ -160,8 +160,8 @@ def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
 
 @cache
 def _openvino_core(package: Any) -> Any:
-    """Of the process, never given up: it lends the thread that makes it a stack for signals, and the end of the last one
-    in another thread would take that away from under the next signal."""
+    """Of the process, never given up: it lends the thread that makes it a stack for signals, and the end of the last
+    one in another thread would take that away from under the next signal."""
     return package.Core()
 
 
