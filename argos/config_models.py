@@ -88,7 +88,8 @@ class Engine(Section):
     in_flight: Annotated[int, Field(ge=1, le=8)] | None = Field(
         default=None,
         description="frames at once on a CPU: while the networks run on one, the next is proposed and sent to them, "
-        "and they share the threads; more frames per second, each a little later; null: 2, or 1 with one thread",
+        "and those of torch share the threads; more frames per second, each a little later; null: 2, or 1 with one "
+        "thread",
     )
     scale: Annotated[float, Field(gt=0, le=4)] | Literal["auto"] = Field(
         default="auto",

@@ -61,6 +61,8 @@ def machine_line(machine: Report) -> str:
         parts.append(f"{machine['threads']} threads")
     if machine.get("torch"):
         parts.append(f"torch {machine['torch']}")
+    if machine.get("onnxruntime"):
+        parts.append(f"ONNX Runtime {machine['onnxruntime']}")
     load = machine.get("load_1m", machine.get("load"))
     if load is not None:
         parts.append(f"load {load:.1f}")

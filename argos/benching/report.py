@@ -11,6 +11,7 @@ import torch
 
 from argos.benching.compare import Comparison
 from argos.machine import cores, processor
+from argos.pipelines.backend import version_of
 
 HEADER = (
     "| name | ms median (p10-p90) | fps | x full | pixels computed | IoU with full | IoU with truth |",
@@ -36,6 +37,7 @@ def machine() -> dict[str, Any]:
         "load_1m": round(os.getloadavg()[0], 2),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "onnxruntime": version_of("onnxruntime"),
         "python": platform.python_version(),
     }
 

@@ -78,7 +78,7 @@ camera:                            # one camera; for several write `cameras:` wi
 #engine:
   #device: auto                    # auto, cpu or cuda:0
   #threads: null                   # CPU threads; null: all cores
-  #in_flight: null                 # frames at once on a CPU, which share the threads; null: 2, 1 with one thread
+  #in_flight: null                 # frames at once on a CPU; null: 2, or 1 with one thread
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
   #backend: auto                   # what runs the deep networks on a CPU: torch, onnxruntime or openvino
   #precision: float32              # int8: in 8 bits, by onnxruntime or openvino, in any mode but gather

@@ -73,16 +73,19 @@ def run(args: argparse.Namespace) -> int:
             print(f"\r{words:<40}", end="", file=sys.stderr, flush=True)
 
     device, lines, settings = device_of(config.engine.device), {}, {}
+    refused: UsageError | None = None
     for program in programs(config.engine.backend, config.engine.precision, device):
         one = config.model_copy(update={"engine": config.engine.model_copy(update={"backend": program})})
         try:
             lines[program], cards = people_of_config(one)
         except UsageError as error:
-            if config.engine.backend != "auto":
-                raise
-            log.warning("%s; %s is left out", error, program)
+            refused = error
             continue
-        settings[program] = engine_settings(one)
+        settings[program] = engine_settings(config, program)
+    if refused is not None:
+        if not lines:
+            raise refused
+        log.warning("%s; the others are measured", refused)
     known: dict[Program, dict[Tasks, Costs]] = {program: {} for program in lines}
     reports = []
     views = {tuple(sorted(camera.tasks)): view_of(camera, config, cards) for camera in config.cameras.values()}
@@ -143,7 +146,8 @@ def _table(report: dict[str, Any]) -> str:
         pays = ", ".join(f"{mode} up to {part:.0%}" for mode, part in one["pays_up_to"].items())
         lines += ["", f"pays on a full frame: {pays} of its pixels; a crowded camera is asked about every "
                   f"{max(1.0, one['crowded_asked_every']):.1f} frames", f"kept in {one['file']}"]  # fmt: skip
-    lines += ["", f"fastest on canvases: {report['fastest']}, which engine.backend: auto takes"]
+    if len({one["program"] for one in report["tasks"]}) > 1:
+        lines += ["", f"fastest on canvases: {report['fastest']}, which engine.backend: auto takes"]
     return "\n".join(lines)
 
 

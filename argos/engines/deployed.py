@@ -28,12 +28,13 @@ from argos.version import VERSION
 
 Backend = Literal["onnxruntime", "openvino"]
 
-INSTALLED_BY: dict[Backend, str] = {"onnxruntime": "onnxruntime", "openvino": "'argos-vision[openvino]'"}
+INSTALLED_BY = {"openvino": "'argos-vision[openvino]'"}
+"""What to install, where that is not the package of the same name."""
 
 Runtime = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 """``Core.forward`` on arrays."""
 
-FORM = 2
+FORM = 3
 """Of the files; another one where ``Core.forward`` gives something else."""
 
 GRID = 32
@@ -76,7 +77,12 @@ class Deployed:
         return Deployed(core, self.backend, self.threads, self.calibration)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> tuple[Tensor | None, SSDOutput | None]:
-        """Logits ``(B, 1, H, W)`` and the output of the detector for ``(B, H, W, 3)`` uint8; None: the task is off."""
+        """Logits ``(B, 1, H, W)`` and the output of the detector for ``(B, H, W, 3)`` uint8.
+
+        None where the task is off, and for sides that are no multiples of 32, which the networks themselves pad.
+        """
+        if any(side % GRID for side in pixels.shape[1:3]):
+            return None, None
         return self.core.split([torch.from_numpy(array) for array in self.runtime(np.ascontiguousarray(pixels))])
 
 
@@ -86,24 +92,31 @@ def onnx_of(core: Core) -> Path:
     Its name is the digest of the weights, so that other weights get another file.
 
     Raises:
-        UsageError: the networks hold what ONNX has not, or say something else by it.
+        UsageError: the networks hold what ONNX has not, or say something else by it, or the file cannot be written.
     """
     folder = cache_folder() / "onnx"
     path = folder / f"{_digest(core)}.onnx"
     if path.exists():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as beside:  # never half a file under the name, nor a wrong one
-        written = Path(beside) / path.name
-        _write(core, written)
-        if not _says_the_same(core, written):
-            raise UsageError(f"{REFUSED} that say the same; choose torch")
-        os.replace(written, path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as beside:  # never half a file under the name, nor a wrong one
+            written = Path(beside) / path.name
+            _write(core, written)
+            if not _says_the_same(core, written):
+                raise UsageError(f"{REFUSED} that say the same; choose torch")
+            os.replace(written, path)
+    except OSError as error:
+        raise UsageError(
+            f"engine.backend: {path} cannot be written ({error.strerror}): set ARGOS_CACHE to a folder that can, or "
+            "choose torch"
+        ) from error
     return path
 
 
 def _write(core: Core, path: Path) -> None:
     example = torch.zeros(2, 5 * GRID, 7 * GRID, 3, dtype=torch.uint8)
+    require("onnx")  # the exporter calls its absence a fault of the networks
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporter about its own parts
         try:
@@ -117,7 +130,7 @@ def _write(core: Core, path: Path) -> None:
                 input_names=["pixels"],
                 dynamic_axes={"pixels": {0: "count", 1: "height", 2: "width"}},
             )
-        except torch.onnx.OnnxExporterError as error:
+        except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:  # of the tracer too
             raise UsageError(f"{REFUSED}; choose torch") from error
 
 
@@ -165,17 +178,18 @@ def _openvino_core(package: Any) -> Any:
     return package.Core()
 
 
-def require(backend: Backend) -> Any:
-    """The package of a backend.
+def require(package: str) -> Any:
+    """A package that a backend needs.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: it is not installed, or cannot be loaded.
     """
     try:
-        return importlib.import_module(backend)
-    except ModuleNotFoundError as error:
+        return importlib.import_module(package)
+    except ImportError as error:
         raise UsageError(
-            f"engine.backend: needs the package {error.name}: pip install {INSTALLED_BY[backend]}, or choose torch"
+            f"engine.backend: needs the package {package} ({error}): pip install {INSTALLED_BY.get(package, package)}, "
+            "or choose torch"
         ) from error
 
 

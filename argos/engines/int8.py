@@ -54,7 +54,7 @@ def quantiser() -> str:
         return str(importlib.import_module("onnxruntime").__version__)
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"engine.precision: int8 needs the package {error.name} to quantise: pip install 'argos-vision[export]', "
+            f"engine.precision: int8 needs the package {error.name} to quantise: pip install {error.name}, "
             "or set it to float32"
         ) from error
 

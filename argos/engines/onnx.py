@@ -45,7 +45,7 @@ class OnnxNetwork:
     Args:
         path: of the file.
         threads: of one run; 0 leaves the number to ONNX Runtime.
-        device: ``cpu`` or ``cuda``; a GPU needs the package ``onnxruntime-gpu``, else the CPU runs it.
+        device: ``cpu`` or ``cuda``; a GPU needs the package ``onnxruntime-gpu`` instead, else the CPU runs it.
         spin: let threads that wait for work keep their cores: faster alone, slower beside decoding and the proposer.
 
     Attributes:

@@ -158,7 +158,7 @@ def load_own(
 
     Raises:
         WeightsError: it cannot be loaded; the message says where, what was expected and what to do.
-        UsageError: ONNX without the extra.
+        UsageError: ONNX, and its package is missing.
     """
     if spec.endswith(".onnx"):
         return _from_onnx(Path(spec), device, threads)

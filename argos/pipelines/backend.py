@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import math
 from collections.abc import Iterable, Mapping
@@ -26,7 +27,8 @@ Segmenter = TypeVar("Segmenter")
 Program = Literal["torch", "onnxruntime", "openvino"]
 
 PREFERRED: tuple[Program, ...] = ("onnxruntime", "openvino", "torch")
-"""On CPUs, where nothing was measured: in the order of their times on the machine of docs/benchmarks.md."""
+"""On CPUs, where nothing was measured. OpenVINO is the faster one on pictures of one size, but prepares itself anew
+where sizes change, as those of canvases do."""
 
 
 def programs(asked: Program | Literal["auto"], precision: str, device: str) -> tuple[Program, ...]:
@@ -39,16 +41,22 @@ def programs(asked: Program | Literal["auto"], precision: str, device: str) -> t
     """
     if asked != "auto":
         return (asked,)
-    if torch.device(device).type != "cpu":
-        return ("torch",)
     others = tuple(name for name in PREFERRED if name != "torch" and importlib.util.find_spec(name) is not None)
     if precision == "int8":
         return others or ("onnxruntime",)  # which says what to install
-    return (*others, "torch")
+    return ("torch",) if torch.device(device).type != "cpu" else (*others, "torch")
+
+
+def version_of(program: Program) -> str:
+    """Version of a program; empty where it is not installed."""
+    try:
+        return importlib.metadata.version(program)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def fastest_program(measured: Mapping[Program, Mapping[Tasks, Costs]], tasks: Iterable[Tasks], canvas: Size) -> Program:
-    """The program of the shortest runs, all sets of tasks together; the first where none was measured for all.
+    """The program of the shortest runs, all sets of tasks together; the first where that was not measured for all.
 
     Args:
         measured: by ``argos tune``, of each program that may be taken.
@@ -58,7 +66,8 @@ def fastest_program(measured: Mapping[Program, Mapping[Tasks, Costs]], tasks: It
     pixels, wanted = math.prod(canvas), set(tasks)
     known = {name: costs for name, costs in measured.items() if wanted <= set(costs)}
     total = {name: sum(costs[one].dense(pixels) for one in wanted) for name, costs in known.items()}
-    return min(total, key=total.__getitem__) if total else next(iter(measured))
+    first = next(iter(measured))
+    return min(total, key=total.__getitem__) if first in total else first
 
 
 def by_program(
@@ -81,7 +90,8 @@ def by_program(
         return segmenter
     threads = torch.get_num_threads()
     if torch.device(device).type != "cpu":
-        raise DeviceError(f"engine.backend: {program} runs on the CPU here; choose torch, or engine.device: cpu")
+        other = "choose torch" if calibration is None else "set engine.precision to float32"
+        raise DeviceError(f"engine.backend: {program} runs on the CPU here; {other}, or engine.device: cpu")
     found: Any = segmenter
     if isinstance(segmenter, SemanticSegmenter):
         found = replace(segmenter, outputs=Deployed(Core(segmenter.network, None), program, threads, calibration))
@@ -102,10 +112,11 @@ def open_networks(tasks: Iterable[Tasks], semantic: Any, instances: Any, joint: 
         UsageError: a package is missing.
         SourceError: the pictures that calibrate 8 bits cannot be read.
     """
-    needed: set[str] = set()
-    for of_camera in set(tasks):
-        both = joint is not None and {"semantic", "instances"} <= set(of_camera)
-        needed |= {"joint"} if both else set(of_camera)
+    asked = [set(of_camera) for of_camera in tasks]
+    both = {"semantic", "instances"}
+    needed = set[str]().union(*asked)
+    if joint is not None and both in asked:  # cameras with both tasks and others share canvases, and run apart then
+        needed = {"joint"} if all(one == both for one in asked) else {"joint", *needed}
     for name, segmenter in (("semantic", semantic), ("instances", instances), ("joint", joint)):
         outputs = getattr(segmenter, "outputs", None)
         if name in needed and isinstance(outputs, Deployed):

@@ -24,7 +24,7 @@ from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.packing.limits import InstanceLimits
-from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs
+from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs, version_of
 from argos.pipelines.calibration import calibration_of
 from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
@@ -105,7 +105,7 @@ def people_of_config(
     compile_kernels()
     tasks = {tuple(sorted(camera.tasks)) for camera in cameras}
     known = {
-        program: known_costs(tasks, cards, device, engine_settings(config) | {"backend": program})
+        program: known_costs(tasks, cards, device, engine_settings(config, program))
         for program in programs(config.engine.backend, config.engine.precision, device)
     }
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
@@ -122,7 +122,7 @@ def people_of_config(
     log.debug("deep networks by %s", program)
     try:
         return line(program), cards
-    except UsageError as error:
+    except (UsageError, WeightsError) as error:
         if "torch" not in known or program == "torch":
             raise
         log.warning("%s; auto takes torch", error)
@@ -161,14 +161,19 @@ def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:
     return min(scores + low), max(limit.nms for limit in limits.values())
 
 
-def engine_settings(config: Config) -> dict[str, Any]:
+def engine_settings(config: Config, program: Program) -> dict[str, Any]:
     """The settings under which ``argos tune`` measures, beside the models, the device and the threads themselves.
 
     Scale and canvas are none of them: what was measured holds for any number of pixels; nor are the pictures that
     calibrate, which change no time.
+
+    Args:
+        config: validated.
+        program: that runs the deep networks; its version is among the settings.
     """
     others = {"models", "device", "threads", "in_flight", "scale", "packing", "calibration"}
-    return config.engine.model_dump(mode="json", exclude=others)
+    found = config.engine.model_dump(mode="json", exclude=others)
+    return {**found, "backend": f"{program} {version_of(program)}"}
 
 
 def instance_limits(camera: Camera, card: Card) -> InstanceLimits:

@@ -45,7 +45,7 @@ def semantic_of(
 
     Raises:
         WeightsError: a model is missing, damaged or made for something else.
-        UsageError: ONNX without the extra.
+        UsageError: ONNX, and its package is missing.
     """
     if not isinstance(described, str) or given is not None:
         return own_semantic_of(described, given, canvas, device)
@@ -79,7 +79,7 @@ def own_semantic_of(
 
     Raises:
         WeightsError: it cannot be loaded, or does not take or give what is said.
-        UsageError: ONNX without the extra.
+        UsageError: ONNX, and its package is missing.
     """
     if given is not None and hasattr(given, "scores"):
         return cast(Semantic, given), own_card("given", "semantic", "", {})

@@ -195,7 +195,8 @@ class Feed:
     @property
     def is_due(self) -> bool:
         """Whether frames come faster than they are taken and the next is at most one late. ``changed`` held."""
-        return self._was_behind and time.monotonic() < self._arrived_s + 2 * self._between_s
+        now = time.monotonic()
+        return self._was_behind and self._due_s <= now < self._arrived_s + 2 * self._between_s
 
     @property
     def done(self) -> bool:

@@ -32,7 +32,7 @@ class Turns:
             self._there.clear()
             return list(waiting)
         present = {name for name in priorities if name in self._there}
-        level = min((self._had[name] for name in present), default=0.0)
+        level = min((self._had[name] for name in present or self._there), default=0.0)
         for name in priorities.keys() - present:  # who was away saves nothing up, and owes what he owed
             self._had[name] = max(level, self._had.get(name, level))
         self._there = set(priorities)

@@ -27,7 +27,7 @@ SILENT_S = 6.0
 @contextmanager
 def told_when_long(silent_s: float = SILENT_S) -> Iterator[None]:
     """Say why, when a start takes long: at the first one on a processor kernels are compiled and routes measured."""
-    words = "still starting; the first start on a machine compiles kernels for its processor, up to a minute"
+    words = "still starting; the first one on a machine compiles kernels and writes networks for it, up to a minute"
     timer = threading.Timer(silent_s, log.info, (words,))
     timer.daemon = True
     timer.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from main_job import always_four
 from argos.cli import main
 from argos.config import config_from_sources
 from argos.packing.costs import Costs, GatherCost, Line
+from argos.pipelines import backend, tune
 from argos.pipelines.build import people_of_config
 from argos.pipelines.tune import break_even, painted
 from argos.types import Frame
@@ -21,6 +23,9 @@ def test_what_is_measured_is_kept_printed_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tune, "PACKED", (0.02, 0.3))  # quick
+    monkeypatch.setattr(tune, "GATHERED", (0.02, 0.2))
+    monkeypatch.setattr(backend, "PREFERRED", ("onnxruntime", "torch"))
     networks = [*always_four(tmp_path), "--set", "engine.scale=0.1", "--set", "engine.packing.canvas=[64,96]"]
     assert main(["tune", "--seconds", "0.01", "--json", *networks]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -42,6 +47,14 @@ def test_what_is_measured_is_kept_printed_and_used(
     known = people.planner.times(("instances", "semantic")).costs
     assert known is not None
     assert known.propose_ms == one["costs"]["propose_ms"]
+
+
+def test_where_no_program_can_be_measured_the_reason_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["tune", "--set", "engine.precision=int8", "--set", "camera.tasks=[semantic]"]) == 2
+    assert "engine.precision: int8 needs the package onnx to quantise" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan"])

@@ -89,7 +89,7 @@ def test_the_file_is_written_once_for_the_same_weights(
     assert core.instances is not None
     with torch.no_grad():
         core.instances.box_heads[0].bias += 1
-    with pytest.raises(TypeError):  # another file would have to be written
+    with pytest.raises(UsageError):  # another file would have to be written
         onnx_of(core)
     with torch.no_grad():
         core.instances.box_heads[0].bias -= 1
@@ -130,3 +130,23 @@ def test_a_file_with_sizes_for_constants_is_refused() -> None:
 
     with pytest.raises(UsageError, match="cannot be written as ONNX for pictures of any size that say the same"):
         onnx_of(Core(Wide(), None))
+
+
+def test_sides_that_are_no_multiples_are_left_to_the_networks(core: Core) -> None:
+    assert core.semantic is not None
+    segmenter = SemanticSegmenter(core.semantic)
+    picture = pictures((1, 90, 70, 3))
+    assert Deployed(core, "onnxruntime", 1)(picture) == (None, None)
+    found = replace(segmenter, outputs=Deployed(Core(core.semantic, None), "onnxruntime", 1)).scores(picture)
+    np.testing.assert_array_equal(found, segmenter.scores(picture))
+
+
+def test_what_cannot_be_written_says_what_to_do(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match=r"cannot be written .* set ARGOS_CACHE to a folder that can, or choose torch"):
+        onnx_of(core)
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UsageError, match=r"needs the package onnx .*: pip install onnx, or choose torch"):
+        onnx_of(core)

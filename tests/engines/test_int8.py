@@ -173,7 +173,7 @@ def test_nobody_looks_into_a_network_in_8_bits(network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_names_the_extra(package: str, network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(package: str, network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"needs the package {package} .*pip install 'argos-vision\[export\]'"):
+    with pytest.raises(UsageError, match=rf"needs the package {package} .*pip install {package}"):
         Deployed(Core(network, None), "onnxruntime", 1, calibration()).runtime  # noqa: B018

@@ -17,6 +17,7 @@ from argos.config import config_from_sources
 from argos.engines import deployed
 from argos.engines.dense import SemanticSegmenter
 from argos.engines.deployed import Deployed
+from argos.engines.int8 import Calibration
 from argos.errors import DeviceError, UsageError
 from argos.packing.canvas import shapes_of
 from argos.packing.costs import Costs, Line, Tasks
@@ -82,11 +83,11 @@ def test_every_mode_in_8_bits_finds_nearly_the_same_as_in_32(tmp_path: Path, mon
         assert abs(overlap(got, true) - overlap(wanted, true)) < 0.02
     assert overlap(found["int8"]["auto"], true) > 0.6
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match=r"needs the package onnx .*pip install 'argos-vision\[export\]'"):
+    with pytest.raises(UsageError, match=r"needs the package onnx .*pip install onnx"):
         people_of_config(config)
 
 
-def test_every_shape_of_canvas_is_warm_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_is_open_and_warm_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
     network = torch.nn.Conv2d(3, 1, 1).eval()
     segmenter = by_program("onnxruntime", SemanticSegmenter(network), "cpu")
@@ -105,6 +106,13 @@ def test_every_shape_of_canvas_is_warm_before_the_first_frame(tmp_path: Path, mo
     segmenter.outputs.backend = "openvino"
     open_networks([("semantic",)], segmenter, None, None, (320, 480))
     assert seen[1:] == [(1, h, w, 3) for h, w in shapes_of((320, 480))]
+    joint = replace(segmenter)
+    segmenter.outputs.backend = "onnxruntime"
+    both: Tasks = ("instances", "semantic")
+    for tasks, runs in (({both}, 1), ({both, ("semantic",)}, 2), ({("semantic",), ("instances",)}, 1)):
+        seen.clear()
+        open_networks(tasks, segmenter, None, joint, (320, 480))
+        assert len(seen) == runs  # cameras with other tasks share canvases, and the networks run apart then
 
 
 def overlap(a: list[NDArray[np.bool_]], b: list[NDArray[np.bool_]]) -> float:
@@ -117,7 +125,7 @@ def test_costs_in_8_bits_are_others_than_in_32() -> None:
     settings = []
     for changes in (["precision=float32"], ["precision=int8"], ["precision=int8", "calibration=fake://people"]):
         keys = ["engine.backend=onnxruntime", *(f"engine.{change}" for change in changes)]
-        settings.append(engine_settings(config_from_sources([PEOPLE], keys)))
+        settings.append(engine_settings(config_from_sources([PEOPLE], keys), "onnxruntime"))
     assert settings[0] != settings[1]
     assert settings[1] == settings[2]  # other pictures change no time
 
@@ -137,7 +145,9 @@ def test_8_bits_of_networks_of_ones_own_alone_are_refused() -> None:
 
 
 def test_a_gpu_and_another_program_do_not_go_together() -> None:
-    with pytest.raises(DeviceError, match=r"engine.backend: openvino runs on the CPU here"):
+    with pytest.raises(DeviceError, match=r"openvino runs on the CPU here; set engine.precision to float32, or"):
+        by_program("openvino", None, "cuda:0", Calibration("none", list))
+    with pytest.raises(DeviceError, match=r"engine.backend: openvino runs on the CPU here; choose torch"):
         by_program("openvino", None, "cuda:0")
 
 
@@ -148,6 +158,7 @@ def test_programs_are_those_that_are_here(monkeypatch: pytest.MonkeyPatch) -> No
     assert programs("auto", "float32", "cpu") == ("onnxruntime", "openvino", "torch")
     assert programs("auto", "int8", "cpu") == ("onnxruntime", "openvino")
     assert programs("auto", "float32", "cuda:0") == ("torch",)
+    assert programs("auto", "int8", "cuda:0")[0] == "onnxruntime"  # which says that it runs on CPUs
     here.clear()
     assert programs("auto", "float32", "cpu") == ("torch",)
     assert programs("auto", "int8", "cpu") == ("onnxruntime",)  # whose package is then asked for
@@ -158,7 +169,7 @@ def test_the_program_of_the_shortest_runs_is_taken() -> None:
     canvas, pixels = (100, 100), 10_000
     slow, fast = (Costs(1.0, Line(ms - ms * pixels / 1e6, ms)) for ms in (50.0, 40.0))
     assert fastest_program({"onnxruntime": {}, "torch": {}}, [semantic], canvas) == "onnxruntime"
-    assert fastest_program({"onnxruntime": {}, "torch": {semantic: slow}}, [semantic], canvas) == "torch"
+    assert fastest_program({"onnxruntime": {}, "torch": {semantic: slow}}, [semantic], canvas) == "onnxruntime"
     known: dict[Program, dict[Tasks, Costs]] = {"onnxruntime": {semantic: slow}, "torch": {semantic: fast}}
     assert fastest_program(known, [semantic], canvas) == "torch"
     assert fastest_program(known, [semantic, both], canvas) == "onnxruntime"  # nothing is known of both
@@ -173,8 +184,8 @@ def test_auto_takes_torch_where_onnx_says_something_else(
     monkeypatch.setattr(deployed, "_says_the_same", lambda core, path: False)
     config = config_from_sources([PEOPLE], always_four(tmp_path)[1::2])
     people, _ = people_of_config(config)
-    assert people.joint is None or people.joint.outputs is None
     assert getattr(people.semantic, "outputs", None) is None
+    assert getattr(people.instances, "outputs", None) is None
     assert "auto takes torch" in caplog.text
     asked = config.engine.model_copy(update={"backend": "onnxruntime"})
     with pytest.raises(UsageError, match=r"cannot be written as ONNX .* choose torch"):
