@@ -290,7 +290,7 @@ def _refuse_same_source(cameras: Mapping[str, Camera], document: Document, fault
 
 
 def _refuse_gather(settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]) -> None:
-    """A network that is a file as a whole, or is run in 8 bits, cannot be run on some of its blocks."""
+    """A network that is a file as a whole, or is run in another precision, cannot be run on some of its blocks."""
     for name, camera in cameras.items():
         if camera.regions.mode != "gather":
             continue
@@ -302,9 +302,9 @@ def _refuse_gather(settings: Settings, cameras: Mapping[str, Camera], document: 
             for role in camera.tasks
             if not isinstance(model := getattr(settings.engine.models, role), str) and is_file(model.network)
         ]
-        if settings.engine.precision == "int8":
-            texts.append("gather looks into the network, and engine.precision: int8 runs it as a whole: set mode to "
-                         "auto, pack, full or mask, or precision to float32")  # fmt: skip
+        if settings.engine.precision != "float32":
+            texts.append(f"gather looks into the network, and engine.precision: {settings.engine.precision} runs it as "
+                         "a whole: set mode to auto, pack, full or mask, or precision to float32")  # fmt: skip
         faults += [Fault(_mark(document, path), dotted(path), text) for text in texts]
 
 

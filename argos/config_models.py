@@ -100,10 +100,11 @@ class Engine(Section):
         description="the program that runs the deep networks; auto: on a CPU the one that argos tune found fastest, "
         "onnxruntime where nothing was measured; on a GPU torch",
     )
-    precision: Literal["float32", "int8"] = Field(
+    precision: Literal["float32", "bfloat16", "int8"] = Field(
         default="float32",
-        description="int8: the deep networks in 8 bits, quantised at the first start and kept; by any backend but "
-        "torch, in any mode but gather; networks of your own run as they are",
+        description="of the deep networks. int8: in 8 bits, quantised at the first start and kept; by any backend but "
+        "torch; bfloat16: where the processor has it (avx512_bf16, amx_bf16), by openvino. Neither in mode gather; "
+        "networks of your own run as they are",
     )
     calibration: Annotated[str, AfterValidator(check_url)] | None = Field(
         default=None,
@@ -123,9 +124,14 @@ class Engine(Section):
     @field_validator("precision")
     @classmethod
     def _has_program(cls, precision: str, info: ValidationInfo) -> str:
-        if precision == "int8" and info.data.get("backend", "") == "torch":  # a faulty backend is a fault of its own
+        backend = info.data.get("backend", "")  # a faulty one is a fault of its own
+        if precision == "int8" and backend == "torch":
             raise ValueError(
                 "int8 is not run by torch: set engine.backend to auto, onnxruntime or openvino, or use float32"
+            )
+        if precision == "bfloat16" and backend in ("torch", "onnxruntime"):
+            raise ValueError(
+                f"bfloat16 is not run by {backend}: set engine.backend to auto or openvino, or use float32"
             )
         return precision
 
@@ -134,7 +140,7 @@ class Engine(Section):
     def _ends(cls, source: str | None, info: ValidationInfo) -> str | None:
         if source is not None and is_live(source):
             raise ValueError("should be a video, a folder of pictures or fake://..., not a live source")
-        if source is not None and info.data.get("precision", "") == "float32":
+        if source is not None and info.data.get("precision", "") in ("float32", "bfloat16"):
             raise ValueError("sets the ranges of 8-bit numbers: set engine.precision to int8, or remove the key")
         return source
 

@@ -109,13 +109,16 @@ def test_gather_with_a_file_is_a_fault_at_the_mode(tmp_path: Path) -> None:
     assert len(found.value.faults) == 1
 
 
-def test_gather_and_8_bits_are_a_fault_at_the_mode(tmp_path: Path) -> None:
-    text = "camera: {source: a.mp4, regions: {mode: gather}}\nengine: {backend: onnxruntime, precision: int8}\n"
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
+def test_gather_in_another_precision_is_a_fault_at_the_mode(tmp_path: Path, precision: str) -> None:
+    text = (
+        f"camera: {{source: a.mp4, regions: {{mode: gather}}}}\nengine: {{backend: openvino, precision: {precision}}}\n"
+    )
     with pytest.raises(ConfigFaults) as found:
         load_config(written(tmp_path, f"version: 1\n{text}"))
     assert str(found.value).endswith(
-        "camera.yaml:2:41: camera.regions.mode: gather looks into the network, and engine.precision: int8 runs it as a "
-        "whole: set mode to auto, pack, full or mask, or precision to float32"
+        "camera.yaml:2:41: camera.regions.mode: gather looks into the network, and engine.precision: "
+        f"{precision} runs it as a whole: set mode to auto, pack, full or mask, or precision to float32"
     )
 
 
@@ -123,7 +126,9 @@ def test_gather_and_8_bits_are_a_fault_at_the_mode(tmp_path: Path) -> None:
     ("engine", "fault"),
     [
         ("backend: torch, precision: int8", "engine.precision: int8 is not run by torch: set engine.backend to auto"),
-        ("precision: int4", "engine.precision: should be 'float32' or 'int8', got 'int4'"),
+        ("precision: int4", "engine.precision: should be 'float32', 'bfloat16' or 'int8', got 'int4'"),
+        ("backend: onnxruntime, precision: bfloat16", "bfloat16 is not run by onnxruntime: set engine.backend to auto"),
+        ("precision: bfloat16, calibration: clip.mp4", "engine.calibration: sets the ranges of 8-bit numbers"),
         ("calibration: clip.mp4", "engine.calibration: sets the ranges of 8-bit numbers: set engine.precision to int8"),
         ("backend: openvino, precision: int8, calibration: 'rtsp://me:secret@cam'", "not a live source"),
         ("backend: openvino, precision: int8, calibration: 'fake://cats'", "the only rendered source is fake://people"),

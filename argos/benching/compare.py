@@ -97,7 +97,8 @@ def compare(
     if "gather" in asked and not people.gathers:
         asked.remove("gather")
         del contenders["gather"]
-        whole = "a network in 8 bits" if config.engine.precision == "int8" else "a network that is not ours"
+        precision = config.engine.precision
+        whole = "a network that is not ours" if precision == "float32" else f"a network in {precision}"
         not_run["gather"] = f"{whole} runs as a whole"
     for name in opponents:
         try:

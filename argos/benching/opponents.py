@@ -6,19 +6,21 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from argos.benching.contender import Contender, Setting
-from argos.benching.int8 import in_int8
 from argos.benching.motion import motion, motion_boxes
+from argos.benching.precision import in_precision
 from argos.benching.runtimes import by_onnxruntime, by_openvino
 from argos.benching.tiles import tiles
-from argos.benching.whole import bf16, shrunk, torch_alone
+from argos.benching.whole import bf16_by_torch, shrunk, torch_alone
 from argos.errors import UsageError
 
 OPPONENTS: Mapping[str, Callable[[Setting], Contender]] = {
-    "full-bf16": bf16,
-    "full-int8": partial(in_int8, asked="full", backend="onnxruntime"),
-    "pack-int8": partial(in_int8, asked="pack", backend="onnxruntime"),
-    "full-int8-openvino": partial(in_int8, asked="full", backend="openvino"),
-    "pack-int8-openvino": partial(in_int8, asked="pack", backend="openvino"),
+    "full-bf16": partial(in_precision, precision="bfloat16", asked="full", backend="openvino"),
+    "pack-bf16": partial(in_precision, precision="bfloat16", asked="pack", backend="openvino"),
+    "full-bf16-torch": bf16_by_torch,
+    "full-int8": partial(in_precision, precision="int8", asked="full", backend="onnxruntime"),
+    "pack-int8": partial(in_precision, precision="int8", asked="pack", backend="onnxruntime"),
+    "full-int8-openvino": partial(in_precision, precision="int8", asked="full", backend="openvino"),
+    "pack-int8-openvino": partial(in_precision, precision="int8", asked="pack", backend="openvino"),
     "full-torch": torch_alone,
     "full-onnxruntime": by_onnxruntime,
     "full-openvino": by_openvino,

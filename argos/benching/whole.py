@@ -57,7 +57,7 @@ def torch_alone(setting: Setting) -> Contender:
     return in_full(setting, networks_of(by_torch(setting.people), setting.view), setting.scale)
 
 
-def bf16(setting: Setting) -> Contender:
+def bf16_by_torch(setting: Setting) -> Contender:
     """The whole frame, by torch, layers in bfloat16 where its autocast has them so.
 
     Raises:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 OPPONENTS_HELP = """\
 opponents, each with the same networks and thresholds as the modes:
-  full-bf16         the full frame in bfloat16, where the processor has it
-  full-int8         the full frame in 8 bits (engine.precision: int8; ONNX Runtime, extra 'export')
-  pack-int8         mode pack in the same way
-  full-int8-openvino, pack-int8-openvino   both by OpenVINO (extra 'openvino' too)
+  full-bf16, pack-bf16      modes in bfloat16, where the processor has it (engine.precision; extra 'openvino')
+  full-bf16-torch   the full frame in bfloat16 by torch
+  full-int8, pack-int8      modes in 8 bits, by ONNX Runtime (engine.precision)
+  full-int8-openvino, pack-int8-openvino   the same by OpenVINO (extra 'openvino')
   full-torch        the full frame by torch
   full-onnxruntime  the full frame by ONNX Runtime
   full-openvino     the full frame by OpenVINO (extra 'openvino')

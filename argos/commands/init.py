@@ -81,7 +81,7 @@ camera:                            # one camera; for several write `cameras:` wi
   #in_flight: null                 # frames at once on a CPU; null: 2, or 1 with one thread
   #scale: auto                     # network pixels per frame pixel; auto: the long side becomes 640
   #backend: auto                   # what runs the deep networks on a CPU: torch, onnxruntime or openvino
-  #precision: float32              # int8: in 8 bits, by onnxruntime or openvino, in any mode but gather
+  #precision: float32              # int8: in 8 bits, by onnxruntime or openvino; bfloat16: by openvino; not in gather
   #calibration: null               # video or folder whose pictures set the ranges of int8; null: rendered people
   #sparse: masked                  # mode gather: masked (rest of the frame is zero), previous (as last computed) or
                                    # exact (as in the whole frame)

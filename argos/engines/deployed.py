@@ -28,6 +28,8 @@ from argos.version import VERSION
 
 Backend = Literal["onnxruntime", "openvino"]
 
+Precision = Literal["float32", "bfloat16", "int8"]
+
 INSTALLED_BY = {"openvino": "'argos-vision[openvino]'"}
 """What to install, where that is not the package of the same name."""
 
@@ -50,18 +52,27 @@ class Deployed:
         core: the networks.
         backend: the program.
         threads: of one run.
-        calibration: pictures by which they are quantised to 8 bits; None: they run in float32.
+        precision: of their arithmetic; bfloat16 by OpenVINO alone.
+        calibration: for ``int8``, the pictures by which they are quantised.
     """
 
-    def __init__(self, core: Core, backend: Backend, threads: int, calibration: Calibration | None = None) -> None:
-        self.core, self.backend, self.threads, self.calibration = core.eval(), backend, threads, calibration
+    def __init__(
+        self,
+        core: Core,
+        backend: Backend,
+        threads: int,
+        precision: Precision = "float32",
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.core, self.backend, self.threads = core.eval(), backend, threads
+        self.precision, self.calibration = precision, calibration
 
     @cached_property
     def runtime(self) -> Runtime:
         """The loaded file; opened when it is first asked for, written if there is none.
 
         Raises:
-            UsageError: a package is missing.
+            UsageError: a package is missing, or the processor has no bfloat16.
             SourceError: the pictures that calibrate cannot be read.
         """
         if self.calibration is not None:
@@ -70,11 +81,11 @@ class Deployed:
         path = onnx_of(self.core)
         if self.calibration is not None:
             path = in_int8(path, self.calibration, self.core.precise)
-        return open_runtime(self.backend, path, self.threads)
+        return open_runtime(self.backend, path, self.threads, bfloat16=self.precision == "bfloat16")
 
     def also(self, core: Core) -> Deployed:
         """Other networks by the same program."""
-        return Deployed(core, self.backend, self.threads, self.calibration)
+        return Deployed(core, self.backend, self.threads, self.precision, self.calibration)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> tuple[Tensor | None, SSDOutput | None]:
         """Logits ``(B, 1, H, W)`` and the output of the detector for ``(B, H, W, 3)`` uint8.
@@ -152,18 +163,34 @@ def _says_the_same(core: Core, path: Path) -> bool:
     )
 
 
-def open_runtime(backend: Backend, path: Path, threads: int) -> Runtime:
+def open_runtime(backend: Backend, path: Path, threads: int, *, bfloat16: bool = False) -> Runtime:
     """Load a file of ``onnx_of``, or its quantised form.
 
+    Args:
+        backend: that loads it.
+        path: of the file.
+        threads: of one run.
+        bfloat16: by OpenVINO, what is not in 8 bits.
+
     Raises:
-        UsageError: the package of the backend is not installed.
+        UsageError: the package of the backend is not installed, or the processor has no bfloat16.
     """
     package = require(backend)
     if backend == "onnxruntime":
         return OnnxNetwork(path, threads).run
-    # the same precision on every processor; it takes bfloat16 by itself where there is one
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    model = _openvino_core(package).compile_model(str(path), "CPU", settings)
+    core = _openvino_core(package)
+    if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise UsageError(
+            "engine.precision: bfloat16 is not in the instructions of this processor (avx512_bf16 or amx_bf16): choose "
+            "int8 or float32"
+        )
+    # always said: OpenVINO takes bfloat16 by itself where there is one, and masks would differ between machines
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+    }
+    model = core.compile_model(str(path), "CPU", settings)
 
     def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return [np.array(array) for array in model(pixels).to_tuple()]

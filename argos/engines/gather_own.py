@@ -85,7 +85,7 @@ def runs_on_blocks(segmenter: Segmenter) -> bool:
         return segmenter.network.module is not None and segmenter.network.device.type == "cpu"
     if not isinstance(segmenter, SemanticSegmenter | InstanceSegmenter):
         return False
-    return not (isinstance(segmenter.outputs, Deployed) and segmenter.outputs.calibration is not None)  # 8 bits
+    return not (isinstance(segmenter.outputs, Deployed) and segmenter.outputs.precision != "float32")
 
 
 def sparse_semantic(segmenter: Semantic, semantics: Semantics = "masked") -> SparseSemantic | SparseOwnSemantic:

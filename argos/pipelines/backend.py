@@ -14,7 +14,7 @@ import torch
 
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
-from argos.engines.deployed import Deployed
+from argos.engines.deployed import Deployed, Precision
 from argos.engines.int8 import Calibration
 from argos.engines.segmenter import PADDING
 from argos.errors import DeviceError
@@ -31,7 +31,7 @@ PREFERRED: tuple[Program, ...] = ("onnxruntime", "openvino", "torch")
 where sizes change, as those of canvases do."""
 
 
-def programs(asked: Program | Literal["auto"], precision: str, device: str) -> tuple[Program, ...]:
+def programs(asked: Program | Literal["auto"], precision: Precision, device: str) -> tuple[Program, ...]:
     """What may run the deep networks here, the one that is taken where nothing was measured first.
 
     Args:
@@ -41,6 +41,8 @@ def programs(asked: Program | Literal["auto"], precision: str, device: str) -> t
     """
     if asked != "auto":
         return (asked,)
+    if precision == "bfloat16":
+        return ("openvino",)
     others = tuple(name for name in PREFERRED if name != "torch" and importlib.util.find_spec(name) is not None)
     if precision == "int8":
         return others or ("onnxruntime",)  # which says what to install
@@ -71,7 +73,11 @@ def fastest_program(measured: Mapping[Program, Mapping[Tasks, Costs]], tasks: It
 
 
 def by_program(
-    program: Program, segmenter: Segmenter, device: str, calibration: Calibration | None = None
+    program: Program,
+    segmenter: Segmenter,
+    device: str,
+    precision: Precision = "float32",
+    calibration: Calibration | None = None,
 ) -> Segmenter:
     """A segmenter of ours whose network is run by a program; those of others as they are.
 
@@ -81,7 +87,8 @@ def by_program(
         program: that runs it.
         segmenter: of any task, or None.
         device: the networks are on.
-        calibration: pictures for 8 bits; None: float32.
+        precision: of its arithmetic.
+        calibration: pictures for ``int8``.
 
     Raises:
         DeviceError: the networks are on a GPU.
@@ -90,14 +97,16 @@ def by_program(
         return segmenter
     threads = torch.get_num_threads()
     if torch.device(device).type != "cpu":
-        other = "choose torch" if calibration is None else "set engine.precision to float32"
+        other = "choose torch" if precision == "float32" else "set engine.precision to float32"
         raise DeviceError(f"engine.backend: {program} runs on the CPU here; {other}, or engine.device: cpu")
-    found: Any = segmenter
     if isinstance(segmenter, SemanticSegmenter):
-        found = replace(segmenter, outputs=Deployed(Core(segmenter.network, None), program, threads, calibration))
+        core = Core(segmenter.network, None)
     elif isinstance(segmenter, InstanceSegmenter):
-        found = replace(segmenter, outputs=Deployed(Core(None, segmenter.network), program, threads, calibration))
-    return found  # type: ignore[no-any-return]
+        core = Core(None, segmenter.network)
+    else:
+        return segmenter
+    ours: Any = segmenter
+    return replace(ours, outputs=Deployed(core, program, threads, precision, calibration))  # type: ignore[no-any-return]
 
 
 def open_networks(tasks: Iterable[Tasks], semantic: Any, instances: Any, joint: Any, canvas: Size) -> None:
@@ -109,7 +118,7 @@ def open_networks(tasks: Iterable[Tasks], semantic: Any, instances: Any, joint: 
         canvas: size of a full one.
 
     Raises:
-        UsageError: a package is missing.
+        UsageError: a package is missing, or the processor has no bfloat16.
         SourceError: the pictures that calibrate 8 bits cannot be read.
     """
     asked = [set(of_camera) for of_camera in tasks]

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from argos.config import Camera, Config
 from argos.config_outputs import VirtualCameraOutput
-from argos.engines.deployed import Deployed
+from argos.engines.deployed import Deployed, Precision
 from argos.engines.gather_own import sparse_instances, sparse_semantic
-from argos.engines.int8 import Calibration
 from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
@@ -101,19 +100,20 @@ def people_of_config(
         score_threshold, nms = least_strict(cameras, card)
         instances = replace(instances, score_threshold=score_threshold, nms=nms)
     _refuse_gather(cameras, semantic, instances)
-    calibration = calibration_of(config.engine.calibration) if config.engine.precision == "int8" else None
+    precision = config.engine.precision
+    calibration = calibration_of(config.engine.calibration) if precision == "int8" else None
     compile_kernels()
     tasks = {tuple(sorted(camera.tasks)) for camera in cameras}
     known = {
         program: known_costs(tasks, cards, device, engine_settings(config, program))
-        for program in programs(config.engine.backend, config.engine.precision, device)
+        for program in programs(config.engine.backend, precision, device)
     }
     canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
 
     def line(program: Program) -> People:
-        masks = by_program(program, semantic, device, calibration)
-        one_by_one = by_program(program, instances, device, calibration)
-        _refuse_int8_of_nothing(calibration, masks, one_by_one)
+        masks = by_program(program, semantic, device, precision, calibration)
+        one_by_one = by_program(program, instances, device, precision, calibration)
+        _refuse_precision_of_nothing(precision, masks, one_by_one)
         people = People(proposer, masks, one_by_one, canvas, known[program], config.engine.sparse)
         open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
         return people
@@ -129,13 +129,12 @@ def people_of_config(
         return line("torch"), cards
 
 
-def _refuse_int8_of_nothing(calibration: Calibration | None, *segmenters: Any) -> None:
+def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None:
     """Say so when all networks are the user's own, which run as they are."""
-    if calibration is not None and not any(isinstance(getattr(one, "outputs", None), Deployed) for one in segmenters):
-        raise UsageError(
-            "engine.precision: int8 quantises the networks of ARGOS, and those of engine.models are all your own: name "
-            "their 8-bit .onnx files there (argos export NAME --int8 writes one) and remove the key"
-        )
+    if precision != "float32" and not any(isinstance(getattr(one, "outputs", None), Deployed) for one in segmenters):
+        own = "engine.precision: {} is for the networks of ARGOS, and those of engine.models are all your own: {}"
+        files = "name their 8-bit .onnx files there (argos export NAME --int8 writes one) and remove the key"
+        raise UsageError(own.format(precision, files if precision == "int8" else "remove the key"))
 
 
 def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:

@@ -21,10 +21,11 @@ from argos.benching.motion import BOX_STEP
 from argos.benching.opponents import OPPONENTS, chosen
 from argos.benching.rates import first_frames
 from argos.benching.tiles import OVERLAP, SIDE, starts, tiling
-from argos.benching.whole import bf16, in_bf16, in_full
+from argos.benching.whole import bf16_by_torch, in_bf16, in_full
 from argos.config import config_from_sources
 from argos.engines.deployed import Deployed
 from argos.errors import UsageError
+from argos.machine import processor
 from argos.pipelines import calibration
 from argos.pipelines.build import people_of_config, view_of
 from argos.pipelines.truth import Truth
@@ -85,6 +86,7 @@ def test_people_are_found_where_they_are_and_the_pixels_are_those_the_network_sa
         ("full-torch", 0.99),
         ("full-onnxruntime", 0.99),
         ("full-openvino", 0.99),
+        ("full-bf16", 0.97),
         ("full-int8", 0.9),
         ("full-int8-openvino", 0.9),
     ],
@@ -96,9 +98,11 @@ def test_other_runtimes_find_the_same_people(
     for package in (
         "onnxruntime",
         *(["onnx"] if "int8" in name else []),
-        *(["openvino"] if "openvino" in name else []),
+        *(["openvino"] if "openvino" in name or "bf16" in name else []),
     ):
         pytest.importorskip(package, reason=f"needs the package {package}")
+    if "bf16" in name and not {"avx512_bf16", "amx_bf16"} & set(processor()[1]):
+        pytest.skip("needs a processor with bfloat16")
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))  # one file for all three
     frame = setting.frames[0]
     found = OPPONENTS[name](setting)(frame, False)
@@ -190,7 +194,7 @@ def test_bfloat16_finds_the_same_people(setting: Setting) -> None:
 def test_bfloat16_is_not_run_where_it_would_be_emulated(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole_module, "processor", lambda: ("old", ["avx2"]))
     with pytest.raises(NotHereError, match="no bfloat16"):
-        bf16(setting)
+        bf16_by_torch(setting)
 
 
 def test_opponents_are_chosen_by_name_in_the_order_of_the_table() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from argos.engines import deployed as deployed_module
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.deployed import Backend, Deployed, onnx_of, open_runtime
@@ -121,6 +122,18 @@ def test_a_missing_package_names_the_extra(core: Core, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UsageError, match=r"pip install 'argos-vision\[openvino\]'"):
         open_runtime("openvino", path, 1)
+
+
+def test_bfloat16_is_refused_where_the_processor_has_it_not(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="needs the package openvino")
+
+    class Old:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr(deployed_module, "_openvino_core", lambda package: Old())
+    with pytest.raises(UsageError, match=r"engine.precision: bfloat16 is not .* choose int8 or float32"):
+        _ = Deployed(core, "openvino", 1, "bfloat16").runtime
 
 
 def test_a_file_with_sizes_for_constants_is_refused() -> None:

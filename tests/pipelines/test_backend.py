@@ -17,7 +17,6 @@ from argos.config import config_from_sources
 from argos.engines import deployed
 from argos.engines.dense import SemanticSegmenter
 from argos.engines.deployed import Deployed
-from argos.engines.int8 import Calibration
 from argos.errors import DeviceError, UsageError
 from argos.packing.canvas import shapes_of
 from argos.packing.costs import Costs, Line, Tasks
@@ -130,23 +129,28 @@ def test_costs_in_8_bits_are_others_than_in_32() -> None:
     assert settings[1] == settings[2]  # other pictures change no time
 
 
-def test_8_bits_of_networks_of_ones_own_alone_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("precision", "says"),
+    [
+        ("int8", r"int8 is for the networks of ARGOS, .*argos export NAME"),
+        ("bfloat16", r"bfloat16 is .* all your own: remove the key"),
+    ],
+)
+def test_another_precision_of_networks_of_ones_own_alone_is_refused(precision: str, says: str) -> None:
     class Given:
         size = None
 
         def scores(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
             return np.zeros(pixels.shape[:3], np.float32)
 
-    keys = ["camera.tasks=[semantic]", "engine.backend=onnxruntime", "engine.precision=int8"]
-    with pytest.raises(
-        UsageError, match=r"engine.precision: int8 quantises the networks of ARGOS, .*argos export NAME"
-    ):
+    keys = ["camera.tasks=[semantic]", f"engine.precision={precision}"]
+    with pytest.raises(UsageError, match=rf"engine.precision: {says}"):
         people_of_config(config_from_sources([PEOPLE], keys), Given())
 
 
 def test_a_gpu_and_another_program_do_not_go_together() -> None:
     with pytest.raises(DeviceError, match=r"openvino runs on the CPU here; set engine.precision to float32, or"):
-        by_program("openvino", None, "cuda:0", Calibration("none", list))
+        by_program("openvino", None, "cuda:0", "bfloat16")
     with pytest.raises(DeviceError, match=r"engine.backend: openvino runs on the CPU here; choose torch"):
         by_program("openvino", None, "cuda:0")
 
@@ -157,6 +161,7 @@ def test_programs_are_those_that_are_here(monkeypatch: pytest.MonkeyPatch) -> No
     assert programs("openvino", "float32", "cpu") == ("openvino",)
     assert programs("auto", "float32", "cpu") == ("onnxruntime", "openvino", "torch")
     assert programs("auto", "int8", "cpu") == ("onnxruntime", "openvino")
+    assert programs("auto", "bfloat16", "cpu") == ("openvino",)
     assert programs("auto", "float32", "cuda:0") == ("torch",)
     assert programs("auto", "int8", "cuda:0")[0] == "onnxruntime"  # which says that it runs on CPUs
     here.clear()
