@@ -118,6 +118,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
     """
     from argos.engines.threads import prepare_threads
     from argos.logs import set_up_logs
+    from argos.pipelines.compiling import compile_beside
 
     run_id: str | None = None
 
@@ -127,6 +128,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
     log_as(config)
     allow_descriptors()
     prepare_threads(config.engine.threads)
+    compile_beside()
     from argos.pipelines.api import Pipeline
     from argos.pipelines.summary import Summary
 

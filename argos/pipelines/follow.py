@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-import numpy as np
-
 from argos.analytics.analyst import Analyst
 from argos.analytics.crowd import Crowd
 from argos.analytics.hours import Hours
@@ -17,7 +15,6 @@ from argos.analytics.loiter import Loiter
 from argos.analytics.zones import Zone
 from argos.config import Camera
 from argos.config_scene import ActiveSection, CrowdSection
-from argos.kernels.assignment import assign
 from argos.packing.limits import InstanceLimits
 from argos.pipelines.views import Analysis, View
 from argos.tracking.tracker import Tracker, TrackSettings
@@ -86,8 +83,6 @@ class Following:
         analysts: Mapping[str, Analyst | None] = MappingProxyType({}),
     ) -> None:
         self._analysts = {name: analyst for name, analyst in analysts.items() if analyst is not None}
-        if any(chosen is not None for chosen in settings.values()):
-            assign(np.zeros((1, 1)), 1.0)  # compiled now rather than while the first people wait
         self._trackers = {name: Tracker(chosen) for name, chosen in settings.items() if chosen is not None}
 
         self._event_seq: dict[

@@ -173,5 +173,7 @@ def _around(places: Places, reach: int) -> Places:
 def _touched(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Places:
     """Places that hold any of a mask."""
     rows, columns = (np.arange(count) * side // count for side, count in zip(mask.shape, shape, strict=True))
-    bands = np.bitwise_or.reduceat(mask.view(np.uint8), rows, axis=0)
+    # the mask of a whole frame is large: eight pixels at once where they fill a word
+    whole = mask.shape[1] % 8 == 0 and mask.flags.c_contiguous
+    bands = np.bitwise_or.reduceat(mask.view(np.uint64 if whole else np.uint8), rows, axis=0).view(np.uint8)
     return np.asarray(np.bitwise_or.reduceat(bands, columns, axis=1), np.bool_)

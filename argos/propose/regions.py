@@ -14,6 +14,10 @@ from argos.types import RegionMask, Regions, Size
 
 Dilation = int | Literal["dynamic"]
 
+LARGEST_DISC = 16
+"""Radius in cells up to which a mask is grown by a disc, whose cost grows with its area; above by distances, whose does
+not: 0.03 and 0.45 ms at a radius of 4 on a grid of 176x320."""
+
 DYNAMIC_SHARE = 0.15
 """Dynamic dilation: radius as a share of the longer side of the component."""
 
@@ -64,10 +68,14 @@ def grow(mask: RegionMask, *, dilation: Dilation, min_area: float) -> RegionMask
     """
     if min_area < 0:
         raise ValueError(f"min_area should not be negative, got {min_area}")
+    if dilation == 0 and min_area == 0:
+        return mask
     grown = dilate(mask, dilation)
     count, labels = cv2.connectedComponents(grown.mask.view(np.uint8), connectivity=8)
     proposed = np.bincount(labels[mask.mask], minlength=count)  # proposed cells of each component
     kept = proposed >= max(1.0, min_area * mask.mask.size)
+    if kept[1:].all():
+        return grown
     kept[0] = False  # the background
     return RegionMask(mask.scores, kept[labels], mask.frame_size)
 
@@ -122,7 +130,11 @@ def cells_of(boxes: NDArray[np.int32], frame_size: Size, grid: Size, *, outward:
 
 
 def _within(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """Cells at most ``radius`` away from a cell of ``mask``; its cost does not grow with the radius."""
+    """Cells at most ``radius`` away from a cell of ``mask``."""
+    if radius <= LARGEST_DISC:
+        offsets = np.arange(-radius, radius + 1) ** 2
+        disc = (offsets[:, None] + offsets <= radius**2).view(np.uint8)
+        return np.asarray(cv2.dilate(mask.view(np.uint8), disc).view(np.bool_))
     if not mask.any():
         return mask.copy()
     distance = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -103,7 +103,7 @@ def near(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(some_masks(), st.integers(0, 9))
+@given(some_masks(), st.integers(0, 20))
 def test_fixed_dilation_is_the_disc_by_definition(mask: RegionMask, radius: int) -> None:
     np.testing.assert_array_equal(dilate(mask, radius).mask, near(mask.mask, radius))
 

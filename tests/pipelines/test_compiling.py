@@ -1,0 +1,35 @@
+"""Kernels compiled by a process beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from argos.pipelines import compiling
+
+
+def test_a_process_beside_compiles_at_the_first_start_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiling, "cores", lambda: (2, 2.0))
+    monkeypatch.setattr(compiling, "_beside", None)
+    compiling.compile_beside()
+    beside = compiling._beside
+    assert beside is not None
+    compiling.compile_planning()
+    assert beside.poll() == 0
+    assert len(list(tmp_path.glob("compiled/*"))) == 1
+    monkeypatch.setattr(compiling, "_beside", None)
+    compiling.compile_beside()
+    assert compiling._beside is None
+
+
+def test_it_gives_up_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(compiling, "cores", lambda: (2, 2.0))
+    monkeypatch.setattr(compiling, "_beside", None)
+    compiling.compile_beside()
+    compiling.compile_planning()
+    assert compiling._beside is not None
+    assert compiling._beside.poll() == 0
