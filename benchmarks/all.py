@@ -59,8 +59,10 @@ STEPS = (
     Step("packing.json", ("benchmarks/packing.py",)),
     Step("qunet_integer.json", QUNET),
     *(Step(f"qunet_integer_{limit.lower()}.json", QUNET, environment={"ONEDNN_MAX_CPU_ISA": limit})
-      for limit in ("AVX512_CORE", "AVX2_VNNI", "AVX2")),
+      for limit in ("AVX512_CORE_VNNI", "AVX512_CORE", "AVX2_VNNI", "AVX2")),
     Step("sparse.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50")),
+    Step("sparse_720p.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50",
+                              "--size", "720x1280", "--no-layers")),
     Step("tracking.json", ("benchmarks/tracking.py",), ""),
     Step("counting.json", ("benchmarks/counting.py",), most_s=900),
     Step("viewers.json", ("benchmarks/viewers.py",)),

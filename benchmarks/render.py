@@ -306,9 +306,9 @@ OPPONENTS = (
     "**Bold** are the modes of ARGOS. `full` is the reference: the same networks on the full frame at the same scale. "
     "`shrunk` is the full frame with as many pixels as `pack` computes; `tiles` are of 512 pixels with an overlap of a "
     "fifth, one inference each; `motion` packs what OpenCV's MOG2 sees, `motion-boxes` runs one inference for each of "
-    "its boxes; `full-onnxruntime` and `full-openvino` run the same weights, `full-int8` and `pack-int8` are modes of "
-    "ARGOS in 8 bits. *pixels*: those that the deep networks compute, as a share of the full frame's; for `gather` "
-    "multiply-accumulates."
+    "its boxes; `full-onnxruntime` and `full-openvino` run the same weights, `full-bf16`, `pack-bf16`, `full-int8` and "
+    "`pack-int8` are modes of ARGOS in bfloat16 (by OpenVINO) and in 8 bits. *pixels*: those that the deep networks "
+    "compute, as a share of the full frame's; for `gather` multiply-accumulates."
 )
 
 SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
@@ -353,6 +353,10 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     "Time on the active blocks as a share of the dense time, in `masked` semantics. *moved*: mean "
                     "change of the result inside of the mask against the dense network, in its standard deviations.",
                     sparse, "python benchmarks/sparse.py"),
+            Section("Sparse networks on 720p", "sparse_720p.json",
+                    "The same on larger pictures, where what each layer costs besides its blocks weighs less.",
+                    sparse, "python benchmarks/sparse.py --size 720x1280 --no-layers"),
+            limited("AVX-512, VNNI and no AMX", "AVX512_CORE_VNNI"),
             limited("AVX-512 and no VNNI", "AVX512_CORE"),
             limited("AVX2 and VNNI", "AVX2_VNNI"),
             limited("AVX2", "AVX2"),
@@ -376,7 +380,6 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
 )  # fmt: skip
 
 NEVER_RUN = {
-    "Processors with AMX": "no such machine was at hand; `python benchmarks/qunet_integer.py` measures there.",
     "CUDA": "no GPU was at hand: streams per GPU, latency and share of the dense time are not known.",
 }
 

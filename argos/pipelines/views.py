@@ -14,9 +14,9 @@ from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
 
 CONTEXT = 16
-"""Network pixels around a region where no margin is asked for: 32 of the frame on the sample. There (``argos bench
-samples/people.mp4 --frames 20 --set 'camera.tasks=[instances,semantic]' --set camera.regions.margin=32``) the masks of
-pack have an IoU of 0.708 with those of full for 26 % of the pixels; 0.629 for 22 % with 16, 0.680 for 32 % with 48."""
+"""Network pixels around a region where no margin is asked for: 32 of the frame on the sample. On ten real clips (36
+frames of each, both tasks) the masks of pack have a mean IoU of 0.824 with those of full; 0.786 with 8, 0.792 with 12,
+0.825 with 24, which computes 11 to 15 % more pixels on the sample."""
 
 
 @dataclass(frozen=True, slots=True)
