@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "packing"))
 
+from by_rectpack import place_by_rectpack  # type: ignore[import-not-found]  # noqa: E402
 from test_rectangles import plain_rectangles  # type: ignore[import-not-found]  # noqa: E402
 
 from argos.machine import cores, processor  # noqa: E402
 from argos.packing.costs import Costs, Line  # noqa: E402
 from argos.packing.layout import lay_out  # noqa: E402
 from argos.packing.pack import paste, plan_placements  # noqa: E402
-from argos.packing.place import place, place_by_rectpack  # noqa: E402
+from argos.packing.place import place  # noqa: E402
 from argos.packing.planner import Choice, Planner, Seen  # noqa: E402
 from argos.packing.rectangles import boxes_of, rectangles_of  # noqa: E402
 from argos.packing.steady import settled  # noqa: E402

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import rectpack
 from numpy.typing import NDArray
 
 from argos.kernels.maxrects import place_rectangles
 from argos.types import Size
-
-FEW = 8
-"""Up to so many rectangles ``rectpack`` places; above, the kernel, which finds the same places in a fraction of the
-time."""
 
 Places = tuple[NDArray[np.int32], NDArray[np.int32]]
 """``(canvas, corner)``: ``(N,)`` index of the canvas and ``(N, 2)`` ``(x, y)`` of the top left corner."""
@@ -31,39 +26,12 @@ def place(sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int, max_canva
         None when they do not fit.
 
     Reference:
-        Jylänki, A Thousand Ways to Pack the Bin, 2010, MAXRECTS-BSSF-DESCA.
+        Jylänki, A Thousand Ways to Pack the Bin, 2010, MAXRECTS-BSSF-DESCA. The package rectpack finds the very same
+        places in several times the time, however few the rectangles (``benchmarks/packing.py``).
     """
-    if len(sizes) <= FEW:
-        return place_by_rectpack(sizes, canvas_size, gutter=gutter, max_canvases=max_canvases)
     # each rectangle carries its gutter at its right and bottom, and so does the canvas
     with_gutter = sizes.astype(np.int64) + gutter
     largest_first = np.argsort(-with_gutter[:, 0] * with_gutter[:, 1], kind="stable")
     height, width = int(canvas_size[0]) + gutter, int(canvas_size[1]) + gutter
     canvas, corner, fits = place_rectangles(with_gutter, largest_first, height, width, min(max_canvases, len(sizes)))
     return (canvas, corner) if fits else None
-
-
-def place_by_rectpack(sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int, max_canvases: int) -> Places | None:
-    """``place`` by the package rectpack, however many there are."""
-    count = len(sizes)
-    canvas, corner = np.zeros(count, np.int32), np.zeros((count, 2), np.int32)
-    if count == 0:
-        return canvas, corner
-    height, width = canvas_size
-    packer = rectpack.newPacker(
-        mode=rectpack.PackingMode.Offline,
-        bin_algo=rectpack.PackingBin.BBF,
-        pack_algo=rectpack.MaxRectsBssf,
-        sort_algo=rectpack.SORT_AREA,
-        rotation=False,
-    )
-    packer.add_bin(width + gutter, height + gutter, count=min(max_canvases, count))
-    for n, (h, w) in enumerate(sizes.tolist()):
-        packer.add_rect(w + gutter, h + gutter, n)
-    packer.pack()
-    placed = packer.rect_list()
-    if len(placed) < count:
-        return None
-    for b, x, y, _, _, n in placed:
-        canvas[n], corner[n] = b, (x, y)
-    return canvas, corner
