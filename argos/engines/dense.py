@@ -127,16 +127,23 @@ class InstanceSegmenter:
 
     def instances(self, pixels: NDArray[np.uint8]) -> list[Instances]:
         """People of each picture of ``(B, H, W, 3)`` uint8, best first, in pixels of the picture."""
-        if not len(pixels):
-            return []
+        return self.read(self.look(pixels), (pixels.shape[1], pixels.shape[2])) if len(pixels) else []
+
+    def look(self, pixels: NDArray[np.uint8]) -> SSDOutput:
+        """The first part of ``instances``: the output of the detector, for one picture or more."""
         output = None if self.outputs is None else self.outputs(pixels)[1]
-        if output is None:
-            with torch.inference_mode():
-                output = self.network(to_unit_floats(pixels, _device(self.network)))
+        if output is not None:
+            return output
+        with torch.inference_mode():
+            found: SSDOutput = self.network(to_unit_floats(pixels, _device(self.network)))
+        return found
+
+    def read(self, output: SSDOutput, size: Size) -> list[Instances]:
+        """The second part: the people in the output for pictures of a size, with their masks."""
         return people_of(
             self.network,
             output,
-            (pixels.shape[1], pixels.shape[2]),
+            size,
             score_threshold=self.score_threshold,
             nms_iou=self.nms,
             max_people=MOST_PEOPLE,

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from argos.engines.core import Core, same_weights
-from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, Outputs, SemanticSegmenter, to_unit_floats
+from argos.engines.dense import InstanceSegmenter, Outputs, SemanticSegmenter, to_unit_floats
 from argos.engines.deployed import Deployed
 from argos.engines.segmenter import Instancewise, Semantic
 from argos.networks.finite import checked
-from argos.networks.ssd_decode import people_of
+from argos.networks.ssd_isb import SSDOutput
 from argos.networks.unets import STRIDE, UNetLite
 from argos.types import Instances
 
@@ -33,37 +34,42 @@ class JointSegmenter:
     instances: InstanceSegmenter
     outputs: Outputs | None = None
 
-    @torch.inference_mode()
     def segment(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], list[Instances]]:
         """Probability of a person ``(B, H, W)`` float32 and the people of each picture of ``(B, H, W, 3)`` uint8.
 
         Raises:
             ValueError: ``H`` or ``W`` is no multiple of 32.
         """
-        count, height, width = pixels.shape[:3]
-        if height % STRIDE or width % STRIDE:
-            raise ValueError(f"sides of the pictures should be multiples of {STRIDE}, got {height}x{width}")
-        if not count:
-            return np.zeros((0, height, width), np.float32), []
+        if not len(pixels):
+            self._check(pixels)
+            return np.zeros(pixels.shape[:3], np.float32), []
+        return self.read(*self.look(pixels))
+
+    @torch.inference_mode()
+    def look(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, SSDOutput]:
+        """The first part of ``segment``: logits and the output of the detector, for one picture or more."""
+        self._check(pixels)
         if self.outputs is not None:
             logits, output = self.outputs(pixels)
             assert logits is not None
             assert output is not None
-        else:
-            device = next(self.unet.parameters()).device
-            maps = self.unet.backbone(to_unit_floats(pixels, device) * 2 - 1)
-            logits = F.interpolate(self.unet.decoder(maps), scale_factor=2, mode="bilinear")
-            output = self.instances.network.heads(maps.for_detection)
-        people = people_of(
-            self.instances.network,
-            output,
-            (height, width),
-            score_threshold=self.instances.score_threshold,
-            nms_iou=self.instances.nms,
-            max_people=MOST_PEOPLE,
-        )
+            return logits, output
+        device = next(self.unet.parameters()).device
+        maps = self.unet.backbone(to_unit_floats(pixels, device) * 2 - 1)
+        logits = F.interpolate(self.unet.decoder(maps), scale_factor=2, mode="bilinear")
+        return logits, self.instances.network.heads(maps.for_detection)
+
+    @torch.inference_mode()
+    def read(self, logits: Tensor, output: SSDOutput) -> tuple[NDArray[np.float32], list[Instances]]:
+        """The second part: what these say."""
+        people = self.instances.read(output, (logits.shape[2], logits.shape[3]))
         scores = checked(torch.sigmoid(logits[:, 0]).float(), "semantic")
         return np.asarray(scores.cpu().numpy(), np.float32), people
+
+    def _check(self, pixels: NDArray[np.uint8]) -> None:
+        height, width = pixels.shape[1:3]
+        if height % STRIDE or width % STRIDE:
+            raise ValueError(f"sides of the pictures should be multiples of {STRIDE}, got {height}x{width}")
 
 
 def joined(semantic: Semantic | None, instances: Instancewise | None) -> JointSegmenter | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -19,10 +20,11 @@ GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""
 
 
-def shapes_of(largest: Size) -> list[Size]:
+@cache
+def shapes_of(largest: Size) -> tuple[Size, ...]:
     """Every shape that a canvas may have, ``largest`` at the end."""
     smaller = [(_on_grid(largest[0] * rows), _on_grid(largest[1] * columns)) for rows, columns in SHARES]
-    return list(dict.fromkeys([*smaller, largest]))
+    return tuple(dict.fromkeys([*smaller, largest]))
 
 
 def smallest_canvas(

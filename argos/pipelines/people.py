@@ -287,13 +287,13 @@ class People:
         waited_ms = 0.0
         if self.joint and all(w.view.semantic is not None and w.view.instances is not None for w in works):
             joint = self.joint
-            (scores, people), waited_ms = yield from _ran(
-                lambda: joint.segment(batch.pixels), works, shares, alone=joint.outputs is not None
-            )
+            seen, ms = yield from _ran(lambda: joint.look(batch.pixels), works, shares, alone=joint.outputs is not None)
+            # masks are small work that leaves threads idle: while they are drawn the networks may run on another frame
+            (scores, people), waited_ms = yield from _ran(lambda: joint.read(*seen), works, shares)
             for n, work in enumerate(works):
                 stitch_mask(work, scores, batch.placements, n)
                 stitch_people(work, people, batch.placements, n)
-            return waited_ms
+            return ms + waited_ms
         if self.semantic and any(work.view.semantic is not None for work in works):
             semantic = self.semantic
             alone = not _is_shareable(semantic)
@@ -304,7 +304,13 @@ class People:
         if self.instances and any(work.view.instances is not None for work in works):
             instances = self.instances
             alone = not _is_shareable(instances)
-            people, ms = yield from _ran(lambda: instances.instances(batch.pixels), works, shares, alone=alone)
+            if isinstance(instances, InstanceSegmenter):
+                ours, size = instances, (batch.pixels.shape[1], batch.pixels.shape[2])
+                output, ms = yield from _ran(lambda: ours.look(batch.pixels), works, shares, alone=alone)
+                waited_ms += ms
+                people, ms = yield from _ran(lambda: ours.read(output, size), works, shares)
+            else:
+                people, ms = yield from _ran(lambda: instances.instances(batch.pixels), works, shares, alone=alone)
             waited_ms += ms
             for n, work in enumerate(works):
                 stitch_people(work, people, batch.placements, n)
@@ -368,7 +374,7 @@ class People:
 
 
 def _ran(
-    run: Callable[[], Any], works: Sequence[Work], shares: Sequence[float], *, alone: bool
+    run: Callable[[], Any], works: Sequence[Work], shares: Sequence[float], *, alone: bool = False
 ) -> Steps[tuple[Any, float]]:
     """Wait for a run of the networks, which frames share.
 
