@@ -67,7 +67,7 @@ def integer_weights(path: Path) -> dict[str, np.ndarray]:
 def test_pictures_of_any_size_and_number_are_near_float32_and_not_equal(backend: str, network: nn.Module) -> None:
     pytest.importorskip(backend, reason=f"needs the package {backend}")
     plain = SemanticSegmenter(network)
-    segmenter = SemanticSegmenter(network, Deployed(Core(network, None), backend, 1, calibration()))  # type: ignore[arg-type]
+    segmenter = SemanticSegmenter(network, Deployed(Core(network, None), backend, 1, "int8", calibration()))  # type: ignore[arg-type]
     for shape in SHAPES:
         wanted, found = plain.scores(pictures(shape)), segmenter.scores(pictures(shape))
         assert found.shape == wanted.shape
@@ -76,7 +76,7 @@ def test_pictures_of_any_size_and_number_are_near_float32_and_not_equal(backend:
 
 
 def test_what_is_run_is_the_file_bit_for_bit(network: nn.Module, cache: Path) -> None:
-    deployed = Deployed(Core(network, None), "onnxruntime", 1, calibration())
+    deployed = Deployed(Core(network, None), "onnxruntime", 1, "int8", calibration())
     path = in_int8(onnx_of(deployed.core), calibration())
     assert path.parent == cache / "onnx"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -134,7 +134,7 @@ def test_heads_of_a_detector_stay_in_float32_and_its_maps_do_not() -> None:
     detector = NETWORKS["ssd_isb.person"](0.25).eval()
     assert isinstance(detector, SSDISB)
     core = Core(None, detector).eval()
-    deployed = Deployed(core, "onnxruntime", 1, calibration())
+    deployed = Deployed(core, "onnxruntime", 1, "int8", calibration())
     people = InstanceSegmenter(detector, 0.2, 0.5, deployed)
     assert len(people.instances(pictures(SHAPES[1]))) == 2
     convolutions = [node for node in onnx.load(onnx_of(core)).graph.node if node.op_type == "Conv"]
@@ -169,11 +169,11 @@ def test_other_weights_pictures_or_processors_get_another_file(
 def test_nobody_looks_into_a_network_in_8_bits(network: nn.Module) -> None:
     core = Core(network, None)
     assert runs_on_blocks(SemanticSegmenter(network, Deployed(core, "onnxruntime", 1)))
-    assert not runs_on_blocks(SemanticSegmenter(network, Deployed(core, "onnxruntime", 1, calibration())))
+    assert not runs_on_blocks(SemanticSegmenter(network, Deployed(core, "onnxruntime", 1, "int8", calibration())))
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named(package: str, network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=rf"needs the package {package} .*pip install {package}"):
-        Deployed(Core(network, None), "onnxruntime", 1, calibration()).runtime  # noqa: B018
+        Deployed(Core(network, None), "onnxruntime", 1, "int8", calibration()).runtime  # noqa: B018
