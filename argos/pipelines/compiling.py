@@ -30,7 +30,7 @@ def compile_beside() -> None:
     Called early, before torch is imported. ``compile_planning`` waits for it.
     """
     global _beside
-    if _beside is None and cores()[0] > 1 and not _done().exists():
+    if _beside is None and sys.executable and cores()[1] > 1 and not _done().exists():
         _beside = subprocess.Popen(
             [sys.executable, "-m", "argos.pipelines.compiling"],
             stdin=subprocess.DEVNULL,
