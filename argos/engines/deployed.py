@@ -22,7 +22,7 @@ from argos.engines.export import OPSET
 from argos.engines.int8 import Calibration, in_int8, quantiser
 from argos.engines.onnx import OnnxNetwork
 from argos.errors import UsageError, WeightsError
-from argos.machine import cache_folder
+from argos.machine import cache_folder, processor
 from argos.networks.ssd_isb import SSDOutput
 from argos.version import VERSION
 
@@ -107,20 +107,20 @@ def onnx_of(core: Core) -> Path:
     """
     folder = cache_folder() / "onnx"
     path = folder / f"{_digest(core)}.onnx"
-    if path.exists():
-        return path
     try:
+        if path.exists():
+            return path
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as beside:  # never half a file under the name, nor a wrong one
             written = Path(beside) / path.name
             _write(core, written)
             if not _says_the_same(core, written):
-                raise UsageError(f"{REFUSED} that say the same; choose torch")
+                raise UsageError(f"{REFUSED} that say the same; choose torch (in float32)")
             os.replace(written, path)
     except OSError as error:
         raise UsageError(
             f"engine.backend: {path} cannot be written ({error.strerror}): set ARGOS_CACHE to a folder that can, or "
-            "choose torch"
+            "choose torch (in float32)"
         ) from error
     return path
 
@@ -142,7 +142,7 @@ def _write(core: Core, path: Path) -> None:
                 dynamic_axes={"pixels": {0: "count", 1: "height", 2: "width"}},
             )
         except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:  # of the tracer too
-            raise UsageError(f"{REFUSED}; choose torch") from error
+            raise UsageError(f"{REFUSED}; choose torch (in float32)") from error
 
 
 def _says_the_same(core: Core, path: Path) -> bool:
@@ -179,7 +179,7 @@ def open_runtime(backend: Backend, path: Path, threads: int, *, bfloat16: bool =
     if backend == "onnxruntime":
         return OnnxNetwork(path, threads).run
     core = _openvino_core(package)
-    if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if bfloat16 and not _has_bfloat16(core):
         raise UsageError(
             "engine.precision: bfloat16 is not in the instructions of this processor (avx512_bf16 or amx_bf16): choose "
             "int8 or float32"
@@ -205,6 +205,13 @@ def _openvino_core(package: Any) -> Any:
     return package.Core()
 
 
+def _has_bfloat16(core: Any) -> bool:
+    """Whether the processor has it; OpenVINO lists it for all with AVX-512 too, where it is emulated."""
+    flags = processor()[1]  # none are known where the system does not tell
+    told = not flags or bool({"avx512_bf16", "amx_bf16"} & set(flags))
+    return told and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def require(package: str) -> Any:
     """A package that a backend needs.
 
@@ -216,7 +223,7 @@ def require(package: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"engine.backend: needs the package {package} ({error}): pip install {INSTALLED_BY.get(package, package)}, "
-            "or choose torch"
+            "or choose torch (in float32)"
         ) from error
 
 

@@ -133,8 +133,8 @@ def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None
     """Say so when all networks are the user's own, which run as they are."""
     if precision != "float32" and not any(isinstance(getattr(one, "outputs", None), Deployed) for one in segmenters):
         own = "engine.precision: {} is for the networks of ARGOS, and those of engine.models are all your own: {}"
-        files = "name their 8-bit .onnx files there (argos export NAME --int8 writes one) and remove the key"
-        raise UsageError(own.format(precision, files if precision == "int8" else "remove the key"))
+        files = "name their 8-bit .onnx files there (argos export NAME --int8 writes one) and remove engine.precision"
+        raise UsageError(own.format(precision, files if precision == "int8" else "remove engine.precision"))
 
 
 def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:

@@ -30,21 +30,25 @@ def compile_beside() -> None:
     Called early, before torch is imported. ``compile_planning`` waits for it.
     """
     global _beside
-    if _beside is None and sys.executable and cores()[1] > 1 and not _done().exists():
-        _beside = subprocess.Popen(
-            [sys.executable, "-m", "argos.pipelines.compiling"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        atexit.register(_beside.kill)
+    with suppress(OSError):  # no process to be had, or a cache that cannot be read: this one compiles for itself
+        if _beside is None and sys.executable and cores()[1] > 1 and not _done().exists():
+            _beside = subprocess.Popen(
+                [sys.executable, "-P", "-m", "argos.pipelines.compiling"],  # -P: nothing from the folder it is run in
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            atexit.register(_beside.kill)
 
 
 def compile_planning() -> None:
     """Propose, plan, pack many small regions and assign tracks once, so that no camera waits for a compiler."""
     if _beside is not None:
-        with suppress(subprocess.TimeoutExpired):
+        try:
             _beside.wait(MOST_S)
+        except subprocess.TimeoutExpired:
+            _beside.kill()
+            _beside.wait()
     import numpy as np
 
     from argos.kernels.assignment import assign
@@ -67,13 +71,14 @@ def compile_planning() -> None:
 
 
 def _done() -> Path:
-    """Exists where a process has begun to compile for this processor, Numba and version of ARGOS."""
+    """Exists where a process has compiled for this processor, Numba and version of ARGOS."""
     made_of = f"{VERSION} {importlib.metadata.version('numba')} {os.environ.get('NUMBA_CACHE_DIR')} {processor()}"
     return cache_folder() / "compiled" / hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":
-    with suppress(OSError):  # a cache that cannot be written would have this run at every start
+    with suppress(OSError):
         _done().parent.mkdir(parents=True, exist_ok=True)
-        _done().touch()
-        compile_planning()
+        if os.access(_done().parent, os.W_OK):  # else it would run at every start
+            compile_planning()
+            _done().touch()

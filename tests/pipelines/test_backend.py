@@ -133,7 +133,7 @@ def test_costs_in_8_bits_are_others_than_in_32() -> None:
     ("precision", "says"),
     [
         ("int8", r"int8 is for the networks of ARGOS, .*argos export NAME"),
-        ("bfloat16", r"bfloat16 is .* all your own: remove the key"),
+        ("bfloat16", r"bfloat16 is .* all your own: remove engine.precision"),
     ],
 )
 def test_another_precision_of_networks_of_ones_own_alone_is_refused(precision: str, says: str) -> None:

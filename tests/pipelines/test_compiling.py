@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,30 @@ def test_a_process_beside_compiles_at_the_first_start_alone(tmp_path: Path, monk
     monkeypatch.setattr(compiling, "_beside", None)
     compiling.compile_beside()
     assert compiling._beside is None
+
+
+def test_nothing_from_the_folder_it_is_started_in_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "numba.py").write_text("raise SystemExit(5)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(compiling, "cores", lambda: (2, 2.0))
+    monkeypatch.setattr(compiling, "_beside", None)
+    compiling.compile_beside()
+    assert compiling._beside is not None
+    assert compiling._beside.wait(60) == 0
+
+
+def test_without_a_process_to_be_had_this_one_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*args: object, **options: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiling, "cores", lambda: (2, 2.0))
+    monkeypatch.setattr(compiling, "_beside", None)
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    compiling.compile_beside()
+    assert compiling._beside is None
+    compiling.compile_planning()
 
 
 def test_it_gives_up_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
