@@ -87,8 +87,11 @@ class Listener:
         self._client.reconnect_delay_set(0.05, 0.1)
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.on_message = self._take
+        subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+        assert subscribed.wait(30)  # what is sent before and not retained never comes
 
     def _take(self, _: object, __: object, message: mqtt.MQTTMessage) -> None:
         with self._lock:
