@@ -41,6 +41,12 @@ def processor() -> tuple[str, list[str]]:
     return name, [flag for flag in FLAGS if flag in flags]
 
 
+def lacks_bfloat16() -> bool:
+    """Whether the processor is known to have no instructions for it, so that it would be emulated, and slow."""
+    flags = processor()[1]
+    return bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags)
+
+
 def cores() -> tuple[int, float]:
     """Cores this process may use, and the share of their time a container leaves it (``cpu.max``), in cores."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

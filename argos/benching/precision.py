@@ -28,7 +28,7 @@ def in_precision(setting: Setting, precision: Precision, asked: AskedMode, backe
     engine = setting.config.engine
     if engine.precision == precision:
         raise NotHereError(f"engine.precision is {precision}: {asked} is this")
-    other = {"precision": precision, "backend": backend} | ({} if precision == "int8" else {"calibration": None})
+    other = {"precision": precision, "backend": backend}
     try:
         people, _ = people_of_config(setting.config.model_copy(update={"engine": engine.model_copy(update=other)}))
     except (DeviceError, UsageError) as error:

@@ -21,7 +21,7 @@ from argos.benching.contender import (
     person_on,
 )
 from argos.engines.dense import network_size
-from argos.machine import processor
+from argos.machine import lacks_bfloat16
 from argos.packing.limits import whole_placement
 from argos.packing.pack import resized
 from argos.pipelines.build import device_of
@@ -64,7 +64,7 @@ def bf16_by_torch(setting: Setting) -> Contender:
         NotHereError: the processor has no instructions for it (emulated it takes several times as long as float32).
     """
     device = torch.device(device_of(setting.config.engine.device)).type
-    if device == "cpu" and not {"avx512_bf16", "amx_bf16"} & set(processor()[1]):
+    if device == "cpu" and lacks_bfloat16():
         raise NotHereError("this processor has no bfloat16 (avx512_bf16 or amx_bf16)")
     return in_full(setting, in_bf16(networks_of(by_torch(setting.people), setting.view), device), setting.scale)
 

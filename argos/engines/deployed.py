@@ -22,7 +22,7 @@ from argos.engines.export import OPSET
 from argos.engines.int8 import Calibration, in_int8, quantiser
 from argos.engines.onnx import OnnxNetwork
 from argos.errors import UsageError, WeightsError
-from argos.machine import cache_folder, processor
+from argos.machine import cache_folder, lacks_bfloat16
 from argos.networks.ssd_isb import SSDOutput
 from argos.version import VERSION
 
@@ -53,7 +53,10 @@ class Deployed:
         backend: the program.
         threads: of one run.
         precision: of their arithmetic; bfloat16 by OpenVINO alone.
-        calibration: for ``int8``, the pictures by which they are quantised.
+        calibration: for ``int8``, and only then, the pictures by which they are quantised.
+
+    Raises:
+        ValueError: ``int8`` without pictures, or pictures for another precision.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Deployed:
         precision: Precision = "float32",
         calibration: Calibration | None = None,
     ) -> None:
+        if (precision == "int8") != (calibration is not None):
+            raise ValueError(f"calibration belongs to int8, and int8 needs it; precision is {precision}")
         self.core, self.backend, self.threads = core.eval(), backend, threads
         self.precision, self.calibration = precision, calibration
 
@@ -179,7 +184,8 @@ def open_runtime(backend: Backend, path: Path, threads: int, *, bfloat16: bool =
     if backend == "onnxruntime":
         return OnnxNetwork(path, threads).run
     core = _openvino_core(package)
-    if bfloat16 and not _has_bfloat16(core):
+    # OpenVINO lists it for all processors with AVX-512
+    if bfloat16 and (lacks_bfloat16() or "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")):
         raise UsageError(
             "engine.precision: bfloat16 is not in the instructions of this processor (avx512_bf16 or amx_bf16): choose "
             "int8 or float32"
@@ -203,13 +209,6 @@ def _openvino_core(package: Any) -> Any:
     """Of the process, never given up: it lends the thread that makes it a stack for signals, and the end of the last
     one in another thread would take that away from under the next signal."""
     return package.Core()
-
-
-def _has_bfloat16(core: Any) -> bool:
-    """Whether the processor has it; OpenVINO lists it for all with AVX-512 too, where it is emulated."""
-    flags = processor()[1]  # none are known where the system does not tell
-    told = not flags or bool({"avx512_bf16", "amx_bf16"} & set(flags))
-    return told and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def require(package: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
@@ -20,11 +19,10 @@ GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""
 
 
-@cache
-def shapes_of(largest: Size) -> tuple[Size, ...]:
+def shapes_of(largest: Size) -> list[Size]:
     """Every shape that a canvas may have, ``largest`` at the end."""
     smaller = [(_on_grid(largest[0] * rows), _on_grid(largest[1] * columns)) for rows, columns in SHARES]
-    return tuple(dict.fromkeys([*smaller, largest]))
+    return list(dict.fromkeys([*smaller, largest]))
 
 
 def smallest_canvas(

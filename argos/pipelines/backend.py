@@ -14,7 +14,7 @@ import torch
 
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
-from argos.engines.deployed import Deployed, Precision
+from argos.engines.deployed import Backend, Deployed, Precision
 from argos.engines.int8 import Calibration
 from argos.engines.segmenter import PADDING
 from argos.errors import DeviceError
@@ -24,7 +24,7 @@ from argos.types import Size
 
 Segmenter = TypeVar("Segmenter")
 
-Program = Literal["torch", "onnxruntime", "openvino"]
+Program = Backend | Literal["torch"]
 
 PREFERRED: tuple[Program, ...] = ("onnxruntime", "openvino", "torch")
 """On CPUs, where nothing was measured. OpenVINO is the faster one on pictures of one size, but prepares itself anew

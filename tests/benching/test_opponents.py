@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.benching import whole as whole_module
+from argos import machine
 from argos.benching.contender import Networks, NotHereError, Setting, by_torch, networks_of
 from argos.benching.modes import mode
 from argos.benching.motion import BOX_STEP
@@ -25,7 +25,6 @@ from argos.benching.whole import bf16_by_torch, in_bf16, in_full
 from argos.config import config_from_sources
 from argos.engines.deployed import Deployed
 from argos.errors import UsageError
-from argos.machine import processor
 from argos.pipelines import calibration
 from argos.pipelines.build import people_of_config, view_of
 from argos.pipelines.truth import Truth
@@ -101,7 +100,7 @@ def test_other_runtimes_find_the_same_people(
         *(["openvino"] if "openvino" in name or "bf16" in name else []),
     ):
         pytest.importorskip(package, reason=f"needs the package {package}")
-    if "bf16" in name and not {"avx512_bf16", "amx_bf16"} & set(processor()[1]):
+    if "bf16" in name and machine.lacks_bfloat16():
         pytest.skip("needs a processor with bfloat16")
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))  # one file for all three
     frame = setting.frames[0]
@@ -192,7 +191,7 @@ def test_bfloat16_finds_the_same_people(setting: Setting) -> None:
 
 
 def test_bfloat16_is_not_run_where_it_would_be_emulated(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole_module, "processor", lambda: ("old", ["avx2"]))
+    monkeypatch.setattr(machine, "processor", lambda: ("old", ["avx2"]))
     with pytest.raises(NotHereError, match="no bfloat16"):
         bf16_by_torch(setting)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from argos.engines import deployed as deployed_module
+from argos import machine
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.deployed import Backend, Deployed, onnx_of, open_runtime
@@ -126,7 +126,7 @@ def test_a_missing_package_names_the_extra(core: Core, monkeypatch: pytest.Monke
 
 def test_bfloat16_is_refused_where_the_processor_has_it_not(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino", reason="needs the package openvino")
-    monkeypatch.setattr(deployed_module, "processor", lambda: ("old", ["avx2", "avx512f"]))  # where it is emulated
+    monkeypatch.setattr(machine, "processor", lambda: ("old", ["avx2", "avx512f"]))  # where it is emulated
     with pytest.raises(UsageError, match=r"engine.precision: bfloat16 is not .* choose int8 or float32"):
         _ = Deployed(core, "openvino", 1, "bfloat16").runtime
 

@@ -49,7 +49,7 @@ def test_without_a_process_to_be_had_this_one_compiles(tmp_path: Path, monkeypat
     compiling.compile_planning()
 
 
-def test_it_gives_up_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(compiling, "cores", lambda: (2, 2.0))
