@@ -14,9 +14,10 @@ from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
 
 CONTEXT = 16
-"""Network pixels around a region where no margin is asked for: 32 of the frame on the sample. On ten real clips (36
-frames of each, both tasks) the masks of pack have a mean IoU of 0.824 with those of full; 0.786 with 8, 0.792 with 12,
-0.825 with 24, which computes 11 to 15 % more pixels on the sample."""
+"""Network pixels around a region where no margin is asked for: 32 of the frame on the sample. There (``argos bench
+samples/people.mp4 --frames 100 --truth samples/people_truth.json --set 'camera.tasks=[instances,semantic]' --set
+camera.regions.margin=32``) pack has an IoU of 0.807 with the truth (full 0.815) for 60 % of the pixels; 0.805 for 51 %
+with 16, 0.819 for 67 % with 48."""
 
 
 @dataclass(frozen=True, slots=True)
