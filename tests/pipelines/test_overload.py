@@ -74,7 +74,12 @@ def test_under_overload_cameras_get_frames_through_by_their_priority(tmp_path: P
     with Pipeline(load_config(path)) as pipeline:
         for result in pipeline:
             found.append(result.camera)
-            if found.count("door") == 7:
+            if found.count("door") == 9:
                 break
-    counted = Counter(found[found.index("door") + 1 :])  # both begin at their own time
-    assert 15 <= counted["till"] <= 21  # three for each of the six frames of the door
+    doors = [n for n, name in enumerate(found) if name == "door"]
+    counted = Counter(
+        found[doors[2] :]
+    )  # each begins at its own time, and frames have to be late before they are shared
+    assert (
+        12 <= counted["till"] <= 24
+    )  # about three for each of the six frames of the door, where one each would be six
