@@ -65,8 +65,8 @@ def late_digest(messages) -> str:
 
 
 def test_under_overload_cameras_get_frames_through_by_their_priority(tmp_path: Path) -> None:
-    """Whole small frames, shown four times as large to the networks: these take far longer than frames to come."""
-    camera = "regions: {mode: full}, source: 'fake://people?n=2&seed=%d&size=256x160&fps=50&realtime=1'"
+    """Whole frames, shown four times as large to the networks: these take far longer than frames to come."""
+    camera = "regions: {mode: full}, source: 'fake://people?n=2&seed=%d&size=384x240&fps=25&realtime=1'"
     path = tmp_path / "camera.yaml"
     cameras = f"{{till: {{{camera % 1}, priority: 3}}, door: {{{camera % 2}}}}}"
     path.write_text(f"version: 1\ncameras: {cameras}\noutputs: []\nengine: {{scale: 4}}\n")
