@@ -76,6 +76,10 @@ def mask_of(kind: str, size: tuple[int, int], seed: int) -> NDArray[np.bool_]:
     return mask
 
 
+DTYPES = (torch.float32, torch.float64)
+"""Float32 goes through Numba's kernels; float64 has none and goes through indices, as everything on a GPU does."""
+
+dtypes = st.sampled_from(DTYPES)
 masks = st.sampled_from(["empty", "pixel", "corners", "border", "random", "half", "full"])
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(9, 45), st.integers(9, 45))

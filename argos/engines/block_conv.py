@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from argos.engines.block_copy import NO_LIMITS, as_float32, copied, empty, has_kernels
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import NO_LIMITS, BlockMap, Blocks, as_float32, dense, source_of, sources_of
+from argos.engines.block_map import BlockMap, Blocks, dense, source_of, sources_of
 from argos.engines.block_pass import Pass, Ranges, block_ranges
 from argos.kernels.block_layers import depthwise
 from argos.kernels.blocks import gather
@@ -91,7 +92,7 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     """Convolve only the active blocks of the output.
 
     Args:
-        x: ``(1, C, H, W)`` float32 on the CPU.
+        x: ``(1, C, H, W)`` floating.
         weight, bias, groups: of the convolution.
         geometry: of the convolution.
         run: gives the grid and notes what was computed.
@@ -108,16 +109,17 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
         x = run.around(x)
     grid, node = run.next_map(target, [x], lambda laid: _ranges(laid, geometry))
     call = len(run.layers)
-    depthwise_kernel = groups == x.shape[1] == filters and groups > 1
+    depthwise_kernel = groups == x.shape[1] == filters and groups > 1 and has_kernels(x)
     if depthwise_kernel:
         limits = run.followed.get(call, NO_LIMITS)
         starts, width = compact_starts(grid.active, grid.block[1])
-        out = torch.empty((1, grid.block[0], width, filters))
+        out = empty(x, 1, grid.block[0], width, filters)
         taps = weight[:, 0].permute(1, 2, 0).contiguous()
         offset = torch.zeros(filters) if bias is None else bias
-        ((source, _),) = sources_of(x) if not isinstance(x, BlockMap) else [(source_of(x.blocks), NO_LIMITS)]
+        (source,) = sources_of(x) if not isinstance(x, BlockMap) else [source_of(x.blocks)]
         depthwise(
-            *source,
+            source.pixels.numpy(),
+            *source.layout,
             starts,
             grid.block,
             target,
@@ -147,26 +149,51 @@ def conv_transpose_blocks(
     grid, node = run.next_map(target, [x], lambda laid: _transposed_ranges(laid, geometry))
     macs = x.numel() * weight[0].numel()
     starts, width = compact_starts(grid.active, grid.block[1])
-    out = torch.empty((1, grid.block[0], width, weight.shape[1] * groups))
+    out = empty(x, 1, grid.block[0], width, weight.shape[1] * groups)
     executed = 0
     if len(grid.corners):
         rows = _transposed_axis(geometry, 0, grid)
         columns = _transposed_axis(geometry, 1, grid)
         missing = bucketed(len(grid.corners)) - len(grid.corners)
         corners = np.pad(np.stack([rows.corners, columns.corners], axis=1), ((0, missing), (0, 0)), mode="edge")
-        windows = torch.empty((len(corners), rows.run, columns.run, x.shape[1]))
+        windows = empty(x, len(corners), rows.run, columns.run, x.shape[1])
         whole = dense(x) if isinstance(x, BlockMap) else x
-        pixels = whole.permute(0, 2, 3, 1).contiguous()[0].numpy()
-        gather(pixels, corners, (1, 1), (rows.run, columns.run), (1, 1), windows.numpy())
+        reads = (corners, (1, 1), (rows.run, columns.run), (1, 1))
+        copied(
+            lambda pixels, _, channel, target: gather(pixels, *reads, target),
+            whole.permute(0, 2, 3, 1).contiguous()[0],
+            windows,
+        )
         extra = (rows.extra, columns.extra)
         blocks = F.conv_transpose2d(
             windows.permute(0, 3, 1, 2), weight, bias, geometry.stride, 0, extra, groups, geometry.dilation
         )
         offsets = np.stack([rows.offsets, columns.offsets], axis=1)
-        windows_to_tape(blocks.permute(0, 2, 3, 1).contiguous().numpy(), offsets, grid.block, out[0].numpy())
+        given = blocks.permute(0, 2, 3, 1).contiguous()
+        copied(
+            lambda pixels, _, channel, tape: windows_to_tape(
+                pixels.reshape(*given.shape[:3], -1), offsets, grid.block, tape
+            ),
+            given.flatten(0, 1),
+            out[0],
+        )
         executed = windows.numel() * weight[0].numel()
     _note(run, grid, node, executed, macs)
     return BlockMap([Blocks(out, starts, grid)], grid, node)
+
+
+def blocks_of(x: Tensor, grid: BlockGrid) -> Blocks:
+    """The active blocks of a dense map ``(1, C, H, W)``."""
+    runs, starts, width = place_runs(grid.active, grid.block, 1, (0, 0), (0, 0), False)
+    out = empty(x, 1, grid.block[0], width, x.shape[1])
+    (source,) = sources_of(x)
+    reads = (runs, grid.block, (1, 1), (0, 0), 0, grid.block[0], 1)
+    copied(
+        lambda pixels, limits, channel, tape: fill_tape(pixels, *source.layout, *limits, *reads, channel, tape),
+        source.pixels,
+        out[0],
+    )
+    return Blocks(out, starts, grid)
 
 
 def bucketed(count: int) -> int:
@@ -203,7 +230,7 @@ def _conv_tape(
     )
     runs, starts, width = place_runs(grid.active, block, stride[1], geometry.before, reach, shared)
     if not width:
-        return torch.empty((1, block[0], 0, weight.shape[0])), starts
+        return empty(x, 1, block[0], 0, weight.shape[0]), starts
     width = bucketed(width)
     rows = (block[0] - 1) * stride[0] + 1  # input rows that one tap of the kernel reads
     step, dilation, height = 1, geometry.dilation[0], rows + reach[0]
@@ -211,23 +238,20 @@ def _conv_tape(
         step, dilation, height = dilation, rows, rows * geometry.kernel[0]
     else:
         rows = height
-    tape = run.scratch.take(1, height, (width - 1) * stride[1] + reach[1] + 1, x.shape[1])
+    tape = run.scratch.take(x, 1, height, (width - 1) * stride[1] + reach[1] + 1, x.shape[1])
+    reads = (runs, block, stride, geometry.before, reach[1], rows, step)
     channel = 0
-    for source, limits in sources_of(x):
-        fill_tape(
-            *source,
-            *limits,
-            runs,
-            block,
-            stride,
-            geometry.before,
-            reach[1],
-            rows,
-            step,
+    for source in sources_of(x):
+        copied(
+            lambda pixels, limits, first, target, layout=source.layout: fill_tape(  # type: ignore[misc]
+                pixels, *layout, *limits, *reads, first, target
+            ),
+            source.pixels,
+            tape[0],
+            source.limits,
             channel,
-            tape[0].numpy(),
         )
-        channel += source[0].shape[2]
+        channel += source.pixels.shape[2]
     out = F.conv2d(tape.permute(0, 3, 1, 2), weight, bias, stride, 0, (dilation, geometry.dilation[1]), groups)
     return out.permute(0, 2, 3, 1).contiguous(), starts
 

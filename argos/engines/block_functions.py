@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from argos.engines.block_conv import Geometry, conv_blocks, conv_transpose_blocks, geometry_of, pair
+from argos.engines.block_conv import Geometry, blocks_of, conv_blocks, conv_transpose_blocks, geometry_of, pair
+from argos.engines.block_copy import NO_LIMITS, empty, has_kernels
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import NO_LIMITS, BlockMap, Blocks, Source, joined, settled, source_of
+from argos.engines.block_map import BlockMap, Blocks, Source, dense, joined, settled, source_of
 from argos.engines.block_pass import LayerRun, Pass, Ranges, block_ranges
 from argos.kernels.block_layers import interpolate, max_pool
 from argos.kernels.tapes import compact_starts
@@ -77,7 +78,7 @@ def on_blocks(x: Tensor) -> bool:
     """Whether convolutions can read a tensor in blocks; the single values of a global pool are no map."""
     if isinstance(x, BlockMap):
         return True
-    return x.dtype == torch.float32 and x.device.type == "cpu" and (x.shape[2] > 1 or x.shape[3] > 1)
+    return x.is_floating_point() and (x.shape[2] > 1 or x.shape[3] > 1)
 
 
 def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -113,9 +114,12 @@ def _max_pool(
     shape = (kernel, geometry.stride, before, geometry.dilation)
 
     def pooled(source: Source, starts: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        max_pool(*source, starts, grid.block, target, *shape, out)
+        max_pool(source.pixels.numpy(), *source.layout, starts, grid.block, target, *shape, out)
 
-    return _each_part(run.around(x), grid, node, pooled)
+    def pooled_whole(whole: Tensor) -> Tensor:
+        return F.max_pool2d(whole, kernel, geometry.stride, before, geometry.dilation, ceil_mode)
+
+    return _each_part(run.around(x), grid, node, pooled, pooled_whole)
 
 
 def _each_part(
@@ -123,14 +127,27 @@ def _each_part(
     grid: BlockGrid,
     node: int,
     compute: Callable[[Source, NDArray[np.int64], NDArray[np.float32]], None],
+    compute_whole: Callable[[Tensor], Tensor],
 ) -> BlockMap:
-    """Compute a function of single channels for each part by itself; what waits is computed before."""
+    """Compute a function of single channels for each part by itself; what waits is computed before.
+
+    Args:
+        x: the map.
+        grid: of the result.
+        node: of the result.
+        compute: writes the blocks of the result, where there are kernels.
+        compute_whole: from a whole map to a whole map; where there are none this costs little beside the convolutions.
+    """
     starts, width = compact_starts(grid.active, grid.block[1])
     parts = []
     for part in x.parts:
-        out = torch.empty((1, grid.block[0], width, part.tape.shape[3]))
-        compute(source_of(settled(part)), starts, out[0].numpy())
-        parts.append(Blocks(out, starts, grid))
+        source = settled(part)
+        if has_kernels(x):
+            out = empty(x, 1, grid.block[0], width, part.tape.shape[3])
+            compute(source_of(source), starts, out[0].numpy())
+            parts.append(Blocks(out, starts, grid))
+        else:
+            parts.append(blocks_of(compute_whole(dense(BlockMap([source], source.grid, node))), grid))
     return BlockMap(parts, grid, node)
 
 
@@ -171,9 +188,12 @@ def _interpolate(
     grid, node = run.next_map(target, [x], lambda laid: (_span(axes[0][0], laid, 0), _span(axes[1][0], laid, 1)))
 
     def resized(source: Source, starts: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        interpolate(*source, starts, grid.block, target, *axes[0], *axes[1], out)
+        interpolate(source.pixels.numpy(), *source.layout, starts, grid.block, target, *axes[0], *axes[1], out)
 
-    return _each_part(run.around(x), grid, node, resized)
+    def resized_whole(whole: Tensor) -> Tensor:
+        return F.interpolate(whole, size, scale_factor, mode, align_corners)  # type: ignore[arg-type]
+
+    return _each_part(run.around(x), grid, node, resized, resized_whole)
 
 
 def _taps(

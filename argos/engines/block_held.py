@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import BlockMap, Blocks, source_of
-from argos.kernels.tapes import spread
+from argos.engines.block_map import BlockMap, Blocks, source_of, spread_on
 
 
 class Held:
@@ -64,12 +62,11 @@ class Held:
             shape = (1, *x.grid.size, blocks.tape.shape[3])
             n = len(self._read)
             if n == len(self._maps):
-                self._maps.append(torch.zeros(shape))
+                self._maps.append(blocks.tape.new_zeros(shape))
             held = self._maps[n]
             if held.shape != shape:
                 raise ValueError("the network takes other steps than at the picture before")
-            tape, starts, block, _ = source_of(blocks)
-            spread(tape, starts, block, held[0].numpy(), clear=False)
+            spread_on(held[0], source_of(blocks), clear=False)
             size = x.grid.size
             whole = BlockGrid(np.ones((1, 1), np.bool_), size, size, np.zeros((1, 2), np.int64))
             made = BlockMap([Blocks(held, np.zeros((1, 1), np.int64), whole, taken=True)], whole, x.node)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from argos.engines.block_copy import NO_LIMITS, copied, empty, has_kernels
 from argos.engines.block_grid import BlockGrid
 from argos.kernels.blocks import clear_blocks
 from argos.kernels.tapes import compact_starts, move_blocks, spread
 from argos.types import Size
 
-Limits = tuple[np.float32, np.float32]
-Source = tuple[NDArray[np.float32], NDArray[np.int64], Size, Size]
-"""Tape, starts, block and size of a map, as the kernels read them."""
-
-
-NO_LIMITS = (-math.inf, math.inf)
+Layout = tuple[NDArray[np.int64], Size, Size]
+"""Starts, block and size of a map, as the kernels read them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,31 +104,51 @@ class BlockMap(Tensor):
         return self.parts[0]
 
 
-def sources_of(x: Tensor) -> list[tuple[Source, Limits]]:
-    """The parts of a map ``(1, C, H, W)`` as kernels read it; a dense one is the tape of one block."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Some channels of a map for a kernel.
+
+    Attributes:
+        pixels: ``(rows, columns, C)``, the tape.
+        layout: of the tape.
+        limits: of the values.
+    """
+
+    pixels: Tensor
+    layout: Layout
+    limits: tuple[float, float] = NO_LIMITS
+
+
+def sources_of(x: Tensor) -> list[Source]:
+    """The parts of a map ``(1, C, H, W)``; a dense one is the tape of one block."""
     if isinstance(x, BlockMap):
-        return [(source_of(part.read()), as_float32(part.limits)) for part in x.parts]
+        return [source_of(part.read()) for part in x.parts]
     size = (x.shape[2], x.shape[3])
-    pixels = x.permute(0, 2, 3, 1).contiguous()[0].numpy()
-    return [((pixels, np.zeros((1, 1), np.int64), size, size), as_float32(NO_LIMITS))]
+    return [Source(x.permute(0, 2, 3, 1).contiguous()[0], (np.zeros((1, 1), np.int64), size, size))]
 
 
 def source_of(part: Blocks) -> Source:
-    """Part of a map as kernels read it."""
-    return part.tape[0].numpy(), part.starts, part.grid.block, part.grid.size
-
-
-def as_float32(limits: tuple[float, float]) -> Limits:
-    """As kernels take them: a float64 would make them compute in float64."""
-    return np.float32(limits[0]), np.float32(limits[1])
+    """Part of a map."""
+    return Source(part.tape[0], (part.starts, part.grid.block, part.grid.size), part.limits)
 
 
 def dense(x: BlockMap) -> Tensor:
     """The whole map, channels last, zero in inactive blocks."""
-    pixels, starts, block, size = source_of(x.blocks)
-    out = torch.empty((1, *size, pixels.shape[2]))
-    spread(pixels, starts, block, out[0].numpy(), clear=True)
+    source = source_of(x.blocks)
+    out = empty(x, 1, *x.grid.size, source.pixels.shape[2])
+    spread_on(out[0], source, clear=True)
     return out.permute(0, 3, 1, 2)  # a view of (h, w, C)[None] would have strides that torch takes for channels first
+
+
+def spread_on(out: Tensor, source: Source, clear: bool) -> None:
+    """Write the active blocks of a tape to a map ``(H, W, C)``; the others become zero, or stay without ``clear``."""
+    starts, block, _ = source.layout
+    copied(
+        lambda pixels, _, channel, whole: spread(pixels, starts, block, whole, clear),
+        source.pixels,
+        out,
+        keep=not clear,
+    )
 
 
 def whole(value: Any) -> Any:
@@ -163,12 +179,21 @@ def settled(part: Blocks) -> Blocks:
 def joined(parts: list[Blocks], grid: BlockGrid) -> Blocks:
     """Put the channels of parts behind each other on one tape; only the blocks of ``grid`` are kept."""
     starts, width = compact_starts(grid.active, grid.block[1])
-    out = torch.empty((1, grid.block[0], width, sum(part.tape.shape[3] for part in parts)))
-    tape, channel = out[0].numpy(), 0
+    channels = sum(part.tape.shape[3] for part in parts)
+    out, channel = empty(parts[0].tape, 1, grid.block[0], width, channels), 0
     for part in parts:
-        pixels, old_starts, block, _ = source_of(part.read())
-        move_blocks(pixels, old_starts, block, *as_float32(part.limits), starts, channel, tape)
-        channel += pixels.shape[2]
+        source = source_of(part.read())
+        old_starts, block, _ = source.layout
+        copied(
+            lambda pixels, limits, first, tape, old=old_starts, block=block: move_blocks(  # type: ignore[misc]
+                pixels, old, block, *limits, starts, first, tape
+            ),
+            source.pixels,
+            out[0],
+            source.limits,
+            channel,
+        )
+        channel += source.pixels.shape[2]
     return Blocks(out, starts, grid)
 
 
@@ -176,7 +201,7 @@ def masked(out: Tensor, grid: BlockGrid) -> Tensor:
     """Set the inactive blocks of a dense map to zero, in place where the memory allows."""
     if len(grid.corners) == grid.active.size:
         return out
-    if out.dtype != torch.float32 or out.device.type != "cpu":
+    if not has_kernels(out):
         return out * torch.from_numpy(grid.mask()).to(out.device, out.dtype)
     out = out.contiguous(memory_format=torch.channels_last)
     clear_blocks(out[0].permute(1, 2, 0).numpy(), grid.active, grid.block)

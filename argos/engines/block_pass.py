@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from argos.engines.block_copy import empty, has_kernels
 from argos.engines.block_grid import BlockGrid, block_grid
 from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap
@@ -47,8 +48,10 @@ class Scratch:
     def __init__(self) -> None:
         self._memory = torch.empty(0)
 
-    def take(self, *shape: int) -> Tensor:
-        """A contiguous float32 tensor that holds anything, until the next call."""
+    def take(self, like: Tensor, *shape: int) -> Tensor:
+        """A contiguous tensor of the type and on the device of another; it holds anything, until the next call."""
+        if not has_kernels(like):
+            return empty(like, *shape)  # a GPU's memory is kept by torch
         count = math.prod(shape)
         if count > len(self._memory):
             self._memory = torch.empty(count + count // 4)

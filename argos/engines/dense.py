@@ -99,7 +99,7 @@ class SemanticSegmenter:
             return np.zeros(pixels.shape[:3], np.float32)
         logits = None if self.outputs is None else self.outputs(pixels)[0]
         if logits is None:
-            logits = self.network(to_unit_floats(pixels, _device(self.network)))
+            logits = self.network(to_unit_floats(pixels, device_of(self.network)))
         scores = checked(torch.sigmoid(logits[:, 0]).float(), "semantic")
         return np.asarray(scores.cpu().numpy(), np.float32)
 
@@ -135,7 +135,7 @@ class InstanceSegmenter:
         if output is not None:
             return output
         with torch.inference_mode():
-            found: SSDOutput = self.network(to_unit_floats(pixels, _device(self.network)))
+            found: SSDOutput = self.network(to_unit_floats(pixels, device_of(self.network)))
         return found
 
     def read(self, output: SSDOutput, size: Size) -> list[Instances]:
@@ -150,5 +150,6 @@ class InstanceSegmenter:
         )
 
 
-def _device(network: nn.Module) -> torch.device:
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network runs."""
     return next(network.parameters()).device

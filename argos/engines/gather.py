@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TypeVar
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from argos.engines.block_held import Held
-from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, to_unit_floats
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, device_of, to_unit_floats
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.networks.finite import checked
 from argos.networks.ssd_boxes import STRIDES
 from argos.networks.ssd_decode import people_of
 from argos.types import Instances
 
-Network = TypeVar("Network", bound=nn.Module)
-
-_CPU = torch.device("cpu")
 _SURELY_BACKGROUND = 1e4
 
 
@@ -28,7 +22,7 @@ class SparseSemantic:
     """ASBU-Net on the active blocks only.
 
     Args:
-        segmenter: its network runs on the CPU.
+        segmenter: its network runs on its device.
         semantics: of ``SparseNetwork``.
 
     Attributes:
@@ -36,23 +30,24 @@ class SparseSemantic:
     """
 
     def __init__(self, segmenter: SemanticSegmenter, semantics: Semantics = "masked") -> None:
-        self.sparse = SparseNetwork(_on_cpu(segmenter.network), semantics=semantics)
+        self._device = device_of(segmenter.network)
+        self.sparse = SparseNetwork(segmenter.network, semantics=semantics)
 
     def scores(
         self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None
     ) -> NDArray[np.float32]:
         """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``; ``held`` of the camera."""
-        logits = self.sparse.forward(to_unit_floats(pixels[None], _CPU), active, held)
-        inside = torch.from_numpy(active)
+        logits = self.sparse.forward(to_unit_floats(pixels[None], self._device), active, held)
+        inside = torch.from_numpy(active).to(self._device)
         scores = torch.where(inside, torch.sigmoid(logits[0, 0]), 0.0)
-        return np.asarray(checked(scores, "semantic").numpy(), np.float32)
+        return np.asarray(checked(scores, "semantic").cpu().numpy(), np.float32)
 
 
 class SparseInstances:
     """SSD-ISB with its backbone and heads on the active blocks only; the branches run on the found boxes as always.
 
     Args:
-        segmenter: its network runs on the CPU.
+        segmenter: its network runs on its device.
         semantics: of ``SparseNetwork``.
 
     Attributes:
@@ -61,8 +56,7 @@ class SparseInstances:
 
     def __init__(self, segmenter: InstanceSegmenter, semantics: Semantics = "masked") -> None:
         self.segmenter = segmenter
-        self._network = _on_cpu(segmenter.network)
-        self.sparse = SparseNetwork(self._network, semantics=semantics)
+        self.sparse = SparseNetwork(segmenter.network, semantics=semantics)
 
     @torch.inference_mode()
     def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None) -> Instances:
@@ -73,27 +67,20 @@ class SparseInstances:
             active: ``(H, W)`` bool.
             held: of the camera, see ``SparseNetwork``.
         """
-        image = to_unit_floats(pixels[None], _CPU)
-        output = self.sparse.forward(image, active, held)
+        network = self.segmenter.network
+        output = self.sparse.forward(to_unit_floats(pixels[None], device_of(network)), active, held)
         # a masked logit is 0 for every class, which a softmax takes for an even bet
-        idle = ~_anchor_activity(self.sparse, active, self._network.anchor_table)
+        idle = ~_anchor_activity(self.sparse, active, network.anchor_table)
         logits = output.logits.clone()
-        logits[0, idle, 0] = _SURELY_BACKGROUND
+        logits[0, idle.to(logits.device), 0] = _SURELY_BACKGROUND
         return people_of(
-            self._network,
+            network,
             output._replace(logits=logits),
             (pixels.shape[0], pixels.shape[1]),
             score_threshold=self.segmenter.score_threshold,
             nms_iou=self.segmenter.nms,
             max_people=MOST_PEOPLE,
         )[0]
-
-
-def _on_cpu(network: Network) -> Network:
-    """The network itself, or a copy of it on the CPU, where the block kernels run."""
-    if next(network.parameters()).device.type == "cpu":
-        return network
-    return copy.deepcopy(network).cpu()
 
 
 def _anchor_activity(

@@ -31,7 +31,7 @@ class SparseOwnSemantic:
         sparse: the wrapped network; its counters tell what was executed.
 
     Raises:
-        UsageError: the network is no module, or not on the CPU.
+        UsageError: the network is no module.
     """
 
     def __init__(self, segmenter: OwnSemantic, semantics: Semantics = "masked") -> None:
@@ -46,7 +46,9 @@ class SparseOwnSemantic:
         own = self._segmenter
         outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes, held)
         scores = own.decoded(outputs, (pixels.shape[0], pixels.shape[1]))[0]
-        return np.asarray(torch.where(torch.from_numpy(active), scores, 0.0).numpy(), np.float32)
+        return np.asarray(
+            torch.where(torch.from_numpy(active).to(scores.device), scores, 0.0).cpu().numpy(), np.float32
+        )
 
 
 class SparseOwnInstances:
@@ -57,7 +59,7 @@ class SparseOwnInstances:
         sparse: the wrapped network; its counters tell what was executed.
 
     Raises:
-        UsageError: the network is no module, or not on the CPU.
+        UsageError: the network is no module.
     """
 
     def __init__(self, segmenter: OwnInstances, semantics: Semantics = "masked") -> None:
@@ -82,7 +84,7 @@ class SparseOwnInstances:
 def runs_on_blocks(segmenter: Segmenter) -> bool:
     """Whether a segmenter may be asked for on active blocks; a module that turns out not to fit says so then."""
     if isinstance(segmenter, OwnSemantic | OwnInstances):
-        return segmenter.network.module is not None and segmenter.network.device.type == "cpu"
+        return segmenter.network.module is not None
     if not isinstance(segmenter, SemanticSegmenter | InstanceSegmenter):
         return False
     return not (isinstance(segmenter.outputs, Deployed) and segmenter.outputs.precision != "float32")
@@ -126,8 +128,6 @@ def _refusal(name: str, why: str) -> str:
 def _sparse(network: OwnNetwork, semantics: Semantics) -> SparseNetwork:
     if network.module is None:
         raise UsageError(_refusal(network.name, "runs as a whole"))
-    if network.device.type != "cpu":
-        raise UsageError(_refusal(network.name, f"is on {network.device}"))
     return SparseNetwork(network.module, semantics=semantics)
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from argos.engines.graphed import GraphedNetwork
 from argos.engines.integer_qunet import IntegerQUNet, is_integer
 from argos.networks.finite import checked
 from argos.types import Frame, RegionMask, Size
@@ -30,7 +31,7 @@ class QUNetProposer:
         threshold: cells with at least this probability are proposed.
         device: torch device.
         integer: run the network in integers where that is possible, on a CPU: the same scores, several times as fast.
-            The network is copied as it is now; without this it may go on learning.
+            The network is copied as it is now; without this it may go on learning. On a GPU: as a recorded graph.
 
     Raises:
         ValueError: ``size`` is not a positive multiple of 16.
@@ -51,7 +52,9 @@ class QUNetProposer:
             raise ValueError(f"size should be a positive multiple of {MULTIPLE}, got {size}")
         network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.network: Callable[[Tensor], Tensor] = network
-        if integer and torch.device(device).type == "cpu" and is_integer(network):
+        if integer and torch.device(device).type == "cuda":
+            self.network = GraphedNetwork(network)  # TF32, torch's default there, holds codes and their sums exactly
+        elif integer and is_integer(network):
             self.network = IntegerQUNet(network)
         self.size = size
         self.threshold = threshold

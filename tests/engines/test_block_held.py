@@ -11,15 +11,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sparse_cases import (
+    DTYPES,
     NETWORKS,
     Mixed,
     Places,
     blocks,
     convolutions,
+    dtypes,
     mask_of,
     masks,
     network_of,
-    sizes,
     transposed,
     whole,
     whole_image,
@@ -89,28 +90,38 @@ def distance(a: list[Tensor], b: list[Tensor]) -> float:
 
 
 @settings(max_examples=40, deadline=None)
-@given(convolutions(), st.one_of(convolutions(), transposed()), sizes, blocks, st.lists(masks, min_size=3, max_size=3))
+@given(
+    convolutions(),
+    st.one_of(convolutions(), transposed()),
+    st.tuples(
+        st.integers(13, 45), st.integers(13, 45)
+    ),  # what the first leaves is larger than the kernel of the second
+    blocks,
+    st.lists(masks, min_size=3, max_size=3),
+    dtypes,
+)
 def test_any_convolution_reads_what_the_blocks_beside_it_held_exactly(
-    first: nn.Conv2d, second: nn.Module, size: tuple[int, int], block: int, kinds: list[str]
+    first: nn.Conv2d, second: nn.Module, size: tuple[int, int], block: int, kinds: list[str], dtype: torch.dtype
 ) -> None:
     """Three pictures of a camera, each with other active blocks."""
     stem, between = nn.Conv2d(5, 4, 1), nn.Conv2d(first.out_channels, 4, 1)
-    network = whole(nn.Sequential(stem, first, nn.ReLU(), between, second), 1)
+    network = whole(nn.Sequential(stem, first, nn.ReLU(), between, second), 1).to(dtype)
     sparse, held, twin = SparseNetwork(network, block, 1.0, "previous"), Held(), Holding(5, block)
     assume(first.out_channels != 5)  # the twin knows the picture by its channels
     for seed, kind in enumerate(kinds):
-        image, active = whole_image(size, 5, seed), mask_of(kind, size, seed)
+        image, active = whole_image(size, 5, seed).to(dtype), mask_of(kind, size, seed)
         out = sparse.forward(image, active, held)
         assert torch.equal(out, twin.run(network, image, active))
 
 
 @pytest.mark.parametrize("build", [Mixed, Places])
-def test_networks_of_all_kinds_of_layers_equal_their_plain_form(build: type[nn.Module]) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_networks_of_all_kinds_of_layers_equal_their_plain_form(build: type[nn.Module], dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    network, size = build().eval(), (64, 96)
+    network, size = build().eval().to(dtype), (64, 96)
     sparse, held, twin = SparseNetwork(network, dense_above=1.0, semantics="previous"), Held(), Holding(3, 16)
     for seed, kind in enumerate(("half", "pixel", "full", "border", "empty", "half")):
-        image, active = torch.rand(1, 3, *size), mask_of(kind, size, seed)
+        image, active = torch.rand(1, 3, *size).to(dtype), mask_of(kind, size, seed)
         expected = list(tensors_in(twin.run(network, image, active)))
         for a, b in zip(tensors_in(sparse.forward(image, active, held)), expected, strict=True):
             torch.testing.assert_close(a, b, atol=1e-5, rtol=0)

@@ -11,6 +11,7 @@ from sparse_cases import (
     Places,
     blocks,
     convolutions,
+    dtypes,
     mask_of,
     masks,
     network_of,
@@ -32,12 +33,12 @@ def exact(network: nn.Module, block: int = 16, dense_above: float = 1.0) -> Spar
 
 
 @settings(max_examples=40, deadline=None)
-@given(convolutions(), transposed(), sizes, masks, blocks, seeds)
+@given(convolutions(), transposed(), sizes, masks, blocks, seeds, dtypes)
 def test_active_blocks_equal_those_of_the_whole_network_exactly(
-    conv: nn.Module, up: nn.Module, size: tuple[int, int], kind: str, block: int, seed: int
+    conv: nn.Module, up: nn.Module, size: tuple[int, int], kind: str, block: int, seed: int, dtype: torch.dtype
 ) -> None:
     layers = whole(nn.Sequential(conv, nn.ReLU(inplace=True), nn.Conv2d(conv.weight.shape[0], 4, 1), up), seed)
-    image, active = whole_image(size, 4, seed), mask_of(kind, size, seed)
+    layers, image, active = layers.to(dtype), whole_image(size, 4, seed).to(dtype), mask_of(kind, size, seed)
     expected = layers(image)
     if expected.shape[2:] == (1, 1):
         return

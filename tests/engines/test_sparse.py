@@ -5,13 +5,16 @@ import threading
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sparse_cases import (
+    DTYPES,
     Mixed,
     Places,
     blocks,
     convolutions,
+    dtypes,
     mask_of,
     masks,
     seeds,
@@ -28,15 +31,15 @@ from argos.engines.sparse import SparseNetwork
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(convolutions(), transposed()), sizes, masks, blocks, seeds)
-@example(nn.ConvTranspose2d(4, 4, 4, stride=3, padding=1), (21, 33), "half", 1, 0)  # blocks at every phase of 3
-@example(nn.ConvTranspose2d(4, 4, 1, stride=3), (21, 33), "half", 1, 0)  # outputs without a tap
-@example(nn.Conv2d(4, 4, 3, padding=6, dilation=6), (45, 33), "random", 4, 0)  # taps further apart than a block
+@given(st.one_of(convolutions(), transposed()), sizes, masks, blocks, seeds, dtypes)
+@example(nn.ConvTranspose2d(4, 4, 4, stride=3, padding=1), (21, 33), "half", 1, 0, torch.float32)  # every phase of 3
+@example(nn.ConvTranspose2d(4, 4, 1, stride=3), (21, 33), "half", 1, 0, torch.float32)  # outputs without a tap
+@example(nn.Conv2d(4, 4, 3, padding=6, dilation=6), (45, 33), "random", 4, 0, torch.float32)  # taps beyond a block
 def test_any_convolution_on_blocks_equals_masking_the_dense_one_exactly(
-    conv: nn.Module, size: tuple[int, int], kind: str, block: int, seed: int
+    conv: nn.Module, size: tuple[int, int], kind: str, block: int, seed: int, dtype: torch.dtype
 ) -> None:
-    image, active = whole_image(size, 4, seed), mask_of(kind, size, seed)
-    network = SparseNetwork(whole(conv, seed), block, dense_above=1.0)  # blocks also where all are active
+    image, active = whole_image(size, 4, seed).to(dtype), mask_of(kind, size, seed)
+    network = SparseNetwork(whole(conv, seed).to(dtype), block, dense_above=1.0)  # blocks also where all are active
     out = network.forward(image, active)
     assert torch.equal(out, masked_dense(conv, image, active, block))
     assert network.layers[0].mode == ("sparse" if active.any() else "skipped")
@@ -46,9 +49,12 @@ def test_any_convolution_on_blocks_equals_masking_the_dense_one_exactly(
 
 @pytest.mark.parametrize("size", [(64, 96), (75, 101)])
 @pytest.mark.parametrize("kind", ["empty", "pixel", "border", "random", "half", "full"])
-def test_a_network_of_all_kinds_of_layers_equals_its_dense_twin(size: tuple[int, int], kind: str) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_network_of_all_kinds_of_layers_equals_its_dense_twin(
+    size: tuple[int, int], kind: str, dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
-    network, image, active = Mixed().eval(), torch.rand(1, 3, *size), mask_of(kind, size, 1)
+    network, image, active = Mixed().eval().to(dtype), torch.rand(1, 3, *size).to(dtype), mask_of(kind, size, 1)
     out = SparseNetwork(network, dense_above=1.0).forward(image, active)
     expected = masked_dense(network, image, active)
     ordinary = network(image)
@@ -143,20 +149,27 @@ def test_what_ran_on_whole_maps_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", ["empty", "pixel", "border", "random", "half", "full"])
-def test_maps_may_be_shared_and_changed_in_place(kind: str) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_maps_may_be_shared_and_changed_in_place(kind: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    network, image, active = Places().eval(), torch.rand(1, 3, 37, 61) - 0.5, mask_of(kind, (37, 61), 1)
+    network, active = Places().eval().to(dtype), mask_of(kind, (37, 61), 1)
+    image = (torch.rand(1, 3, 37, 61) - 0.5).to(dtype)
     out = SparseNetwork(network, 8, dense_above=1.0).forward(image, active)
     for found, expected in zip(out, masked_dense(network, image, active, 8), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
-def test_double_precision_runs_densely_with_the_same_meaning() -> None:
-    network = nn.Conv2d(3, 4, 3, padding=1).double().eval()
-    image, active = torch.rand(1, 3, 40, 40).double(), mask_of("pixel", (40, 40), 5)
-    sparse = SparseNetwork(network)
-    assert torch.equal(sparse.forward(image, active), masked_dense(network, image, active))
-    assert sparse.coverage()[0].reason == "torch.float64 on cpu"
+def test_integers_run_densely() -> None:
+    """Double precision, which the tests here use beside float32, has no kernels: it takes the way of a GPU."""
+
+    class Counts(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return F.conv2d((4 * image).long(), torch.ones(1, 3, 3, 3, dtype=torch.long), padding=1)
+
+    image, active = torch.rand(1, 3, 40, 40), mask_of("pixel", (40, 40), 5)
+    sparse = SparseNetwork(Counts())
+    assert torch.equal(sparse.forward(image, active), masked_dense(Counts(), image, active))
+    assert sparse.coverage()[0].reason == "torch.int64 on cpu"
 
 
 def test_the_network_is_left_as_it_was() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sparse_cases import NETWORKS, network_of, people
+from sparse_cases import DTYPES, NETWORKS, network_of, people
 from torch import Tensor
 
 from argos.engines.count_macs import count_macs
@@ -25,9 +25,9 @@ def largest_difference(a: object, b: object) -> float:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("size", [(96, 160), (101, 149)])
-def test_sparse_equals_masked_dense(name: str, size: tuple[int, int]) -> None:
-    network, image = network_of(NETWORKS[name]), torch.rand(1, 3, *size)
+@pytest.mark.parametrize(("size", "dtype"), [((96, 160), DTYPES[0]), ((101, 149), DTYPES[0]), ((101, 149), DTYPES[1])])
+def test_sparse_equals_masked_dense(name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
+    network, image = network_of(NETWORKS[name]).to(dtype), torch.rand(1, 3, *size).to(dtype)
     sparse = SparseNetwork(network)
     one = np.zeros(size, np.bool_)
     one[-1, -1] = True
