@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -17,8 +17,9 @@ from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import grow
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.measure import Proposer, Scorer
+from argos.training.photos import IGNORE, Photo
 from argos.training.stream import Batch
-from argos.types import Frame
+from argos.types import Frame, RegionMask
 
 LEAST_AREA = 0.0002
 """Default of ``regions.min_area``."""
@@ -54,6 +55,46 @@ def mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[st
     return {
         "bce": 2 * weighted_bce(logits, person, valid, positive_weight),
         "dice": 0.5 * dice_loss(logits, person, valid),
+    }
+
+
+def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 1.6) -> dict[str, float]:
+    """How much of the people is covered where the area proposed is ``factor`` times that of people grown as much.
+
+    The measure of ``coverage`` at another threshold: the least of 1/50 to 49/50 at which the area stays within. People
+    and proposals are grown by ``DILATION`` cells of the grid.
+
+    Args:
+        network: QU-Net, in evaluation mode.
+        photos: with id masks; areas are means of their shares.
+        factor: 1 or more.
+
+    Returns:
+        ``pixels_covered_within`` (share of the person pixels), ``threshold_within`` and ``area_grown`` (people grown).
+    """
+    proposer = QUNetProposer(network)
+    thresholds = np.arange(1, 50) / 50
+    covered, areas, pixels, grown = np.zeros(len(thresholds)), np.zeros(len(thresholds)), 0, 0.0
+    for photo in photos:
+        scores = proposer(Frame(np.ascontiguousarray(photo.image), "photo", 0, 0.0)).scores
+        person = (photo.ids > 0) & (photo.ids < IGNORE)
+        # pixels of people in each cell: a cell of a proposal covers them all
+        counts = cv2.resize(person.astype(np.float32), scores.shape[::-1], interpolation=cv2.INTER_AREA)
+        counts *= person.sum() / max(1e-9, float(counts.sum()))
+        size = photo.image.shape[0], photo.image.shape[1]
+        grown += float(grow(RegionMask(counts, counts > 0, size), dilation=DILATION, min_area=0.0).mask.mean())
+        pixels += int(person.sum())
+        for n, threshold in enumerate(thresholds.tolist()):
+            proposed = grow(
+                RegionMask(scores, scores >= threshold, size), dilation=DILATION, min_area=LEAST_AREA
+            ).mask
+            covered[n] += counts[proposed].sum()
+            areas[n] += proposed.mean()
+    n = int(np.argmax(areas <= factor * grown)) if (areas <= factor * grown).any() else len(thresholds) - 1
+    return {
+        "pixels_covered_within": float(covered[n]) / max(1, pixels),
+        "threshold_within": float(thresholds[n]),
+        "area_grown": grown / max(1, len(photos)),
     }
 
 

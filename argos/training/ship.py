@@ -19,7 +19,7 @@ from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
 from argos.training.detection import average_precision, evaluate_ssdisb
 from argos.training.measure import boundary_f, coverage, iou_by_source
 from argos.training.photos import Photo
-from argos.training.segmentation import region_proposer, semantic_scorer
+from argos.training.segmentation import covered_within, region_proposer, semantic_scorer
 
 
 def ship(name: str, run: Path, folder: Path) -> Card:
@@ -112,7 +112,8 @@ def measure(path: str, card: Card, held: Sequence[Photo] | None = None) -> dict[
         propose = region_proposer(network, card.thresholds["threshold"])
         empty = [float(propose(photo.image).mean()) for photo in photos if photo.source == "background"]
         people = [photo for photo in photos if photo.source != "background"]
-        metrics = {**coverage(propose, people), "empty_area": sum(empty) / max(1, len(empty))}
+        metrics = coverage(propose, people)
+        metrics |= {"empty_area": sum(empty) / max(1, len(empty)), **covered_within(network, people)}
     return {key: round(float(value), 4) for key, value in metrics.items()}
 
 

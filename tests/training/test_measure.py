@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from argos.training.measure import boundary_f, iou_by_source
 from argos.training.photos import IGNORE, Photo
+from argos.training.segmentation import covered_within
 
 
 def photo(ids: NDArray[np.uint8], source: str = "x") -> Photo:
@@ -40,3 +43,27 @@ def test_nobody_judges_ignored_pixels_and_empty_photos() -> None:
     assert boundary_f(lambda image: square(0).astype(np.float32), [half, photo(np.zeros((50, 50), np.uint8))]) == 1.0
     figures = iou_by_source(lambda image: np.zeros(image.shape[:2], np.float32), [photo(square(0) * 0, "background")])
     assert figures == {"empty_ok": 1.0}
+
+
+class Brightness(nn.Module):
+    """A proposer: brighter pixels are people."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        odds = image.float().mean(1, keepdim=True) / 32 - 4
+        return torch.cat([torch.zeros_like(odds), odds], 1)
+
+
+def test_people_are_covered_within_a_multiple_of_their_grown_area() -> None:
+    """Four bands of one width: a bright person, a greyer one, a lamp between them in brightness, the dark."""
+    ids = np.zeros((320, 320), np.uint8)
+    ids[100:220, 40:80], ids[100:220, 120:160] = 1, 2
+    shown = photo(ids)
+    shown.image[:] = 20
+    shown.image[100:220, 40:80], shown.image[100:220, 120:160], shown.image[100:220, 200:240] = 250, 120, 180
+    both = covered_within(Brightness(), [shown], factor=1.6)
+    assert both["pixels_covered_within"] == pytest.approx(1.0)
+    assert both["area_grown"] == pytest.approx(2 * 48 * 128 / 320**2, rel=0.1)
+    one = covered_within(Brightness(), [shown], factor=1.2)
+    assert one["pixels_covered_within"] == pytest.approx(0.5, abs=0.01)
+    assert one["threshold_within"] > both["threshold_within"]
+    assert covered_within(Brightness(), [shown], factor=0.1)["pixels_covered_within"] == 0.0
