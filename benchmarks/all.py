@@ -63,6 +63,7 @@ STEPS = (
     Step("sparse.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50")),
     Step("sparse_720p.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50",
                               "--size", "720x1280", "--no-layers")),
+    Step("compiled.json", ("benchmarks/compiled.py",)),
     Step("tracking.json", ("benchmarks/tracking.py",), ""),
     Step("counting.json", ("benchmarks/counting.py",), most_s=900),
     Step("viewers.json", ("benchmarks/viewers.py",)),

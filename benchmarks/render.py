@@ -159,6 +159,16 @@ def qunet(report: Report) -> list[str]:
     ]
 
 
+def compiled(report: Report) -> list[str]:
+    """torch, torch.compile and ONNX Runtime on each network."""
+    rows = [
+        [label, side, spread(row), f"{row['cpu_ms']:.1f}", f"{row['start_s']:.1f}"]
+        for label, sides in report["networks"].items()
+        for side, row in sides.items()
+    ]
+    return table(["network", "by", "ms", "of processor", "first picture after, s"], rows)
+
+
 def sparse(report: Report) -> list[str]:
     """Whole networks and single layers on active blocks: the share of the dense time."""
     shares = list(next(iter(report["networks"].values())))
@@ -349,6 +359,10 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
         (
             Section("QU-Net in integers", "qunet_integer.json", "Against its own float form and a plain float U-Net.",
                     qunet, "python benchmarks/qunet_integer.py"),
+            Section("Compiled networks", "compiled.json",
+                    "Why ARGOS leaves torch.compile alone: ONNX Runtime takes less time and starts at once. *Frozen*: "
+                    "inductor with the weights as constants.",
+                    compiled, "python benchmarks/compiled.py"),
             Section("Sparse networks", "sparse.json",
                     "Time on the active blocks as a share of the dense time, in `masked` semantics. *moved*: mean "
                     "change of the result inside of the mask against the dense network, in its standard deviations.",

@@ -45,10 +45,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "ssd": person_isb,
     "unet_lite": unet_lite,
 }
+# as many channels come in as go out, so that layers can follow each other
 LAYERS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "3x3 64-64 at 1/4": (lambda: nn.Conv2d(64, 64, 3, padding=1), 4),
     "3x3 128-128 at 1/8": (lambda: nn.Conv2d(128, 128, 3, padding=1), 8),
-    "3x3 32-64 rate 5 at 1/4": (lambda: nn.Conv2d(32, 64, 3, padding=5, dilation=5), 4),
+    "3x3 64-64 rate 5 at 1/4": (lambda: nn.Conv2d(64, 64, 3, padding=5, dilation=5), 4),
     "1x1 256-256 at 1/8": (lambda: nn.Conv2d(256, 256, 1), 8),
     "depthwise 3x3 256 at 1/8": (lambda: nn.Conv2d(256, 256, 3, padding=1, groups=256), 8),
 }
@@ -160,14 +161,9 @@ def layer_rows(label: str, size: tuple[int, int], shares: list[float], repeats: 
             "once": partial(once.forward, x, active),
             "twice": partial(twice.forward, x, active),
         }
-        if layer.in_channels != layer.out_channels:  # type: ignore[attr-defined]
-            del calls["twice"]
         row = timed(calls, repeats)
-        if "twice" in calls:
-            row["blocks"] = {kind: row["twice"][kind] - row["once"][kind] for kind in row["once"]}
-            row["blocks"] |= ratios(row["blocks"], row["dense"])
-        else:
-            row["blocks"] = row["once"]
+        row["blocks"] = {kind: row["twice"][kind] - row["once"][kind] for kind in row["once"]}
+        row["blocks"] |= ratios(row["blocks"], row["dense"])
         rows[f"{share:.0%}"] = row
     return rows
 
