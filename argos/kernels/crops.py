@@ -18,8 +18,9 @@ def crop_rows(
     x: NDArray[np.int64],
     next_x: NDArray[np.int64],
     fraction_x: NDArray[np.float32],
+    pool: int,
 ) -> NDArray[np.float32]:
-    """Interpolate between four cells for each cell of M windows.
+    """Interpolate between four cells for each cell of M windows, and keep the largest of each ``pool x pool`` cells.
 
     Products and sums have the order of ``networks.ssd_boxes.crop`` in torch: the same bits, of finite values.
 
@@ -31,11 +32,11 @@ def crop_rows(
         x, next_x, fraction_x: ``(M, w)`` likewise of columns.
 
     Returns:
-        ``(M, h, w, C)`` float32.
+        ``(M, h / pool, w / pool, C)`` float32.
     """
     one = np.float32(1)
     channels = rows.shape[1]
-    result = np.empty((*y.shape, x.shape[1], channels), np.float32)
+    result = np.empty((y.shape[0], y.shape[1] // pool, x.shape[1] // pool, channels), np.float32)
     for m in range(y.shape[0]):
         for i in range(y.shape[1]):
             low, high = fraction_y[m, i], one - fraction_y[m, i]
@@ -45,7 +46,11 @@ def crop_rows(
                 a, b, c, d = high * left, high * right, low * left, low * right
                 cell_a, cell_b = rows[upper + x[m, j]], rows[upper + next_x[m, j]]
                 cell_c, cell_d = rows[lower + x[m, j]], rows[lower + next_x[m, j]]
-                cell = result[m, i, j]
-                for k in range(channels):
-                    cell[k] = cell_a[k] * a + cell_b[k] * b + cell_c[k] * c + cell_d[k] * d
+                cell = result[m, i // pool, j // pool]
+                if i % pool == 0 and j % pool == 0:
+                    for k in range(channels):
+                        cell[k] = cell_a[k] * a + cell_b[k] * b + cell_c[k] * c + cell_d[k] * d
+                else:
+                    for k in range(channels):
+                        cell[k] = max(cell[k], cell_a[k] * a + cell_b[k] * b + cell_c[k] * c + cell_d[k] * d)
     return result

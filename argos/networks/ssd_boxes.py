@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from argos.kernels.crops import crop_rows
@@ -217,7 +218,7 @@ def encompassing(boxes: Tensor, align: int, height: int, width: int) -> Tensor:
     return torch.cat([start, torch.maximum(end, start + align)], dim=1)
 
 
-def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int], pool: int = 1) -> Tensor:
     """Crop boxes from a map and resize them bilinearly, all boxes at once.
 
     Cell centres are half-pixel: a box that is aligned to the stride and has ``size`` cells is copied exactly. Where
@@ -228,10 +229,11 @@ def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tupl
         stride: pixels per cell.
         boxes: ``(M, 4)`` in pixels.
         image: ``(M,)`` int64, image of each box.
-        size: ``(h, w)`` of the result in cells.
+        size: ``(h, w)`` to which a box is resized, in cells.
+        pool: of so many cells, across and down, the largest is kept; divides ``size``.
 
     Returns:
-        ``(M, C, h, w)``; outside of the map its border is repeated.
+        ``(M, C, h / pool, w / pool)``; outside of the map its border is repeated.
     """
     n, channels, height, width = features.shape
     rows = features.permute(0, 2, 3, 1).reshape(n * height * width, channels)
@@ -241,7 +243,7 @@ def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tupl
     if torch.is_inference_mode_enabled() and rows.device.type == "cpu" and rows.dtype == torch.float32:
         positions = (y, next_y, fraction_y, x, next_x, fraction_x)
         maps = np.ascontiguousarray(rows.numpy())
-        windows = crop_rows(maps, (image * height * width).numpy(), width, *(p.numpy() for p in positions))
+        windows = crop_rows(maps, (image * height * width).numpy(), width, *(p.numpy() for p in positions), pool)
         return torch.from_numpy(windows).permute(0, 3, 1, 2)
 
     def corner(y: Tensor, weight_y: Tensor, x: Tensor, weight_x: Tensor) -> Tensor | None:
@@ -259,8 +261,9 @@ def crop(features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tupl
             if part is not None:
                 result = part if result is None else result + part
     if result is None:  # no boxes
-        return features.new_zeros((0, channels, *size))
-    return result.permute(0, 3, 1, 2)
+        return features.new_zeros((0, channels, size[0] // pool, size[1] // pool))
+    result = result.permute(0, 3, 1, 2)
+    return result if pool == 1 else F.max_pool2d(result, pool)
 
 
 def _positions(start: Tensor, end: Tensor, stride: int, cells: int, limit: int) -> tuple[Tensor, Tensor, Tensor]:

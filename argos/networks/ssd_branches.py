@@ -76,23 +76,32 @@ class Branch(nn.Module):
     def forward(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
         """Mask logits ``(M, num_classes, h * 2**steps, w * 2**steps)`` of encompassing boxes ``(M, 4)``."""
         h, w = self.shape.height, self.shape.width
-        if self.shape.pool:
-            x = F.max_pool2d(self._crop(features.stride32, STRIDE, boxes, image, (2 * h, 2 * w)), 2)
-        else:
-            x = self._crop(features.stride32, STRIDE, boxes, image, (h, w))  # (M, C32, h, w)
+        pool = 2 if self.shape.pool else 1
+        x = self._crop(features.stride32, STRIDE, boxes, image, (pool * h, pool * w), pool)  # (M, C32, h, w)
         x = F.relu(self.pointwise(self.depthwise(x)))  # (M, 128, h, w)
         maps = ((features.stride16, STRIDE // 2), (features.stride8, STRIDE // 4))
         for up, skip, (feature, stride) in zip(self.up, self.skips, maps, strict=False):
             h, w = 2 * h, 2 * w
             # a 1x1 convolution commutes with interpolation; before the crop it is paid once, not per box
-            x = F.relu(up(x) + self._crop(skip(feature), stride, boxes, image, (h, w)))  # (M, 32, h, w)
+            x = up(x).add_(self._crop(_pointwise(skip, feature), stride, boxes, image, (h, w))).relu_()  # (M, 32, h, w)
         logits: Tensor = self.score(x)
         return logits
 
-    def _crop(self, features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+    def _crop(
+        self, features: Tensor, stride: int, boxes: Tensor, image: Tensor, size: tuple[int, int], pool: int = 1
+    ) -> Tensor:
         # with symmetric padding the field of cell k is centred on pixel k * stride, not on the middle of the cell
         shift = (stride - 1) / 2 if self.centred else 0.0
-        return crop(features, stride, boxes + shift, image, size)
+        return crop(features, stride, boxes + shift, image, size, pool)
+
+
+def _pointwise(layer: nn.Module, x: Tensor) -> Tensor:
+    """A 1x1 convolution of a map in either memory format: torch's own takes four times as long where formats differ.
+
+    The weights here are channels last, but ONNX Runtime gives maps with their channels first.
+    """
+    assert isinstance(layer, nn.Conv2d)
+    return F.linear(x.permute(0, 2, 3, 1), layer.weight.flatten(1), layer.bias).permute(0, 3, 1, 2)
 
 
 def choose_branches(boxes: Tensor, shapes: Sequence[Shape]) -> Tensor:

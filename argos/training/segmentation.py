@@ -85,9 +85,7 @@ def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 
         grown += float(grow(RegionMask(counts, counts > 0, size), dilation=DILATION, min_area=0.0).mask.mean())
         pixels += int(person.sum())
         for n, threshold in enumerate(thresholds.tolist()):
-            proposed = grow(
-                RegionMask(scores, scores >= threshold, size), dilation=DILATION, min_area=LEAST_AREA
-            ).mask
+            proposed = grow(RegionMask(scores, scores >= threshold, size), dilation=DILATION, min_area=LEAST_AREA).mask
             covered[n] += counts[proposed].sum()
             areas[n] += proposed.mean()
     n = int(np.argmax(areas <= factor * grown)) if (areas <= factor * grown).any() else len(thresholds) - 1

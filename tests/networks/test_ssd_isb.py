@@ -159,6 +159,9 @@ def test_crop_equals_the_plain_bilinear_form(size: tuple[int, int]) -> None:
     with torch.inference_mode():  # by the kernel
         assert torch.equal(crop(features, 16, boxes, image, size), found)
         assert torch.equal(crop(features.to(memory_format=torch.channels_last), 16, boxes, image, size), found)
+        pooled = crop(features, 16, boxes, image, (2 * size[0], 2 * size[1]), pool=2)
+        assert torch.equal(pooled, F.max_pool2d(crop(features, 16, boxes, image, (2 * size[0], 2 * size[1])), 2))
+    assert torch.equal(crop(features, 16, boxes, image, (2 * size[0], 2 * size[1]), pool=2), pooled)
     expected = torch.stack([plain_crop(features[i], 16, b, size) for b, i in zip(boxes, image, strict=True)])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
