@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def compile_beside() -> None:
         if _beside is None and sys.executable and cores()[1] > 1 and not _done().exists():
             _beside = subprocess.Popen(
                 [sys.executable, "-P", "-m", "argos.pipelines.compiling"],  # -P: nothing from the folder it is run in
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closed with this process, however that ends
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -76,7 +77,14 @@ def _done() -> Path:
     return cache_folder() / "compiled" / hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
+def _end_with_parent() -> None:
+    """Wait until the process that began this one has closed the pipe between them."""
+    os.read(0, 1)  # sys.stdin would hold a lock that the end of the interpreter waits for
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(OSError):
         _done().parent.mkdir(parents=True, exist_ok=True)
         if os.access(_done().parent, os.W_OK):  # else it would run at every start

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,31 @@ def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch:
     compiling.compile_planning()
     assert compiling._beside is not None
     assert compiling._beside.poll() == 0
+
+
+def test_the_process_beside_ends_with_the_one_that_began_it(tmp_path: Path) -> None:
+    """Which is killed while both compile."""
+    code = (
+        "import time; from argos.pipelines import compiling; compiling.cores = lambda: (2, 2.0); "
+        "compiling.compile_beside(); print(compiling._beside.pid, flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "ARGOS_CACHE": str(tmp_path / "cache"), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        beside = Path(f"/proc/{int(parent.stdout.readline())}")
+        time.sleep(0.5)
+        assert beside.exists()
+        parent.kill()
+    until = time.monotonic() + 20
+    while _runs(beside) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not _runs(beside)
+    assert not list((tmp_path / "cache").rglob("compiled/*")), "it did not finish"
+
+
+def _runs(process: Path) -> bool:
+    """Whether a process is there and no zombie that nobody waits for."""
+    try:
+        return process.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
