@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -264,6 +265,7 @@ class Outputs:
         self._queue: queue.Queue[Result | Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
         self._closed = False
+        self._made = _missing(file.path for of_camera in files.values() for file in of_camera if file.path is not None)
         try:
             for camera, of_camera in files.items():
                 self._outputs[camera] += open_outputs(of_camera, anew=camera in anew)
@@ -348,10 +350,19 @@ class Outputs:
                 output.close()
             except Exception as error:  # the first one is raised when all are closed
                 self._error = self._error or _named(error)
+        for folder in self._made:  # a source that gave nothing leaves nothing
+            with suppress(OSError):
+                folder.rmdir()  # which refuses where anything is in it
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _missing(paths: Iterable[Path]) -> list[Path]:
+    """Folders that have to be made for some files, the inner ones first."""
+    folders = {folder for path in paths for folder in path.parents if not folder.exists()}
+    return sorted(folders, key=lambda folder: len(folder.parts), reverse=True)
 
 
 def _named(error: Exception) -> Exception:

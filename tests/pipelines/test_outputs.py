@@ -97,10 +97,12 @@ def test_events_are_lines_of_their_own_file(tmp_path: Path) -> None:
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 2
 
 
-def test_without_results_there_are_no_files(tmp_path: Path) -> None:
+def test_without_results_there_are_no_files_and_no_new_folders(tmp_path: Path) -> None:
     kinds = {"jsonl": "r.jsonl", "overlay": "o.mp4", "contact_sheet": "c.jpg"}
-    Outputs({"door": [OutputFile(kind, tmp_path / "new" / name) for kind, name in kinds.items()]}, anew=()).close()
-    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "old").mkdir()
+    for folder in (tmp_path / "old", tmp_path / "new" / "inner"):
+        Outputs({"door": [OutputFile(kind, folder / name) for kind, name in kinds.items()]}, anew=()).close()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "old"]
 
 
 def test_one_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
