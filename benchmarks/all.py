@@ -64,6 +64,7 @@ STEPS = (
     Step("sparse_720p.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50",
                               "--size", "720x1280", "--no-layers")),
     Step("compiled.json", ("benchmarks/compiled.py",)),
+    Step("gpu.json", ("benchmarks/gpu.py",)),  # where there is one
     Step("tracking.json", ("benchmarks/tracking.py",), ""),
     Step("counting.json", ("benchmarks/counting.py",), most_s=900),
     Step("viewers.json", ("benchmarks/viewers.py",)),

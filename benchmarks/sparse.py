@@ -43,6 +43,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "asbunet": asbunet,
     "ssd backbone": MobileNetV1,
     "ssd": person_isb,
+    "ssdisb": lambda: person_isb(centred=True, backbone="efficientnet_lite0"),
     "unet_lite": unet_lite,
 }
 # as many channels come in as go out, so that layers can follow each other
