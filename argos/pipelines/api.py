@@ -245,8 +245,7 @@ class Pipeline:
                 return
             if arrived:
                 self._begin(arrived)
-            # while there is room for another frame, nobody waits for more than one job of the oldest
-            if flying and (flying.is_full or (not arrived and self._oldest_is_over())):
+            if flying and (not arrived or flying.is_full):
                 for result in self._finish():
                     self._send(result)
                     self._ease(result)
@@ -442,12 +441,6 @@ class Pipeline:
         models = [self._small_models if view.small else self._models for view in views]
         with suppress(CancelledError):  # closed from another thread
             self._flying.begin(steps, list(zip(arrived, models, strict=True)))
-
-    def _oldest_is_over(self) -> bool:
-        """Go on with the oldest frames in flight, up to their next job."""
-        with suppress(CancelledError):  # closed from another thread
-            return self._flying.advance()
-        return False
 
     def _finish(self) -> list[Result]:
         """The results of the oldest frames in flight."""

@@ -104,27 +104,12 @@ class Flight(Generic[Found, Cargo]):
         """
         item = self._items.popleft()
         while item.future is not None:
-            self._after(item, item.future)
+            error = item.future.exception()
+            if error is None:
+                self._go_on(item, partial(item.steps.send, item.future.result()))
+            else:  # the step may know what to do about it
+                self._go_on(item, partial(item.steps.throw, error))
         return item.cargo, item.end()
-
-    def advance(self) -> bool:
-        """Go through the oldest step up to its next job; whether it is over, so that ``finish`` waits for nothing.
-
-        Raises:
-            CancelledError: the flight was closed meanwhile.
-        """
-        item = self._items[0]
-        if item.future is not None:
-            self._after(item, item.future)
-        return item.future is None
-
-    def _after(self, item: _Item[Found, Cargo], future: Future[Any]) -> None:
-        """Wait for the present job of a step, and go through it up to its next."""
-        error = future.exception()
-        if error is None:
-            self._go_on(item, partial(item.steps.send, future.result()))
-        else:  # the step may know what to do about it
-            self._go_on(item, partial(item.steps.throw, error))
 
     def _go_on(self, item: _Item[Found, Cargo], resume: Callable[[], Job]) -> None:
         """Go through a step up to its next job, or its end."""

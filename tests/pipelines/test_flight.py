@@ -78,17 +78,6 @@ def test_two_jobs_run_at_once_and_the_first_is_waited_for() -> None:
     assert len(landed) == 3
 
 
-def test_another_step_begins_between_the_jobs_of_the_oldest(flight: Flight[list[object], str]) -> None:
-    flight.begin(step(Job(lambda: 1), Job(lambda: 2)), "a")
-    assert not flight.advance()
-    if not flight.is_full:
-        flight.begin(step(Job(lambda: 3)), "b")
-    assert flight.advance()
-    assert flight.advance(), "and nothing happens any more"
-    assert flight.finish() == ("a", [1, 2])
-    assert [flight.finish() for _ in range(len(flight))] == [("b", [3])] * (flight.most > 1)
-
-
 def test_jobs_that_share_something_never_run_at_once() -> None:
     inside, most = [], []
 
