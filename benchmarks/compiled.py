@@ -76,7 +76,7 @@ def measured(label: str, image: Tensor, scratch: Path, repeats: int) -> dict[str
     }
     sides: dict[str, Run] = {}
     rows: dict[str, dict[str, float]] = {}
-    expected = network(image)
+    expected = for_inference(load_network(label)[0])(image)
     for side, make in makers.items():
         begin = time.perf_counter()
         sides[side] = make()

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from argos.errors import UsageError
+
 Limits = tuple[np.float32, np.float32]
 
 NO_LIMITS = (-math.inf, math.inf)
 
 MOST_PIXELS = 1 << 24
-"""Of a tape that is copied by indices: so far float32 counts, in which the kernels compute them."""
+"""Of a picture or a tape that is copied by indices: so far float32 counts, in which the kernels compute them."""
 
 Copy = Callable[[NDArray[np.float32], Limits, int, NDArray[np.float32]], None]
 """Copies pixels of a tape ``(rows, columns, C)``, within limits, to the channels of ``(..., channels)`` from one on."""
@@ -49,14 +51,17 @@ def copied(
         keep: what the kernel does not write stays as it is; without this it holds anything.
 
     Raises:
-        ValueError: ``MOST_PIXELS`` or more where there are no kernels.
+        UsageError: ``MOST_PIXELS`` or more where there are no kernels.
     """
     if has_kernels(source):
         copy(source.numpy(), as_float32(limits), channel, out.numpy())
         return
     rows, columns, channels = source.shape
     if rows * columns >= MOST_PIXELS:
-        raise ValueError(f"{source.device} takes maps of less than {MOST_PIXELS} active pixels, got {rows}x{columns}")
+        raise UsageError(
+            f"gather-scatter takes pictures of less than {MOST_PIXELS:,} pixels on {source.device}, got "
+            f"{rows}x{columns}; set regions.mode to pack, or engine.scale lower"
+        )
     # the kernel copies the numbers of the pixels, from 1; it writes 0 for a zero, and -1 stays where it writes nothing
     numbers = np.arange(1, rows * columns + 1, dtype=np.float32).reshape(rows, columns, 1)
     index = np.full((*out.shape[:-1], 1), -1.0 if keep else 0.0, np.float32)

@@ -22,7 +22,7 @@ class SparseSemantic:
     """ASBU-Net on the active blocks only.
 
     Args:
-        segmenter: its network runs on its device.
+        segmenter: whose network it is.
         semantics: of ``SparseNetwork``.
 
     Attributes:
@@ -47,7 +47,7 @@ class SparseInstances:
     """SSD-ISB with its backbone and heads on the active blocks only; the branches run on the found boxes as always.
 
     Args:
-        segmenter: its network runs on its device.
+        segmenter: whose network it is.
         semantics: of ``SparseNetwork``.
 
     Attributes:

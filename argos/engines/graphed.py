@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import torch
@@ -11,8 +12,12 @@ MOST_SHAPES = 8
 """Graphs that are held, one for each shape of input; cameras of more shapes than this record again in turn."""
 
 
+_RECORDS = threading.Lock()
+"""Held by who records: a process records one graph at a time."""
+
+
 class GraphedNetwork:
-    """A network whose weights stay, replayed on a GPU.
+    """A network replayed on a GPU; a copy of it as it is now.
 
     The first run of a shape records it, which takes as long as some plain runs. Runs in several threads take turns.
 
@@ -24,7 +29,7 @@ class GraphedNetwork:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self._network = network
+        self._network = copy.deepcopy(network)  # a graph holds the places of its weights, which may move otherwise
         self._recorded: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
         self._turn = threading.Lock()
 
@@ -36,7 +41,8 @@ class GraphedNetwork:
             if shape not in self._recorded:
                 while len(self._recorded) >= MOST_SHAPES:
                     del self._recorded[next(iter(self._recorded))]
-                self._recorded[shape] = self._record(image)
+                with _RECORDS:
+                    self._recorded[shape] = self._record(image)
             graph, given, out = self._recorded[shape]
             given.copy_(image)
             graph.replay()
@@ -52,6 +58,6 @@ class GraphedNetwork:
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # other threads go on using the GPU meanwhile
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             out: Tensor = self._network(given)
         return graph, given, out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
@@ -115,18 +114,6 @@ class SparseNetwork:
     def active_mask(self, active: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
         """Pixels of a map or output of the network that are computed, ``(h, w)`` of ``size``."""
         return block_grid(active, size, self.block).mask()
-
-    @torch.inference_mode()
-    def warm(self, size: Size, channels: int = 3) -> None:
-        """Run many amounts of active blocks up to ``dense_above`` once, each a tenth more than the one before.
-
-        oneDNN prepares a convolution when it first sees a width of tape; after this it has seen most.
-        """
-        image = torch.zeros(1, channels, *size)
-        for share in np.geomspace(0.02, self._dense_above, round(math.log(self._dense_above / 0.02, 1.1))):
-            active = np.zeros(size, np.bool_)
-            active[:, : max(1, round(share * size[1]))] = True
-            self.forward(image, active)
 
     @torch.inference_mode()
     def forward(self, image: Tensor, active: NDArray[np.bool_], held: Held | None = None) -> Any:
@@ -253,7 +240,7 @@ class _OnBlocks(TorchFunctionMode):
         whole_args, whole_kwargs = whole((args, kwargs))
         if func in WEIGHTED:
             x = args[0]
-            one = " of one pixel" if on_blocks(x) is False and x.dtype == torch.float32 else ""
+            one = " of one pixel" if on_blocks(x) is False and x.is_floating_point() else ""
             out = counted(
                 self.run, func, whole_args, whole_kwargs, f"a map{one}" if one else f"{x.dtype} on {x.device}"
             )

@@ -165,6 +165,7 @@ class ContactSheet:
         ]
         sheet = contact_sheet([picture for picture, _ in chosen], [label for _, label in chosen], 3, 1440)
         partial = self._path.with_name(f".{self._path.stem}.part{self._path.suffix}")
+        partial.parent.mkdir(parents=True, exist_ok=True)  # nothing was in it so far: who left nothing removes it
         if not cv2.imwrite(str(partial), sheet[:, :, ::-1]):
             raise PublishError(f"{self._path}: cannot write the contact sheet (disk full, or no permission)")
         partial.replace(self._path)
@@ -361,7 +362,8 @@ class Outputs:
 
 def _missing(paths: Iterable[Path]) -> list[Path]:
     """Folders that have to be made for some files, the inner ones first."""
-    folders = {folder for path in paths for folder in path.parents if not folder.exists()}
+    # not Path.exists, which raises where a name is too long or a folder closed; opening says so with a remedy
+    folders = {folder for path in paths for folder in path.parents if not os.path.exists(folder)}
     return sorted(folders, key=lambda folder: len(folder.parts), reverse=True)
 
 

@@ -31,7 +31,7 @@ class QUNetProposer:
         threshold: cells with at least this probability are proposed.
         device: torch device.
         integer: run the network in integers where that is possible, on a CPU: the same scores, several times as fast.
-            The network is copied as it is now; without this it may go on learning. On a GPU: as a recorded graph.
+            On a GPU: as a recorded graph. The network is copied as it is now; without this it may go on learning.
 
     Raises:
         ValueError: ``size`` is not a positive multiple of 16.
@@ -53,8 +53,9 @@ class QUNetProposer:
         network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.network: Callable[[Tensor], Tensor] = network
         if integer and torch.device(device).type == "cuda":
-            self.network = GraphedNetwork(network)  # TF32, torch's default there, holds codes and their sums exactly
-        elif integer and is_integer(network):
+            # TF32, torch's default there, holds codes and their sums exactly, the last weights to a part in a thousand
+            self.network = GraphedNetwork(network)
+        elif integer and torch.device(device).type == "cpu" and is_integer(network):
             self.network = IntegerQUNet(network)
         self.size = size
         self.threshold = threshold

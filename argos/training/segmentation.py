@@ -61,8 +61,8 @@ def mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[st
 def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 1.6) -> dict[str, float]:
     """How much of the people is covered where the area proposed is ``factor`` times that of people grown as much.
 
-    The measure of ``coverage`` at another threshold: the least of 1/50 to 49/50 at which the area stays within. People
-    and proposals are grown by ``DILATION`` cells of the grid.
+    The measure of ``coverage`` at another threshold: the least of 1/50 to 49/50 at which the area stays within; where
+    it does at none, nothing is covered. People and proposals are grown by ``DILATION`` cells of the grid.
 
     Args:
         network: QU-Net, in evaluation mode.
@@ -88,10 +88,10 @@ def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 
             proposed = grow(RegionMask(scores, scores >= threshold, size), dilation=DILATION, min_area=LEAST_AREA).mask
             covered[n] += counts[proposed].sum()
             areas[n] += proposed.mean()
-    n = int(np.argmax(areas <= factor * grown)) if (areas <= factor * grown).any() else len(thresholds) - 1
+    within = np.flatnonzero(areas <= factor * grown)
     return {
-        "pixels_covered_within": float(covered[n]) / max(1, pixels),
-        "threshold_within": float(thresholds[n]),
+        "pixels_covered_within": float(covered[within[0]]) / max(1, pixels) if len(within) else 0.0,
+        "threshold_within": float(thresholds[within[0]]) if len(within) else 1.0,
         "area_grown": grown / max(1, len(photos)),
     }
 

@@ -36,8 +36,9 @@ def test_blocks_on_a_gpu_are_the_masked_network(name: str, semantics: str) -> No
     assert_near(sparse.forward(image, active, held), masked_dense(network, image, active))
 
 
-def test_a_recorded_network_is_the_network_for_every_shape() -> None:
-    network = qunet(16).cuda().eval()
+@pytest.mark.parametrize("dct", [False, True])
+def test_a_recorded_network_is_the_network_for_every_shape(dct: bool) -> None:
+    network = qunet(16, dct=dct).cuda().eval()
     recorded = GraphedNetwork(network)
     for n in (*range(MOST_SHAPES + 2), 0):
         image = torch.randint(0, 256, (1, 3, 96, 96 + 16 * n), dtype=torch.uint8, device="cuda")

@@ -25,9 +25,11 @@ from sparse_cases import (
 )
 from torch import Tensor, nn
 
+from argos.engines import block_copy
 from argos.engines.block_conv import bucketed
 from argos.engines.masked import masked_dense
 from argos.engines.sparse import SparseNetwork
+from argos.errors import UsageError
 
 
 @settings(max_examples=150, deadline=None)
@@ -160,8 +162,6 @@ def test_maps_may_be_shared_and_changed_in_place(kind: str, dtype: torch.dtype) 
 
 
 def test_integers_run_densely() -> None:
-    """Double precision, which the tests here use beside float32, has no kernels: it takes the way of a GPU."""
-
     class Counts(nn.Module):
         def forward(self, image: Tensor) -> Tensor:
             return F.conv2d((4 * image).long(), torch.ones(1, 3, 3, 3, dtype=torch.long), padding=1)
@@ -202,6 +202,14 @@ def test_one_network_per_thread_gives_what_one_thread_gives() -> None:
     for out, want in zip(found, expected, strict=True):
         assert out is not None
         assert torch.equal(out, want)
+
+
+def test_pictures_that_indices_cannot_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(block_copy, "MOST_PIXELS", 300)
+    network = SparseNetwork(nn.Conv2d(3, 1, 3, padding=1).double(), dense_above=1.0)
+    network.forward(torch.rand(1, 3, 7, 9).double(), np.ones((7, 9), np.bool_))
+    with pytest.raises(UsageError, match=r"less than 300 pixels on cpu, got 20x20; set regions.mode to pack"):
+        network.forward(torch.rand(1, 3, 20, 20).double(), np.ones((20, 20), np.bool_))
 
 
 def test_wrong_inputs_say_what_was_expected() -> None:

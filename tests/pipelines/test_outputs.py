@@ -105,6 +105,20 @@ def test_without_results_there_are_no_files_and_no_new_folders(tmp_path: Path) -
     assert list(tmp_path.rglob("*")) == [tmp_path / "old"]
 
 
+def test_a_name_that_is_too_long_is_refused_as_every_other(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match=r"cannot be written .*; choose another path"):
+        Outputs({"door": [OutputFile("jsonl", tmp_path / ("x" * 300) / "r.jsonl")]}, anew=())
+
+
+def test_a_sheet_makes_its_folder_again(tmp_path: Path) -> None:
+    """Which a run beside it has made, and taken away as it had no results."""
+    outputs = Outputs({"door": [OutputFile("contact_sheet", tmp_path / "new" / "c.png")]}, anew=())
+    (tmp_path / "new").rmdir()
+    outputs.write(result())
+    outputs.close()
+    assert (tmp_path / "new" / "c.png").is_file()
+
+
 def test_one_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
     (tmp_path / "c.png").mkdir()
     files = [

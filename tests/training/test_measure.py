@@ -67,3 +67,6 @@ def test_people_are_covered_within_a_multiple_of_their_grown_area() -> None:
     assert one["pixels_covered_within"] == pytest.approx(0.5, abs=0.01)
     assert one["threshold_within"] > both["threshold_within"]
     assert covered_within(Brightness(), [shown], factor=0.1)["pixels_covered_within"] == 0.0
+    shown.image[:] = 255
+    everything = covered_within(Brightness(), [shown])
+    assert (everything["pixels_covered_within"], everything["threshold_within"]) == (0.0, 1.0), "whatever the threshold"

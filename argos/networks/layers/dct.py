@@ -44,7 +44,8 @@ def dct_codes(coefficients: Tensor, bits: int) -> Tensor:
     """
     slope = coefficients.new_full((64,), 0.5)
     offset = coefficients.new_full((64,), 128.0)
-    slope[0], offset[0] = 1 / 8, 0.0
+    slope[:1].fill_(1 / 8)  # an assignment copies the number from the CPU, for which a recorded graph has no place
+    offset[:1].zero_()
     scaled = torch.addcmul(offset.repeat(3)[:, None, None], coefficients, slope.repeat(3)[:, None, None])
     return image_codes(scaled.round_().clamp_(0, 255), bits)
 
