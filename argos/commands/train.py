@@ -8,13 +8,14 @@ from pathlib import Path
 
 from argos.commands import train_own
 
-RECIPES = ("people", "asbunet", "qunet16")
+QUNETS = {f"qunet{width}": width for width in (8, 16, 32, 64)}
+RECIPES = ("people", "asbunet", *QUNETS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos train``."""
     parser.add_argument("name", metavar="NAME|RECIPE.yaml", help="people (SSD-ISB and a U-Net on one encoder), "
-                        "asbunet, qunet16, semantic (a network of your own: --network), or a recipe file: "
+                        "asbunet, qunet8 to qunet64, semantic (a network of your own: --network), or a recipe file: "
                         "configs/train/ holds the documents' and ours")  # fmt: skip
     parser.add_argument("--minutes", type=float, help="length; the schedule is spread over it (default: 60, or what "
                         "the recipe file says)")  # fmt: skip
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
     parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes, for "
-                        "qunet16 (default: none) and asbunet (default: unet_lite; it learns its maps too)")  # fmt: skip
+                        "QU-Net (default: none) and asbunet (default: unet_lite; it learns its maps too)")  # fmt: skip
     parser.add_argument("--from", dest="source", metavar="SOURCE", help="learn one camera or clip: its frames are "
                         "labelled by the teacher (default: unet_lite), no other data is needed")  # fmt: skip
     parser.add_argument("--every", type=float, default=0.5, metavar="S", help="with --from: seconds between the frames "
@@ -65,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
         from argos.training.cards import CARDS
         from argos.training.ship import ship
 
-        for model in (name for name, text in CARDS.items() if text.run == args.name):
+        models = [name for name, text in CARDS.items() if text.run == args.name]
+        if not models:
+            raise UsageError(f"--ship: {args.name} is not among the shipped models; its weights are in {folder}")
+        for model in models:
             for key, value in ship(model, folder, SHIPPED).metrics.items():
                 print(f"{model:<10} {key:<16} {value:.4f}", flush=True)
         return 0
@@ -76,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.name == "asbunet":
         recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite")
     else:
-        recipes.train_qunet(folder, args.minutes, args.start, args.teacher)
+        recipes.train_qunet(folder, args.minutes, args.start, args.teacher, QUNETS[args.name])
     return 0
 
 
@@ -116,7 +120,7 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     if args.every <= 0 or args.frames < 10:
         raise UsageError(f"--every should be above 0 and --frames at least 10, got {args.every:g} and {args.frames}")
     if args.name == "people":
-        raise UsageError("--from: a teacher's masks do not make detections; choose qunet16 or asbunet")
+        raise UsageError("--from: a teacher's masks do not make detections; choose qunet16, qunet8 or asbunet")
 
     def progress(count: int) -> None:
         if count % 20 == 0 or count == args.frames:
@@ -136,6 +140,6 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     print(f"{'':<16} {'before':>8} {'after':>8}")
     for key, value in adapted.after.items():
         print(f"{key:<16} {adapted.before[key]:>8.3f} {value:>8.3f}")
-    role = "proposal" if args.name == "qunet16" else "semantic"
+    role = "proposal" if args.name in QUNETS else "semantic"
     print(f"in the configuration:\nengine:\n  models: {{{role}: {adapted.path}}}")
     return 0

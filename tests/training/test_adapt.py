@@ -59,7 +59,7 @@ def test_one_command_makes_a_model_that_loads(
 
 def test_what_cannot_be_adapted_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "people", "--from", FILM, "--out", str(tmp_path)]) == 2
-    assert "choose qunet16 or asbunet" in capsys.readouterr().err
+    assert "choose qunet16, qunet8 or asbunet" in capsys.readouterr().err
     assert main(["train", "qunet16", "--from", FILM, "--every", "0"]) == 2
     assert "--every should be above 0" in capsys.readouterr().err
     assert main(["train", "qunet16", "--from", str(tmp_path / "no.mp4"), "--teacher", "asbunet"]) == 3

@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_said_before_the_training(
 
 def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nobody"]) == 2
-    assert "no recipe 'nobody'; there are people, asbunet, qunet16" in capsys.readouterr().err
+    assert "no recipe 'nobody'; there are people, asbunet, qunet8, qunet16, qunet32, qunet64" in capsys.readouterr().err
     assert main(["train", "asbunet", "--set", "rate=1"]) == 2
     assert main(["train", "configs/train/qunet.yaml", "--start", "x"]) == 2
     assert "--start is not for recipe files" in capsys.readouterr().err
