@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from argos.engines.block_copy import NO_LIMITS, as_float32, copied, empty, has_kernels
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import BlockMap, Blocks, dense, source_of, sources_of
+from argos.engines.block_map import BlockMap, Blocks, Source, dense, source_of, sources_of
 from argos.engines.block_pass import Pass, Ranges, block_ranges
 from argos.kernels.block_layers import depthwise
 from argos.kernels.blocks import gather
@@ -187,12 +188,7 @@ def blocks_of(x: Tensor, grid: BlockGrid) -> Blocks:
     runs, starts, width = place_runs(grid.active, grid.block, 1, (0, 0), (0, 0), False)
     out = empty(x, 1, grid.block[0], width, x.shape[1])
     (source,) = sources_of(x)
-    reads = (runs, grid.block, (1, 1), (0, 0), 0, grid.block[0], 1)
-    copied(
-        lambda pixels, limits, channel, tape: fill_tape(pixels, *source.layout, *limits, *reads, channel, tape),
-        source.pixels,
-        out[0],
-    )
+    _fill(out[0], source, 0, runs, grid.block, (1, 1), (0, 0), 0, grid.block[0], 1)
     return Blocks(out, starts, grid)
 
 
@@ -239,21 +235,23 @@ def _conv_tape(
     else:
         rows = height
     tape = run.scratch.take(x, 1, height, (width - 1) * stride[1] + reach[1] + 1, x.shape[1])
-    reads = (runs, block, stride, geometry.before, reach[1], rows, step)
     channel = 0
     for source in sources_of(x):
-        copied(
-            lambda pixels, limits, first, target, layout=source.layout: fill_tape(  # type: ignore[misc]
-                pixels, *layout, *limits, *reads, first, target
-            ),
-            source.pixels,
-            tape[0],
-            source.limits,
-            channel,
-        )
+        _fill(tape[0], source, channel, runs, block, stride, geometry.before, reach[1], rows, step)
         channel += source.pixels.shape[2]
     out = F.conv2d(tape.permute(0, 3, 1, 2), weight, bias, stride, 0, (dilation, geometry.dilation[1]), groups)
     return out.permute(0, 2, 3, 1).contiguous(), starts
+
+
+def _fill(tape: Tensor, source: Source, channel: int, *reads: Any) -> None:
+    """``kernels.tapes.fill_tape``; ``reads`` are its arguments from ``runs`` to ``step``."""
+    copied(
+        lambda pixels, limits, first, target: fill_tape(pixels, *source.layout, *limits, *reads, first, target),
+        source.pixels,
+        tape,
+        source.limits,
+        channel,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

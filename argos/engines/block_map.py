@@ -183,18 +183,21 @@ def joined(parts: list[Blocks], grid: BlockGrid) -> Blocks:
     out, channel = empty(parts[0].tape, 1, grid.block[0], width, channels), 0
     for part in parts:
         source = source_of(part.read())
-        old_starts, block, _ = source.layout
-        copied(
-            lambda pixels, limits, first, tape, old=old_starts, block=block: move_blocks(  # type: ignore[misc]
-                pixels, old, block, *limits, starts, first, tape
-            ),
-            source.pixels,
-            out[0],
-            source.limits,
-            channel,
-        )
+        _move(out[0], source, channel, starts)
         channel += source.pixels.shape[2]
     return Blocks(out, starts, grid)
+
+
+def _move(tape: Tensor, source: Source, channel: int, starts: NDArray[np.int64]) -> None:
+    """``kernels.tapes.move_blocks``."""
+    old_starts, block, _ = source.layout
+    copied(
+        lambda pixels, limits, first, target: move_blocks(pixels, old_starts, block, *limits, starts, first, target),
+        source.pixels,
+        tape,
+        source.limits,
+        channel,
+    )
 
 
 def masked(out: Tensor, grid: BlockGrid) -> Tensor:
