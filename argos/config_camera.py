@@ -150,6 +150,11 @@ class SemanticSection(Section):
     threshold: Share | None = Field(
         default=None, description="probability from which a pixel is person, 0..1; null: the value in the model's card"
     )
+    patch_threshold: Share | None = Field(
+        default=None,
+        description="probability that some pixel of a patch must reach, or the patch is dropped; 0 keeps every patch; "
+        "null: the value in the model's card, or 0 where privacy covers people",
+    )
 
 
 def _url_mapping(source: Any) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from argos.config import Config
 from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.joint import JointSegmenter
-from argos.packing.limits import limited
+from argos.packing.limits import limited, person_mask
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.people import People
 from argos.pipelines.views import View
@@ -105,7 +105,7 @@ def person_on(batch: PackedBatch, frame_size: Size, networks: Networks, view: Vi
         return person
     scores, people = networks(batch.pixels)
     if scores is not None and view.semantic is not None:
-        person |= stitch_scores(scores, batch.placements, 0, frame_size) >= view.semantic
+        person |= person_mask(stitch_scores(scores, batch.placements, 0, frame_size), view.semantic)
     if people is not None and view.instances is not None:
         most = len(people) * MOST_PEOPLE
         found = stitch_instances(people, batch.placements, 0, frame_size, nms=view.instances.nms, max_people=most)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from argos.engines.export import Runner
     from argos.engines.weights import Card
+    from argos.packing.limits import SemanticLimits
     from argos.training.measure import Scorer
     from argos.training.photos import Photo
 
@@ -61,7 +62,7 @@ def export_int8(
 
     Args:
         network: with one logit per pixel.
-        card: of it; its threshold makes masks of scores.
+        card: of it; its thresholds make masks of scores.
         args: ``size``, ``images``, ``truth``, ``photos``.
         path: of the file.
         about: what a reader has to know, kept inside.
@@ -74,6 +75,7 @@ def export_int8(
     from argos.engines.export import export, load_exported
     from argos.engines.fold import fold_batch_norm
     from argos.engines.int8 import quantize_file, timed
+    from argos.packing.limits import semantic_limits
     from argos.training.measure import iou_by_source
 
     if card.task != "semantic":
@@ -88,13 +90,13 @@ def export_int8(
         quantize_file(plain, path, images)
         runners = (load_exported(plain), load_exported(path))
         scorers = [_scorer(runner, args.size) for runner in runners]
-        threshold = card.thresholds["threshold"]
+        limits = semantic_limits(card.thresholds)
         labelled = [picture for picture in measured if picture.source != "frames"]
-        before, after = (iou_by_source(scorer, labelled, threshold) for scorer in scorers)
+        before, after = (iou_by_source(scorer, labelled, limits) for scorer in scorers)
         accuracy = {name: (before[name], after[name]) for name in before}
         if len(labelled) < len(measured):
             frames = [picture for picture in measured if picture.source == "frames"]
-            accuracy["agreement"] = (1.0, _agreement(scorers[0], scorers[1], frames, threshold))
+            accuracy["agreement"] = (1.0, _agreement(scorers[0], scorers[1], frames, limits))
         times = timed(runners, [_image(picture.image, args.size)[0] for picture in measured[:20]])
         sizes = plain.stat().st_size, path.stat().st_size
     return Quantised(len(images), accuracy, (times[0], times[1]), sizes)
@@ -175,11 +177,13 @@ def _scorer(run: Runner, size: tuple[int, int]) -> Scorer:
     return score
 
 
-def _agreement(a: Scorer, b: Scorer, pictures: Sequence[Photo], threshold: float) -> float:
+def _agreement(a: Scorer, b: Scorer, pictures: Sequence[Photo], limits: SemanticLimits) -> float:
     """IoU of the masks of two scorers over all pictures; 1 where neither finds anybody."""
+    from argos.packing.limits import person_mask
+
     shared = union = 0
     for picture in pictures:
-        one, other = a(picture.image) >= threshold, b(picture.image) >= threshold
+        one, other = person_mask(a(picture.image), limits), person_mask(b(picture.image), limits)
         shared += int((one & other).sum())
         union += int((one | other).sum())
     return shared / union if union else 1.0

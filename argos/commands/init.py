@@ -74,6 +74,7 @@ camera:                            # one camera; for several write `cameras:` wi
 
   #semantic:
     #threshold: null               # from which a pixel is person, 0..1; null: the one the model was tuned with
+    #patch_threshold: null         # what some pixel of a patch must reach, or it is dropped; 0: none is; null: as above
 
 #engine:
   #device: auto                    # auto, cpu or cuda:0

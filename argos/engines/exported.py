@@ -12,7 +12,7 @@ from torch import Tensor
 from argos.engines.dense import MOST_PEOPLE
 from argos.engines.own_network import OwnNetwork
 from argos.engines.segmenter import Takes
-from argos.engines.weights import THRESHOLDS, Task, load_network
+from argos.engines.weights import MORE_THRESHOLDS, THRESHOLDS, Task, load_network
 from argos.errors import WeightsError
 from argos.networks.backbones.mobilenet_v1 import Features
 from argos.networks.ssd_decode import people_of
@@ -80,7 +80,7 @@ def exported_thresholds(network: OwnNetwork, task: Task) -> dict[str, float] | N
             f"{network.name}: a model for {found}, not for {task}; choose another under engine.models.{task}"
         )
     given = network.about.get("thresholds", {})
-    return {key: float(given[key]) for key in THRESHOLDS[task] if key in given}
+    return {key: float(given[key]) for key in (*THRESHOLDS[task], *MORE_THRESHOLDS[task]) if key in given}
 
 
 def branches_of(network: OwnNetwork, weights: str | None) -> SSDISB:

@@ -32,6 +32,9 @@ THRESHOLDS: dict[Task, tuple[str, ...]] = {
 }
 """What the card of a model for each task has to say, each 0..1."""
 
+MORE_THRESHOLDS: dict[Task, tuple[str, ...]] = {"proposal": (), "semantic": ("patch_threshold",), "instances": ()}
+"""What it may say besides; see ``packing.limits``."""
+
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known about a weights file.
@@ -42,7 +45,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         network: key of ``NETWORKS``.
         arguments: of its builder.
         summary: one sentence.
-        thresholds: the thresholds it was tuned with (``threshold``, or ``score_threshold`` and ``nms``).
+        thresholds: the thresholds it was tuned with (``threshold`` and maybe ``patch_threshold``, or
+            ``score_threshold`` and ``nms``).
         data: what it learnt from, one line per source.
         terms: the terms of that data and what they mean for users.
         recipe: how it was trained.
@@ -92,7 +96,7 @@ def load_card(name: str) -> Card:
         raise WeightsError(f"{path}: no card beside the weights; a model needs both files") from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise WeightsError(f"{path}: not a model card ({error})") from error
-    for key in THRESHOLDS[card.task]:
+    for key in (*THRESHOLDS[card.task], *(key for key in MORE_THRESHOLDS[card.task] if key in card.thresholds)):
         value = card.thresholds.get(key)
         if value is None or not 0 <= value <= 1:
             found = "is missing" if value is None else f"is {value:g}"

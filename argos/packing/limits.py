@@ -1,14 +1,60 @@
-"""Which people of one camera are kept, and where a whole frame lies on its canvas."""
+"""Which people and pixels of one camera are kept, and where a whole frame lies on its canvas."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from argos.networks.ssd_boxes import nms
 from argos.types import Instances, Placements, Size
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticLimits:
+    """Which pixels of one camera are person.
+
+    Attributes:
+        threshold: least score of a pixel.
+        patch_threshold: score that some pixel of a patch must reach, or none of the patch is person; a patch is what
+            hangs together above ``threshold``, corners included.
+
+    Reference:
+        Canny, A Computational Approach to Edge Detection, 1986: thresholding with hysteresis.
+    """
+
+    threshold: float
+    patch_threshold: float = 0.0
+
+
+def semantic_limits(thresholds: Mapping[str, float]) -> SemanticLimits:
+    """The limits that a model's card names."""
+    return SemanticLimits(thresholds["threshold"], thresholds.get("patch_threshold", 0.0))
+
+
+def person_mask(scores: NDArray[np.float32], limits: SemanticLimits) -> NDArray[np.bool_]:
+    """Which pixels are person.
+
+    Args:
+        scores: ``(H, W)``, of the whole frame, 0..1.
+        limits: of its camera.
+    """
+    mask = scores >= limits.threshold
+    if limits.patch_threshold <= limits.threshold:
+        return mask
+    outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for outline in outlines:
+        x, y, width, height = cv2.boundingRect(outline)
+        box = np.s_[y : y + height, x : x + width]
+        patch = np.zeros((height, width), np.uint8)
+        cv2.drawContours(patch, [outline], 0, 1, cv2.FILLED, offset=(-x, -y))  # with what lies in its holes
+        if not (scores[box] >= limits.patch_threshold)[patch > 0].any():
+            mask[box][patch > 0] = False
+    return mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
-from argos.packing.limits import InstanceLimits
+from argos.packing.limits import InstanceLimits, semantic_limits
 from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs, version_of
 from argos.pipelines.calibration import calibration_of
 from argos.pipelines.cost_file import known_costs
@@ -188,9 +188,10 @@ def view_of(camera: Camera, config: Config, cards: dict[str, Card]) -> View:
     regions = camera.regions
     semantic = instances = None
     if "semantic" in camera.tasks:
-        semantic = camera.semantic.threshold
-        if semantic is None:
-            semantic = cards["semantic"].thresholds["threshold"]
+        thresholds = dict(cards["semantic"].thresholds)
+        if camera.privacy.people != "none":
+            thresholds.pop("patch_threshold", None)  # who is to be covered is covered in doubt
+        semantic = semantic_limits(thresholds | camera.semantic.model_dump(exclude_none=True))
     if "instances" in camera.tasks:
         instances = instance_limits(camera, cards["instances"])
     return View(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.engines.dense import MOST_PEOPLE
-from argos.packing.limits import limited
+from argos.packing.limits import limited, person_mask
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.work import Work
 from argos.types import Instances, Placements, SemanticMask
@@ -21,7 +21,7 @@ def stitch_mask(work: Work, scores: NDArray[np.float32], placements: Placements,
         return
     start = time.perf_counter()
     stitched = stitch_scores(scores, placements, n, work.frame.size)
-    work.semantic = SemanticMask(stitched >= work.view.semantic)
+    work.semantic = SemanticMask(person_mask(stitched, work.view.semantic))
     work.spend("stitch", start)
 
 

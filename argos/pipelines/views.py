@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from argos.packing.limits import InstanceLimits
+from argos.packing.limits import InstanceLimits, SemanticLimits
 from argos.packing.planner import AskedMode
 from argos.propose.regions import Dilation
 from argos.types import Instances, Mode, Regions, SemanticMask, Size
@@ -29,7 +29,7 @@ class View:
         proposal_threshold: score from which a cell is proposed.
         dilation, min_area: of the proposals, see ``regions_of``.
         margin: context around a region in frame pixels; None: ``CONTEXT``.
-        semantic: threshold of the person mask; None when the task is off.
+        semantic: of the person mask; None when the task is off.
         instances: of the people; None when the task is off.
         memory: whether what the deep networks found corrects later proposals, see ``SceneMemory``.
         scale: network pixels per frame pixel; None: the long side of the frame becomes ``AUTO_SIDE``.
@@ -43,7 +43,7 @@ class View:
     dilation: Dilation
     min_area: float
     margin: int | None
-    semantic: float | None
+    semantic: SemanticLimits | None
     instances: InstanceLimits | None
     scale: float | None
     memory: bool = False

@@ -16,6 +16,7 @@ from argos.engines.dense import AUTO_SIDE
 from argos.engines.weights import Card, load_card, load_network
 from argos.errors import WeightsError
 from argos.networks.qunet import QUNet
+from argos.packing.limits import semantic_limits
 from argos.sources.names import redact
 from argos.training.collect import collect
 from argos.training.fit import fit
@@ -81,11 +82,10 @@ def adapt(
     first_held = round(len(photos) * (1 - HELD))
     learnt, held = photos[:first_held], photos[first_held:]
 
-    def measure(asked: nn.Module, threshold: float) -> Mapping[str, float]:
-        return _measure(asked, threshold, held)
+    def measure(asked: nn.Module) -> Mapping[str, float]:
+        return _measure(asked, card.thresholds, held)
 
-    threshold = card.thresholds["threshold"]
-    before = measure(load_network(student)[0], threshold)
+    before = measure(load_network(student)[0])
     recipe = Recipe(
         minutes,
         (Phase(0.5, 160, 10), Phase(1.0, 256, 5)),
@@ -97,21 +97,21 @@ def adapt(
     loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]] = (
         qunet_loss if isinstance(network, QUNet) else asbunet_loss
     )
-    trained = fit(network, mix, loss, recipe, folder, lambda n: measure(n, threshold))
+    trained = fit(network, mix, loss, recipe, folder, measure)
     written = write_model(
         folder,
         _card(card, load_card(teacher), source, (len(learnt), len(held)), minutes),
         trained.state_dict(),
-        lambda path, own: measure(load_network(str(path))[0], threshold),
+        lambda path, own: measure(load_network(str(path))[0]),
     )
     return Adapted(folder / f"{written.name}.safetensors", (len(learnt), len(held)), before, written.metrics)
 
 
-def _measure(network: nn.Module, threshold: float, held: list[Photo]) -> Mapping[str, float]:
+def _measure(network: nn.Module, thresholds: Mapping[str, float], held: list[Photo]) -> Mapping[str, float]:
     if isinstance(network, QUNet):
-        measures = coverage(region_proposer(network, threshold), held)
+        measures = coverage(region_proposer(network, thresholds["threshold"]), held)
         return {key: measures[key] for key in ("pixels_covered", "area", "area_true")}
-    return iou_by_source(semantic_scorer(network, AUTO_SIDE), held, threshold)
+    return iou_by_source(semantic_scorer(network, AUTO_SIDE), held, semantic_limits(thresholds))
 
 
 def _card(card: Card, teacher: Card, source: str, photos: tuple[int, int], minutes: float) -> Card:

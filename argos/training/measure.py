@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.packing.limits import SemanticLimits, person_mask
 from argos.training.photos import IGNORE, Photo
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -18,7 +19,10 @@ Proposer = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
 """Picture ``(H, W, 3)`` uint8 -> proposed cells ``(h, w)`` of a grid over the whole picture."""
 
 
-def iou_by_source(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5) -> dict[str, float]:
+HALF = SemanticLimits(0.5)
+
+
+def iou_by_source(score: Scorer, photos: Sequence[Photo], limits: SemanticLimits = HALF) -> dict[str, float]:
     """Intersection over union of all person pixels of each source, ignored pixels left out.
 
     A source without people (``background``) gives the share of its photos in which hardly anybody is seen: fewer
@@ -28,7 +32,7 @@ def iou_by_source(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5
     union: dict[str, int] = defaultdict(int)
     empty: list[bool] = []
     for photo in photos:
-        found = score(photo.image) >= threshold
+        found = person_mask(score(photo.image), limits)
         if photo.source == "background":
             empty.append(float(found.mean()) < 1e-3)
             continue
@@ -81,7 +85,7 @@ BOUNDARY_TOLERANCE = 0.0075
 """Of the diagonal: how far a found boundary may lie from the true one."""
 
 
-def boundary_f(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5) -> float:
+def boundary_f(score: Scorer, photos: Sequence[Photo], limits: SemanticLimits = HALF) -> float:
     """F measure of the outlines, the mean over the photos that show a person.
 
     Reference:
@@ -93,7 +97,7 @@ def boundary_f(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5) -
         true = (photo.ids > 0) & valid
         if not true.any():
             continue
-        found = (score(photo.image) >= threshold) & valid
+        found = person_mask(score(photo.image), limits) & valid
         reach = max(1, round(BOUNDARY_TOLERANCE * float(np.hypot(*photo.ids.shape))))
         outlines = [_outline(mask) for mask in (found, true)]
         near = [_grown(outline, reach) for outline in outlines]

@@ -15,6 +15,7 @@ from argos.drawing.contact_sheet import contact_sheet
 from argos.engines.dense import AUTO_SIDE, InstanceSegmenter
 from argos.engines.weights import Card
 from argos.networks.ssd_isb import SSDISB
+from argos.packing.limits import person_mask, semantic_limits
 from argos.training.photos import IGNORE, Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
 
@@ -42,8 +43,8 @@ def finder_of(network: nn.Module, card: Card) -> Finder:
     """How a model of any task says where people are, as the line runs it at long side 640."""
     if card.task == "semantic":
         score = semantic_scorer(network, AUTO_SIDE)
-        threshold = card.thresholds["threshold"]
-        return lambda image: score(image) >= threshold
+        limits = semantic_limits(card.thresholds)
+        return lambda image: person_mask(score(image), limits)
     if card.task == "proposal":
         propose = region_proposer(network, card.thresholds["threshold"])
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from argos.engines.dense import AUTO_SIDE
 from argos.engines.weights import Card, digest, load_network
 from argos.networks.ssd_isb import SSDISB
+from argos.packing.limits import semantic_limits
 from argos.training import datasets
 from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
 from argos.training.detection import average_precision, evaluate_ssdisb
@@ -107,7 +108,7 @@ def measure(path: str, card: Card, held: Sequence[Photo] | None = None) -> dict[
     if card.task == "instances":
         metrics = evaluate_ssdisb(network, AUTO_SIDE, held)
     elif card.task == "semantic":
-        metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), photos, card.thresholds["threshold"])
+        metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), photos, semantic_limits(card.thresholds))
     else:
         propose = region_proposer(network, card.thresholds["threshold"])
         empty = [float(propose(photo.image).mean()) for photo in photos if photo.source == "background"]
@@ -130,7 +131,9 @@ def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, f
             found = average_precision(network, marked, kind, AUTO_SIDE)
             figures |= {f"{kind}_{name}": value for name, value in found.items()}
     elif card.task == "semantic":
-        figures["boundary_f"] = boundary_f(semantic_scorer(network, AUTO_SIDE), photos, card.thresholds["threshold"])
+        figures["boundary_f"] = boundary_f(
+            semantic_scorer(network, AUTO_SIDE), photos, semantic_limits(card.thresholds)
+        )
     return {key: round(float(value), 4) for key, value in figures.items()}
 
 

@@ -12,6 +12,7 @@ import pytest
 from main_job import own_models
 from numpy.typing import NDArray
 
+from argos.packing.limits import SemanticLimits
 from argos.pipelines import people as people_module
 from argos.pipelines import proposals, put_back, work
 from argos.pipelines.api import Pipeline
@@ -20,7 +21,7 @@ from argos.pipelines.views import Analysis, Canvas, View
 from argos.types import Frame, RegionMask, Size
 
 SIZE: Size = (192, 320)
-VIEW = View("auto", 0.5, 0, 0.0, 0, semantic=0.5, instances=None, scale=1.0)
+VIEW = View("auto", 0.5, 0, 0.0, 0, semantic=SemanticLimits(0.5), instances=None, scale=1.0)
 
 
 class Clock:

@@ -14,7 +14,7 @@ from argos.engines.gather import SparseSemantic
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
-from argos.packing.limits import InstanceLimits, limited
+from argos.packing.limits import InstanceLimits, SemanticLimits, limited
 from argos.packing.pack import paste
 from argos.pipelines import people as people_module
 from argos.pipelines.people import People
@@ -28,7 +28,7 @@ VIEW = View(
     dilation=0,
     min_area=0.0,
     margin=0,
-    semantic=0.5,
+    semantic=SemanticLimits(0.5),
     instances=InstanceLimits(score_threshold=0.3, nms=0.5, max_people=20),
     scale=1.0,
 )
@@ -182,11 +182,11 @@ def test_dropped_components_are_computed_in_no_mode(people: People) -> None:
             return RegionMask(scores, scores >= 0.5, of.size)
 
     line = People(Fixed(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
-    view = replace(VIEW, proposal_threshold=0.5, min_area=0.01, instances=None, semantic=0.0)
+    view = replace(VIEW, proposal_threshold=0.5, min_area=0.01, instances=None, semantic=SemanticLimits(0.0))
     for mode in ("gather", "pack"):
         analysis = line.step([frame()], [replace(view, mode=mode)], [False])[0]
         assert len(analysis.regions) == 1
-    gathered = line.step([frame()], [replace(view, mode="gather", semantic=0.001)], [False])[0]
+    gathered = line.step([frame()], [replace(view, mode="gather", semantic=SemanticLimits(0.001))], [False])[0]
     assert gathered.semantic is not None
     assert not gathered.semantic.mask[80:82, 100:102].any()
     assert gathered.semantic.mask[10:60, 10:40].any()
@@ -306,7 +306,9 @@ def test_regions_keep_their_place_on_the_canvas_unless_each_frame_is_for_itself(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(people_module, "paste", look)
         for memory in (False, True):
-            view = replace(VIEW, mode="pack", memory=memory, instances=None, semantic=2.0, proposal_threshold=0.5)
+            view = replace(
+                VIEW, mode="pack", memory=memory, instances=None, semantic=SemanticLimits(2.0), proposal_threshold=0.5
+            )
             for scores in (first, both):
                 answers.append(scores)
                 line.step([frame(len(answers))], [view], [False])
