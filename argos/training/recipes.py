@@ -24,17 +24,12 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite") -> nn.Module:
-    """ASBU-Net, specification C, 224 then 320 px views; 320 then 512 px where it begins trained.
-
-    ``teacher`` labels photos with boxes only and gives hints.
-    """
+    """ASBU-Net, specification C, 224 then 320 px views; ``teacher`` labels photos with boxes only and gives hints."""
     from argos.networks.asbunet import asbunet
 
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    # photos are shown to it at a long side of 640 px, where people who fill them are larger than small views
-    phases = (Phase(0.5, 224, 6), Phase(1.0, 320, 4)) if start is None else (Phase(0.2, 320, 4), Phase(1.0, 512, 2))
-    recipe = Recipe(minutes, phases, peak_rate=1e-3 if start is None else 5e-4)
+    recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3)
     tutor = tutor_of(teacher)
 
     def evaluate(network: nn.Module) -> dict[str, float]:

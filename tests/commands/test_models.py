@@ -15,7 +15,7 @@ from argos.engines.weights import load_card
 from argos.networks.count_rules import RULES
 from argos.networks.table import NETWORKS
 
-SHIPPED = ["asbunet", "qunet16", "ssdisb", "unet_lite"]
+SHIPPED = ["asbunet", "qunet16", "qunet8", "ssdisb", "unet_lite"]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def test_the_list_has_a_line_for_each_network_and_each_shipped_model(capsys: pyt
     assert [line.split()[:2] for line in models.splitlines()[1:]] == [
         ["asbunet", "semantic"],
         ["qunet16", "proposal"],
+        ["qunet8", "proposal"],
         ["ssdisb", "instances"],
         ["unet_lite", "semantic"],
     ]
@@ -172,5 +173,5 @@ def test_the_shipped_models_are_verified_when_none_is_named(capsys: pytest.Captu
 def test_an_unknown_model_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "info", "qunet17"]) == 4
     error = capsys.readouterr().err
-    assert "shipped are asbunet, qunet16, ssdisb, unet_lite" in error
+    assert "shipped are asbunet, qunet16, qunet8, ssdisb, unet_lite" in error
     assert "networks are qunet, " in error
