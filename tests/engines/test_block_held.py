@@ -93,9 +93,8 @@ def distance(a: list[Tensor], b: list[Tensor]) -> float:
 @given(
     convolutions(),
     st.one_of(convolutions(), transposed()),
-    st.tuples(
-        st.integers(13, 45), st.integers(13, 45)
-    ),  # what the first leaves is larger than the kernel of the second
+    # what the first leaves is larger than the kernel of the second
+    st.tuples(st.integers(13, 45), st.integers(13, 45)),
     blocks,
     st.lists(masks, min_size=3, max_size=3),
     dtypes,
