@@ -91,7 +91,7 @@ CARDS = {
         arguments={"width": 16},
         summary="QU-Net, width 16: 1-bit weights, 8/1/4-bit activations; proposes the regions that hold people.",
         thresholds={"threshold": 0.38},
-        sources=("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts", "camvid"),
+        sources=(*PEOPLE_SOURCES, "camvid"),
         own="The last of four trainings, each from the weights of the one before: of 27,000, 18,050, 11,964 and these scenes. The target lies half "
         "way between label and score of unet_lite, who sees the views twice as large and also labelled the photos with boxes only. 250 "
         "rendered shops and stores without people are among the backgrounds. Views of 144, then (from 50 % on) 240 px; weighted "
@@ -111,7 +111,7 @@ CARDS = {
         arguments={"width": 8},
         summary="QU-Net, width 8: a third of the time of width 16 on processors without 8-bit instructions.",
         thresholds={"threshold": 0.32},
-        sources=("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts", "camvid"),
+        sources=(*PEOPLE_SOURCES, "camvid"),
         own="The target lies half way between label and score of unet_lite, who sees the views twice as large and also labelled the "
         "photos with boxes only. 250 rendered shops and stores without people are among the backgrounds. Views of 144, then (from "
         "50 % on) 240 px; weighted cross-entropy (people x2) + 0.25 dice; latent float weights, straight-through gradients.",
