@@ -157,8 +157,8 @@ CARDS = {
         seed=4,
         measured="IoU of all person pixels by source, validation photos of persons/ and persons_more/, long side 640, "
         "thresholds of this card; empty_ok: share of empty photos with less than 0.1 % person",
-        limits="Looked at on 23 clips. An orange cloth on the grass, a glint in a bottle, a ball that somebody holds and the back of a "
-        "chair are called person at times; a far cyclist and the far rows of a crowd are missed, and of people who fill the "
+        limits="Looked at on 23 clips. A yellow cloth on the grass, the head of a tripod, a glint in a bottle, a ball that somebody "
+        "holds and the back of a chair are called person at times; a far cyclist and the far rows of a crowd are missed, and of people who fill the "
         "picture white, orange or plain dark clothing.",
     ),
     "ssdisb": CardText(
