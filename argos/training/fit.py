@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.training.journal import Journal
+from argos.training.precision import arithmetic
 from argos.training.recipe import Recipe, learning_rate, optimizer_for
 from argos.training.scenes import Mix
 from argos.training.stream import Batch, SceneStream, batches
@@ -152,7 +153,7 @@ def _step(
     sums: dict[str, float] = {}
     finite, seen = True, 0
     for batch in taken:
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        with arithmetic(recipe.precision, device):
             losses = loss(network, batch.to(device))
             total = torch.stack(list(losses.values())).sum() / len(taken)
         total.backward()  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from argos.networks.asbunet import ASBUNet
 from argos.networks.backbones.efficientnet_lite import NARROW
 from argos.networks.unets import UNetLite
 from argos.training.losses import dice_loss, person_targets, weighted_bce
+from argos.training.precision import arithmetic
 from argos.training.segmentation import PEOPLE_WEIGHT, log_odds
 from argos.training.stream import Batch
 
@@ -55,14 +56,14 @@ def hinted_loss(teacher: UNetLite) -> Callable[[nn.Module, Batch], Mapping[str, 
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         images = batch.images.to(memory_format=torch.channels_last).float().div_(255)
-        with torch.no_grad():
+        with torch.no_grad(), arithmetic("bfloat16", images.device):
             seen = teacher.backbone(images * 2 - 1)
-            opinion = torch.sigmoid(F.interpolate(teacher.decoder(seen), scale_factor=2, mode="bilinear")[:, 0])
+            opinion = torch.sigmoid(F.interpolate(teacher.decoder(seen).float(), scale_factor=2, mode="bilinear")[:, 0])
         person, valid = person_targets(batch.ids)
         target = torch.where(valid > 0, torch.lerp(person, opinion, TRUST), opinion)
         logits, guesses = network(images)
         hints = [
-            F.mse_loss(guess, F.batch_norm(of, None, None, training=True))
+            F.mse_loss(guess.float(), F.batch_norm(of.float(), None, None, training=True))
             for guess, of in zip(guesses, (seen.stride8, seen.stride16), strict=True)
         ]
         return {
@@ -84,9 +85,10 @@ def taught_loss(teacher: UNetLite) -> Callable[[nn.Module, Batch], Mapping[str, 
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         images = batch.images.to(memory_format=torch.channels_last)
-        with torch.no_grad():
+        with torch.no_grad(), arithmetic("bfloat16", images.device):
             large = F.interpolate(images.float().div_(127.5).sub_(1), scale_factor=2, mode="bilinear")
-            opinion = torch.sigmoid(teacher.decoder(teacher.backbone(large))[:, 0])  # (N, S, S), half of what it saw
+            half = teacher.decoder(teacher.backbone(large))[:, 0]  # (N, S, S), half the side of what it saw
+            opinion = torch.sigmoid(half.float())
         person, valid = person_targets(batch.ids)
         target = torch.where(valid > 0, torch.lerp(person, opinion, TRUST), opinion)
         logits = log_odds(network, images)

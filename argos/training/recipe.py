@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from argos.errors import DataError
+from argos.training.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Recipe:
         weight_decay: of matrices; vectors do not decay.
         accumulate: batches per step, their gradients are averaged.
         average: decay of the exponential moving average of the weights, per step; 0 takes the last weights.
-        precision: ``bfloat16`` computes matrix products in 16 bits where the device can.
+        precision: ``bfloat16`` computes matrix products in 16 bits where the device has instructions for it.
         stop_after: evaluations without a better one after which the training ends; 0: never.
         seed: of the data and the initial weights.
         pretrained: prefix of the names of parameters that start from a trained network. Empty: none do.
@@ -83,7 +84,7 @@ class Recipe:
     weight_decay: float = 1e-2
     accumulate: int = 1
     average: float = 0.998
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     stop_after: int = 0
     seed: int = 1
     pretrained: str = ""

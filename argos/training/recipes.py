@@ -29,7 +29,7 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
 
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3)
+    recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3, precision="bfloat16")
     tutor = tutor_of(teacher)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
