@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from argos.config import Config
 from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.joint import JointSegmenter
-from argos.packing.limits import limited, person_mask
+from argos.packing.limits import levels, limited, person_of
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.people import People
 from argos.pipelines.views import View
@@ -104,12 +104,13 @@ def person_on(batch: PackedBatch, frame_size: Size, networks: Networks, view: Vi
     if not len(batch.pixels):
         return person
     scores, people = networks(batch.pixels)
-    if scores is not None and view.semantic is not None:
-        person |= person_mask(stitch_scores(scores, batch.placements, 0, frame_size), view.semantic)
+    if scores is not None and (limits := view.semantic) is not None:
+        found = stitch_scores(scores, batch.placements, 0, frame_size, lambda piece: levels(piece, limits))
+        person |= person_of(found, limits)
     if people is not None and view.instances is not None:
         most = len(people) * MOST_PEOPLE
-        found = stitch_instances(people, batch.placements, 0, frame_size, nms=view.instances.nms, max_people=most)
-        person |= limited(found, view.instances).union()
+        stitched = stitch_instances(people, batch.placements, 0, frame_size, nms=view.instances.nms, max_people=most)
+        person |= limited(stitched, view.instances).union()
     return person
 
 

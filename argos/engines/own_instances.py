@@ -113,8 +113,9 @@ class OwnInstances:
                 f"{self.network.name}: gives masks of {masks.shape[1]}x{masks.shape[2]} for a picture of "
                 f"{filled[0]}x{filled[1]}; if they are those of the boxes, set {KEY}.output.cover: box"
             )
-        kept = good.nonzero()[:, 0]
-        kept = kept[nms(boxes[kept], scores[kept], torch.zeros_like(kept), self.nms)][:MOST_PEOPLE]
+        kept = good.nonzero()[:, 0].numpy(force=True)
+        where, sure = boxes[kept].float().numpy(force=True), scores[kept].float().numpy(force=True)
+        kept = kept[nms(where, sure, np.zeros(len(kept), np.int64), self.nms)][:MOST_PEOPLE]
         people = [
             (float(scores[k]), found)
             for k in kept.tolist()

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from argos.kernels.crops import crop_rows
@@ -174,26 +175,34 @@ def match(anchors: Tensor, truths: Tensor, ignore: Tensor, threshold: float = 0.
     return labels
 
 
-def nms(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:
+def nms(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: NDArray[np.int64], threshold: float
+) -> NDArray[np.int64]:
     """Greedy non-maximum suppression: drop a box that overlaps a better kept one of its class.
+
+    By numpy: for as few boxes as a picture shows, what torch does around each operation takes ten times as long.
 
     Args:
         boxes: ``(M, 4)``.
-        scores: ``(M,)`` floats.
+        scores: ``(M,)``.
         labels: ``(M,)`` classes; boxes of different classes never suppress each other.
         threshold: greatest IoU of two kept boxes.
 
     Returns:
-        Indices of the kept boxes, int64, best score first.
+        Indices of the kept boxes, best score first.
     """
-    order = torch.argsort(scores, descending=True, stable=True)
-    same = labels[order][:, None] == labels[order][None, :]
-    clash = ((iou(boxes[order], boxes[order]) > threshold) & same).cpu().numpy()
-    alive = np.ones(len(order), dtype=bool)
+    order = np.argsort(-scores, kind="stable")
+    ranked, classes = boxes[order], labels[order]
+    start, end = ranked[:, None, :2], ranked[:, None, 2:]
+    shared = np.maximum(np.minimum(end, ranked[:, 2:]) - np.maximum(start, ranked[:, :2]), 0).prod(axis=2)
+    areas = np.maximum(ranked[:, 2:] - ranked[:, :2], 0).prod(axis=1)
+    overlap = shared / np.maximum(areas[:, None] + areas - shared, np.float32(1e-9))
+    clash = (overlap > threshold) & (classes[:, None] == classes)
+    alive = np.ones(len(order), np.bool_)
     for n in range(len(order)):
         if alive[n]:
             alive[n + 1 :] &= ~clash[n, n + 1 :]
-    return order[torch.from_numpy(alive).to(order.device)]
+    return order[alive]
 
 
 def encompassing(boxes: Tensor, align: int, height: int, width: int) -> Tensor:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from argos.networks.ssd_boxes import nms
@@ -36,28 +35,42 @@ def semantic_limits(thresholds: Mapping[str, float]) -> SemanticLimits:
     return SemanticLimits(thresholds["threshold"], thresholds.get("patch_threshold", 0.0))
 
 
+def levels(scores: NDArray[np.float32], limits: SemanticLimits) -> NDArray[np.uint8]:
+    """How much person there is: 0 below ``threshold``, 1 from there on, 2 from ``patch_threshold`` on.
+
+    Args:
+        scores: of any shape, 0..1.
+        limits: of the camera.
+    """
+    found = (scores >= limits.threshold).view(np.uint8)
+    if limits.patch_threshold > limits.threshold:
+        found += scores >= limits.patch_threshold
+    return found
+
+
 def person_mask(scores: NDArray[np.float32], limits: SemanticLimits) -> NDArray[np.bool_]:
+    """Which pixels are person; ``scores`` ``(H, W)`` of a whole frame, 0..1."""
+    return person_of(levels(scores, limits), limits)
+
+
+def person_of(found: NDArray[np.uint8], limits: SemanticLimits) -> NDArray[np.bool_]:
     """Which pixels are person.
 
     Args:
-        scores: ``(H, W)``, of the whole frame, 0..1.
+        found: ``(H, W)``, the ``levels`` of the whole frame; patches that are no person become 0 in it.
         limits: of its camera.
     """
-    mask = scores >= limits.threshold
-    if limits.patch_threshold <= limits.threshold:
-        return mask
-    outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    for outline in outlines:
-        x, y, width, height = cv2.boundingRect(outline)
-        box = np.s_[y : y + height, x : x + width]
-        patch = np.zeros((height, width), np.uint8)
-        cv2.drawContours(patch, [outline], 0, 1, cv2.FILLED, offset=(-x, -y))  # with what lies in its holes
-        for step in (4, 1):  # whoever is there shows it in a sixteenth of the pixels already
-            if (scores[box][::step, ::step][patch[::step, ::step] > 0] >= limits.patch_threshold).any():
-                break
-        else:
-            mask[box][patch > 0] = False
-    return mask
+    if limits.patch_threshold > limits.threshold:
+        outlines, _ = cv2.findContours(found, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        for outline in outlines:
+            x, y, width, height = cv2.boundingRect(outline)
+            box = found[y : y + height, x : x + width]
+            patch = np.zeros((height, width), np.uint8)
+            cv2.drawContours(patch, [outline], 0, 2, cv2.FILLED, offset=(-x, -y))  # with what lies in its holes
+            # whoever is there shows it in a sixteenth of the pixels already
+            if not any((box[::step, ::step] & patch[::step, ::step]).any() for step in (4, 1)):
+                box[patch > 0] = 0
+    return found > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +90,7 @@ class InstanceLimits:
 
 def limited(people: Instances, limits: InstanceLimits) -> Instances:
     """The people whom the limits of one camera let through; the network was run with the most generous ones."""
-    boxes, scores = torch.from_numpy(people.boxes).float(), torch.from_numpy(people.scores)
-    kept = nms(boxes, scores, torch.from_numpy(people.labels).long(), limits.nms).numpy()
+    kept = nms(people.boxes.astype(np.float32), people.scores, people.labels.astype(np.int64), limits.nms)
     kept = kept[people.scores[kept] >= limits.score_threshold][: limits.max_people]
     masks = tuple(people.masks[k] for k in kept.tolist())
     return Instances(people.boxes[kept], people.scores[kept], people.labels[kept], masks, people.size)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,8 +14,12 @@ from argos.types import Instances, Placements, Size, no_instances
 
 
 def stitch_scores(
-    canvases: NDArray[np.float32], placements: Placements, frame: int, frame_size: Size
-) -> NDArray[np.float32]:
+    canvases: NDArray[np.float32],
+    placements: Placements,
+    frame: int,
+    frame_size: Size,
+    read: Callable[[NDArray[np.float32]], NDArray[Any]] = lambda scores: scores,
+) -> NDArray[Any]:
     """Put scores of canvases back on one frame.
 
     At the scale of the frame scores are copied unchanged, otherwise interpolated linearly.
@@ -25,11 +29,12 @@ def stitch_scores(
         placements: of the batch that was computed.
         frame: index of the frame in the batch.
         frame_size: its size.
+        read: what is kept of the scores, such as their ``levels``; a larger score never gives less.
 
     Returns:
-        ``(H, W)`` float32: the score inside the cores, the larger one where cores overlap, 0 elsewhere.
+        ``(H, W)`` of what ``read`` gives: inside the cores, the larger one where cores overlap, 0 elsewhere.
     """
-    scores = np.zeros(frame_size, np.float32)
+    found = np.zeros(frame_size, read(np.zeros(0, np.float32)).dtype)
     for n in np.flatnonzero(placements.frame == frame):
         x0, y0, x1, y1 = placements.source[n].tolist()
         a0, b0, a1, b1 = placements.target[n].tolist()
@@ -37,9 +42,9 @@ def stitch_scores(
         piece = canvases[placements.canvas[n], b0:b1, a0:a1]
         if piece.shape != (y1 - y0, x1 - x0):
             piece = cv2.resize(piece, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        core = scores[d0:d1, c0:c1]
-        np.maximum(core, piece[d0 - y0 : d1 - y0, c0 - x0 : c1 - x0], out=core)
-    return scores
+        core = found[d0:d1, c0:c1]
+        np.maximum(core, read(piece[d0 - y0 : d1 - y0, c0 - x0 : c1 - x0]), out=core)
+    return found
 
 
 def stitch_instances(

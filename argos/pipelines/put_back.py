@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.engines.dense import MOST_PEOPLE
-from argos.packing.limits import limited, person_mask
+from argos.packing.limits import levels, limited, person_of
 from argos.packing.stitch import stitch_instances, stitch_scores
 from argos.pipelines.work import Work
 from argos.types import Instances, Placements, SemanticMask
@@ -17,11 +17,12 @@ from argos.types import Instances, Placements, SemanticMask
 
 def stitch_mask(work: Work, scores: NDArray[np.float32], placements: Placements, n: int) -> None:
     """Give frame ``n`` of the canvases its person mask, if it is asked for one."""
-    if work.view.semantic is None:
+    limits = work.view.semantic
+    if limits is None:
         return
     start = time.perf_counter()
-    stitched = stitch_scores(scores, placements, n, work.frame.size)
-    work.semantic = SemanticMask(person_mask(stitched, work.view.semantic))
+    found = stitch_scores(scores, placements, n, work.frame.size, lambda piece: levels(piece, limits))
+    work.semantic = SemanticMask(person_of(found, limits))
     work.spend("stitch", start)
 
 

@@ -171,7 +171,7 @@ def test_nms_equals_the_plain_form(seed: int, n: int, threshold: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     scores = torch.rand(n, generator=generator)
     labels = torch.randint(0, 2, (n,), generator=generator)
-    kept = nms(boxes, scores, labels, threshold).tolist()
+    kept = nms(boxes.numpy(), scores.numpy(), labels.numpy(), threshold).tolist()
     assert kept == plain_nms(boxes.tolist(), scores.tolist(), labels.tolist(), threshold)
 
 
