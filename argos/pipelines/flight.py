@@ -7,15 +7,14 @@ goes through it; a job is a run of the networks, which needs none of that and ma
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 
-import torch
+from argos.engines.workers import workers
 
 Found = TypeVar("Found")
 Cargo = TypeVar("Cargo")
@@ -72,9 +71,8 @@ class Flight(Generic[Found, Cargo]):
         self._alone = self._beside = None
         self._closed, self._closing = False, threading.Lock()
         if most > 1:
-            self._beside = _pool("argos-beside", most, max(1, threads // most))
-            self._alone = _pool("argos-alone", 1, threads)
-            torch.set_num_threads(threads)  # which threads to come begin with
+            self._beside = workers("argos-beside", most, max(1, threads // most))
+            self._alone = workers("argos-alone", 1, threads)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -153,16 +151,3 @@ class Flight(Generic[Found, Cargo]):
 
 def _raise(error: Exception) -> NoReturn:
     raise error
-
-
-def _pool(name: str, workers: int, threads: int) -> ThreadPoolExecutor:
-    """Workers whose runs of torch take so many threads each."""
-
-    def begin() -> None:
-        torch.get_num_threads()  # a thread takes over the number of the last one that set it when it first asks
-        torch.set_num_threads(threads)
-
-    pool = ThreadPoolExecutor(workers, name, initializer=begin)
-    for future in [pool.submit(time.sleep, 0.01) for _ in range(workers)]:  # starts them all
-        future.result()
-    return pool

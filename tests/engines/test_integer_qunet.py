@@ -17,6 +17,7 @@ from torch import nn
 from argos.engines.integer_conv import ROUTES, instructions
 from argos.engines.integer_qunet import IntegerQUNet, is_integer
 from argos.engines.weights import load_network
+from argos.engines.workers import workers
 from argos.networks.qunet import FULL_PRECISION, BitPlan, QUNet, qunet
 from argos.sources.read import read
 
@@ -176,3 +177,17 @@ def test_network_with_floats_is_refused(network: nn.Module) -> None:
 def test_float_image_is_refused() -> None:
     with pytest.raises(ValueError, match=r"image should be uint8, got torch.float32"):
         IntegerQUNet(drawn(8))(images(1, 32, 32).float())
+
+
+def test_one_cpu_thread_and_all_give_the_same() -> None:
+    """It runs on either, whichever is the faster here; both must be right, and nobody else's threads change."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        engine, image = IntegerQUNet(drawn(8)), images(2, 48, 64)
+        found = engine(image)
+        engine._one = None if engine._one is not None else workers("qunet", 1, 1)
+        assert torch.equal(engine(image), found)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -97,26 +97,25 @@ def test_jobs_that_share_something_never_run_at_once() -> None:
 
 
 def test_threads_are_shared_by_jobs_side_by_side() -> None:
-    """A job alone has all threads, one beside another its share; what asks later is not touched."""
+    """A job alone has all threads, one beside another its share; other threads, old and new, are not touched."""
     threads, go = torch.get_num_threads(), threading.Event()
-    try:
-        flight: Flight[list[object], None] = Flight(2, 4, landed=lambda: None)
+    flight: Flight[list[object], None] = Flight(2, threads + 4, landed=lambda: None)
 
-        def first() -> int:
-            assert go.wait(WAIT_S)
-            return torch.get_num_threads()
+    def first() -> int:
+        assert go.wait(WAIT_S)
+        return torch.get_num_threads()
 
-        def second() -> int:
-            go.set()
-            return torch.get_num_threads()
+    def second() -> int:
+        go.set()
+        return torch.get_num_threads()
 
-        flight.begin(step(Job(first)), None)
-        flight.begin(step(Job(second)), None)
-        assert [flight.finish()[1], flight.finish()[1]] == [[4], [2]]
-        flight.close()
-        assert torch.get_num_threads() == 4
-    finally:
-        torch.set_num_threads(threads)
+    flight.begin(step(Job(first)), None)
+    flight.begin(step(Job(second)), None)
+    assert [flight.finish()[1], flight.finish()[1]] == [[threads + 4], [(threads + 4) // 2]]
+    flight.close()
+    assert torch.get_num_threads() == threads
+    with ThreadPoolExecutor(1) as new:
+        assert new.submit(torch.get_num_threads).result() == threads
 
 
 def test_an_error_comes_after_the_results_before_it(flight: Flight[list[object], int]) -> None:
