@@ -61,6 +61,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module 'argos' has no attribute '{name}'")
+    if name == "Pipeline":  # the first thing that loads torch, unless the program has done so itself
+        import_module("argos.engines.threads").prepare_threads(None)
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

@@ -8,6 +8,12 @@ import sys
 from argos.machine import cores
 
 
+def usual_threads() -> int:
+    """As many as the cores this process may use, the quota of its container counted."""
+    usable, share = cores()
+    return min(usable, max(1, round(share)))
+
+
 def prepare_threads(threads: int | None) -> None:
     """Let OpenMP threads sleep while they wait, and fix their number.
 
@@ -15,10 +21,9 @@ def prepare_threads(threads: int | None) -> None:
     environment already is left alone.
 
     Args:
-        threads: CPU threads; None: as many as the cores this process may use, the quota of its container counted.
+        threads: CPU threads; None: ``usual_threads``.
     """
-    usable, share = cores()
-    count = str(threads or min(usable, max(1, round(share))))
+    count = str(threads or usual_threads())
     for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("OMP_NUM_THREADS", count), ("NUMBA_NUM_THREADS", count)):
         os.environ.setdefault(name, value)
     sys.setswitchinterval(0.0005)  # a stage that returns from C waits less for a busy interpreter

@@ -34,3 +34,10 @@ def test_a_process_bound_to_one_core_takes_one_thread() -> None:
 def test_what_is_asked_for_counts_and_the_environment_more() -> None:
     assert ask("free", 3) == ["3", "3", "PASSIVE"]
     assert ask("free", 3, OMP_NUM_THREADS="2") == ["2", "3", "PASSIVE"]
+
+
+def test_a_program_that_uses_the_pipeline_gets_them_before_torch_is_loaded() -> None:
+    told = "import os, sys; from argos import Pipeline; print(os.environ['OMP_WAIT_POLICY'], sys.getswitchinterval())"
+    clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run([sys.executable, "-c", told], env=clean, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["PASSIVE", "0.0005"]
