@@ -1,18 +1,20 @@
-"""Gather-scatter runs of the two segmenters: one frame, its active pixels, results only there."""
+"""Gather-scatter runs of the segmenters: one frame, its active pixels, results only there."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from argos.engines.block_held import Held
-from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, device_of, to_unit_floats
+from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, device_of, to_unit_floats
+from argos.engines.joint import JointSegmenter
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.networks.finite import checked
 from argos.networks.ssd_boxes import STRIDES
-from argos.networks.ssd_decode import people_of
+from argos.networks.ssd_isb import SSDOutput
 from argos.types import Instances
 
 _SURELY_BACKGROUND = 1e4
@@ -38,9 +40,7 @@ class SparseSemantic:
     ) -> NDArray[np.float32]:
         """Probability of a person, ``(H, W)`` float32, 0 outside of ``active`` ``(H, W)``; ``held`` of the camera."""
         logits = self.sparse.forward(to_unit_floats(pixels[None], self._device), active, held)
-        inside = torch.from_numpy(active).to(self._device)
-        scores = torch.where(inside, torch.sigmoid(logits[0, 0]), 0.0)
-        return np.asarray(checked(scores, "semantic").cpu().numpy(), np.float32)
+        return _scores(logits, active)
 
 
 class SparseInstances:
@@ -67,20 +67,63 @@ class SparseInstances:
             active: ``(H, W)`` bool.
             held: of the camera, see ``SparseNetwork``.
         """
-        network = self.segmenter.network
-        output = self.sparse.forward(to_unit_floats(pixels[None], device_of(network)), active, held)
-        # a masked logit is 0 for every class, which a softmax takes for an even bet
-        idle = ~_anchor_activity(self.sparse, active, network.anchor_table)
-        logits = output.logits.clone()
-        logits[0, idle.to(logits.device), 0] = _SURELY_BACKGROUND
-        return people_of(
-            network,
-            output._replace(logits=logits),
-            (pixels.shape[0], pixels.shape[1]),
-            score_threshold=self.segmenter.score_threshold,
-            nms_iou=self.segmenter.nms,
-            max_people=MOST_PEOPLE,
-        )[0]
+        image = to_unit_floats(pixels[None], device_of(self.segmenter.network))
+        return _people(self.segmenter, self.sparse.forward(image, active, held), self.sparse, active)
+
+
+class SparseJoint:
+    """Person mask and people on the active blocks only; the encoder that both share runs once.
+
+    Args:
+        joint: whose networks they are.
+        semantics: of ``SparseNetwork``.
+
+    Attributes:
+        joint: as given; its limits may be changed.
+        sparse: the wrapped networks; its counters tell what was executed.
+    """
+
+    def __init__(self, joint: JointSegmenter, semantics: Semantics = "masked") -> None:
+        self.joint = joint
+        self.sparse = SparseNetwork(_Both(joint), semantics=semantics)
+
+    @torch.inference_mode()
+    def segment(
+        self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None
+    ) -> tuple[NDArray[np.float32], Instances]:
+        """What ``SparseSemantic.scores`` and ``SparseInstances.instances`` give."""
+        device = device_of(self.joint.unet)
+        logits, output = self.sparse.forward(to_unit_floats(pixels[None], device), active, held)
+        return _scores(logits, active), _people(self.joint.instances, output, self.sparse, active)
+
+
+class _Both(nn.Module):
+    def __init__(self, joint: JointSegmenter) -> None:
+        super().__init__()
+        self.unet, self.detector = joint.unet, joint.instances.network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, SSDOutput]:
+        maps = self.unet.backbone(image * 2 - 1)
+        logits = F.interpolate(self.unet.decoder(maps), scale_factor=2, mode="bilinear")
+        return logits, self.detector.heads(maps.for_detection)
+
+
+def _scores(logits: Tensor, active: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """``(1, 1, H, W)`` to probabilities ``(H, W)``, 0 outside of ``active``."""
+    inside = torch.from_numpy(active).to(logits.device)
+    scores = torch.where(inside, torch.sigmoid(logits[0, 0]), 0.0)
+    return np.asarray(checked(scores, "semantic").cpu().numpy(), np.float32)
+
+
+def _people(
+    segmenter: InstanceSegmenter, output: SSDOutput, sparse: SparseNetwork, active: NDArray[np.bool_]
+) -> Instances:
+    """People whose anchor cell was computed."""
+    # a masked logit is 0 for every class, which a softmax takes for an even bet
+    idle = ~_anchor_activity(sparse, active, segmenter.network.anchor_table)
+    logits = output.logits.clone()
+    logits[0, idle.to(logits.device), 0] = _SURELY_BACKGROUND
+    return segmenter.read(output._replace(logits=logits), (active.shape[0], active.shape[1]))[0]
 
 
 def _anchor_activity(

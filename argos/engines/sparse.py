@@ -111,6 +111,21 @@ class SparseNetwork:
         """What ran on whole maps in the last ``forward``, and why."""
         return tuple(layer for layer in self.layers if layer.mode == "dense")
 
+    def pays(self, active: NDArray[np.bool_]) -> bool:
+        """Whether a run on blocks is expected to take less time than the whole image.
+
+        Args:
+            active: ``(H, W)`` bool. In ``exact`` semantics the answer to the first mask of a size is yes: what its
+                blocks need besides is known when the network has been run once.
+        """
+        size = (active.shape[0], active.shape[1])
+        if self.semantics != "exact":
+            share = float(block_grid(active, size, self.block).active.mean())
+        else:
+            plan = next((plan for shape, plan in self._plans.items() if shape[2:] == size), None)
+            share = 0.0 if plan is None else plan.share(plan.needed(active))
+        return share <= self._dense_above
+
     def active_mask(self, active: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
         """Pixels of a map or output of the network that are computed, ``(h, w)`` of ``size``."""
         return block_grid(active, size, self.block).mask()

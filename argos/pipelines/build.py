@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from argos.config import Camera, Config
 from argos.config_outputs import VirtualCameraOutput
+from argos.engines.dense import auto_scale, network_size
 from argos.engines.deployed import Deployed, Precision
 from argos.engines.gather_own import sparse_instances, sparse_semantic
 from argos.engines.segmenter import Semantic
@@ -34,7 +35,7 @@ from argos.pipelines.people import AnyInstances, People
 from argos.pipelines.senders import event_filter, sender_of
 from argos.pipelines.views import Canvas, View
 from argos.pipelines.warm import compile_kernels
-from argos.propose.qunet import QUNetProposer
+from argos.propose.qunet import USUAL_SHAPE, QUNetProposer
 from argos.publishing.virtual_camera import VirtualCamera
 from argos.sources.names import file_path
 
@@ -116,6 +117,10 @@ def people_of_config(
         _refuse_precision_of_nothing(precision, masks, one_by_one)
         people = People(proposer, masks, one_by_one, canvas, known[program], config.engine.sparse)
         open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
+        in_place = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "gather"}
+        tuned = {of_camera for of_camera, costs in known[program].items() if costs.gather is not None}
+        automatic = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "auto"}
+        people.in_place.warm(in_place | tuned & automatic, network_size(USUAL_SHAPE, auto_scale(USUAL_SHAPE)))
         return people
 
     program = fastest_program(known, tasks, packing.canvas)

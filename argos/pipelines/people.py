@@ -10,22 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, auto_scale
 from argos.engines.exported import ExportedInstances
-from argos.engines.gather import SparseInstances, SparseSemantic
-from argos.engines.gather_own import (
-    SparseOwnInstances,
-    SparseOwnSemantic,
-    runs_on_blocks,
-    sparse_instances,
-    sparse_semantic,
-)
+from argos.engines.gather_own import runs_on_blocks
 from argos.engines.joint import joined
 from argos.engines.own_instances import GivenInstances, OwnInstances
 from argos.engines.segmenter import Semantic
@@ -38,6 +30,7 @@ from argos.packing.planner import NO_COSTS, Planner, Seen, all_tasks, mode_asked
 from argos.packing.rectangles import boxes_of
 from argos.packing.steady import Steady
 from argos.pipelines.flight import Job, Steps, finished
+from argos.pipelines.in_place import InPlace
 from argos.pipelines.proposals import Proposals, witness
 from argos.pipelines.put_back import stitch_mask, stitch_people, target_areas
 from argos.pipelines.views import Analysis, Canvas, View
@@ -46,7 +39,6 @@ from argos.propose.qunet import QUNetProposer
 from argos.propose.regions import whole_frame
 from argos.types import (
     Frame,
-    Instances,
     PackedBatch,
     SemanticMask,
     Size,
@@ -82,17 +74,12 @@ class People:
         sizes = [found.size for found in (semantic, instances) if found is not None and found.size is not None]
         # networks that take one size only get canvases and whole frames of at most that
         self.largest: Size | None = (min(h for h, _ in sizes), min(w for _, w in sizes)) if sizes else None
-        self.semantics: Semantics = semantics
         self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest)
         self.planner = Planner(known)
         self.joint = joined(semantic, instances)
-        self.sparse_semantic: SparseSemantic | SparseOwnSemantic | None = (
-            None  # built at the first frame in mode gather
-        )
-        self.sparse_instances: SparseInstances | SparseOwnInstances | None = None
+        self.in_place = InPlace(semantic, instances, self.joint, semantics)
         self._proposals = Proposals()
         self._steady = Steady()
-        self._held: dict[tuple[str, str], tuple[int, Held]] = {}  # by camera and task, with the epoch
 
     def apart(self) -> People:
         """The same networks, with a planner that learns from its own runs alone."""
@@ -104,7 +91,7 @@ class People:
         """Unlearn what is known of the scene of a camera: it is another one now, or gone."""
         self._proposals.forget(camera)
         self._steady.forget(camera)
-        self._let_go(camera)
+        self.in_place.let_go(camera)
         self.planner.forget(camera)
 
     def keep_from(self, score_threshold: float, nms: float) -> None:
@@ -114,10 +101,7 @@ class People:
         self.instances = replace(self.instances, score_threshold=score_threshold, nms=nms)
         if self.joint is not None and isinstance(self.instances, InstanceSegmenter):
             self.joint = replace(self.joint, instances=self.instances)
-        if isinstance(self.sparse_instances, SparseInstances) and isinstance(self.instances, InstanceSegmenter):
-            self.sparse_instances.segmenter = self.instances
-        if isinstance(self.sparse_instances, SparseOwnInstances) and isinstance(self.instances, OwnInstances):
-            self.sparse_instances.segmenter = self.instances
+        self.in_place.keep_from(self.instances, self.joint)
 
     @property
     def gathers(self) -> bool:
@@ -257,7 +241,7 @@ class People:
         work.spend("pack", start)
         waited_ms = yield from self._segment(batch, [work], [1.0])
         if work.mode == "full":
-            self._let_go(work.frame.camera)  # older than what is computed now
+            self.in_place.let_go(work.frame.camera)  # older than what is computed now
         self._took(begin, waited_ms, [work], [1.0], work.full_pixels)
 
     def _took(
@@ -317,55 +301,32 @@ class People:
         return waited_ms
 
     def _gathered(self, work: Work) -> Steps[None]:
-        """The networks in place, on the blocks that hold proposed cells."""
+        """The networks in place, on the blocks that hold proposed cells; where these are too many, the whole frame."""
         start = begin = time.perf_counter()
         size = work.network_size
-        pixels = np.ascontiguousarray(resized(work.frame.pixels, size))
         active = work.active(size)
+        finders = self.in_place.finders(work.tasks)
+        if not all(finder.sparse.pays(active) for finder in finders):
+            work.mode = "full"
+            yield from self._whole(work)
+            return
+        pixels = np.ascontiguousarray(resized(work.frame.pixels, size))
         placements = whole_placement(work.frame.size, size, work.scale)
         work.spend("pack", start)
         waited_ms, executed, dense = 0.0, 0, 0
-        if self.semantic and work.view.semantic is not None:
-            in_place = self.sparse_semantic = self.sparse_semantic or sparse_semantic(self.semantic, self.semantics)
-            held = self._held_of(work.frame, "semantic")
-
-            def semantic() -> tuple[NDArray[np.float32], int, int]:
-                scores = in_place.scores(pixels, active, held)
-                return scores, in_place.sparse.executed_macs, in_place.sparse.dense_macs
-
-            (scores, *macs), ms = yield from _ran(semantic, [work], [1.0], alone=True)
-            stitch_mask(work, scores[None], placements, 0)
-            waited_ms, executed, dense = waited_ms + ms, executed + macs[0], dense + macs[1]
-        if self.instances and work.view.instances is not None:
-            finds = self.sparse_instances = self.sparse_instances or sparse_instances(self.instances, self.semantics)
-            held_people = self._held_of(work.frame, "instances")
-
-            def instances() -> tuple[Instances, int, int]:
-                people = finds.instances(pixels, active, held_people)
-                return people, finds.sparse.executed_macs, finds.sparse.dense_macs
-
-            (people, *macs), ms = yield from _ran(instances, [work], [1.0], alone=True)
-            stitch_people(work, [people], placements, 0)
+        for finder in finders:
+            held = self.in_place.held_of(work.frame, finder.task)
+            run = partial(finder.run, pixels, active, held)
+            (scores, people, *macs), ms = yield from _ran(run, [work], [1.0], alone=True)
+            if scores is not None:
+                stitch_mask(work, scores[None], placements, 0)
+            if people is not None:
+                stitch_people(work, [people], placements, 0)
             waited_ms, executed, dense = waited_ms + ms, executed + macs[0], dense + macs[1]
         work.share = executed / max(1, dense)
         full = work.full_pixels
         assert work.mask is not None
         self._took(begin, waited_ms, [work], [1.0], full, round(full * active_share(work.mask.mask, size)))
-
-    def _held_of(self, frame: Frame, task: str) -> Held | None:
-        """What the network of a task held of this camera in this epoch; None where nothing is held."""
-        if self.semantics != "previous":
-            return None
-        epoch, held = self._held.get((frame.camera, task), (frame.epoch, Held()))
-        if epoch != frame.epoch:
-            held = Held()
-        self._held[frame.camera, task] = frame.epoch, held
-        return held
-
-    def _let_go(self, camera: str) -> None:
-        """Forget what the networks held of a camera."""
-        for key in [key for key in self._held if key[0] == camera]:
-            del self._held[key]
 
     def _nothing(self, work: Work) -> None:
         """Nobody proposed: empty results, published like any other."""

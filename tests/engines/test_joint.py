@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, for_inference
+from argos.engines.gather import SparseInstances, SparseJoint, SparseSemantic
 from argos.engines.joint import joined
 from argos.networks.asbunet import asbunet
 from argos.networks.ssd_isb import SSDISB, person_isb
@@ -60,3 +61,21 @@ def test_other_networks_are_run_one_by_one() -> None:
     assert joined(SemanticSegmenter(asbunet().eval()), instances) is None
     assert joined(None, instances) is None
     assert joined(SemanticSegmenter(unet), None) is None
+
+
+def test_in_place_the_encoder_is_shared_and_nothing_else_changes() -> None:
+    unet, detector = networks(same=True)
+    semantic, instances = SemanticSegmenter(unet), InstanceSegmenter(detector, 0.3, 0.5)
+    joint = joined(semantic, instances)
+    assert joint is not None
+    both, masks, people = SparseJoint(joint), SparseSemantic(semantic), SparseInstances(instances)
+    pixels = np.random.default_rng(0).integers(0, 256, (192, 256, 3), np.uint8)
+    active = np.zeros((192, 256), np.bool_)
+    active[40:120, 60:140] = True
+    scores, found = both.segment(pixels, active)
+    np.testing.assert_allclose(scores, masks.scores(pixels, active), atol=1e-5)
+    wanted = people.instances(pixels, active)
+    assert len(found) == len(wanted) > 0
+    np.testing.assert_array_equal(found.boxes, wanted.boxes)
+    np.testing.assert_array_equal(found.union(), wanted.union())
+    assert both.sparse.executed_macs < 0.9 * (masks.sparse.executed_macs + people.sparse.executed_macs)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -234,3 +235,18 @@ class Crops(nn.Module):
 def test_a_layer_that_does_not_see_a_map_of_the_image_is_named() -> None:
     with pytest.raises(ValueError, match="layer branch: expected one map of the image, got a batch of 4"):
         SparseNetwork(Crops(), dense_above=1.0).forward(torch.rand(1, 3, 8, 8), np.ones((8, 8), np.bool_))
+
+
+@pytest.mark.parametrize("semantics", ["masked", "exact"])
+@pytest.mark.parametrize("wide", [4, 40, 200, 256])
+def test_blocks_pay_wherever_they_run(semantics: Literal["masked", "exact"], wide: int) -> None:
+    """What is said before a run is what the run does; the first exact one tells what blocks need besides."""
+    torch.manual_seed(0)
+    network = SparseNetwork(nn.Sequential(*(nn.Conv2d(3 if n == 0 else 4, 4, 3, padding=1) for n in range(8))),
+                            semantics=semantics)  # fmt: skip
+    image, active = torch.rand(1, 3, 64, 256), np.zeros((64, 256), np.bool_)
+    active[:, :wide] = True
+    network.forward(image, active)
+    on_blocks = not network.coverage()
+    assert network.pays(active) == on_blocks
+    assert on_blocks == (wide < 200)

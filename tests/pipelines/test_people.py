@@ -11,6 +11,7 @@ import torch
 from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.gather import SparseSemantic
+from argos.engines.sparse import SparseNetwork
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
@@ -90,14 +91,26 @@ def test_masking_nothing_is_full(people: People) -> None:
     assert_same(one(people, replace(VIEW, mode="mask")), one(people, VIEW))
 
 
-def test_gathering_every_block_is_full(people: People) -> None:
+def test_gathering_more_than_pays_is_a_full_frame(people: People) -> None:
+    """By the program that runs full frames, under their name; nothing is left in place for the next."""
     gathered = one(people, replace(VIEW, mode="gather"))
+    assert gathered.mode == "full"
+    assert gathered.deep_share == 1.0
+    assert_same(gathered, one(people, VIEW))
+
+
+def test_gathering_every_block_finds_what_full_does(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SparseNetwork, "pays", lambda network, active: True)
+    gathered, full = one(people, replace(VIEW, mode="gather")), one(people, VIEW)
     assert gathered.mode == "gather"
     assert gathered.deep_share == pytest.approx(1.0, abs=0.01)
-    full = one(people, VIEW)
     assert gathered.semantic is not None
     assert full.semantic is not None
     assert (gathered.semantic.mask == full.semantic.mask).mean() > 0.999
+    assert gathered.instances is not None
+    assert full.instances is not None
+    assert len(gathered.instances) == len(full.instances)
+    np.testing.assert_allclose(gathered.instances.scores, full.instances.scores, atol=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["pack", "gather", "mask", "auto"])
@@ -190,14 +203,6 @@ def test_dropped_components_are_computed_in_no_mode(people: People) -> None:
     assert gathered.semantic is not None
     assert not gathered.semantic.mask[80:82, 100:102].any()
     assert gathered.semantic.mask[10:60, 10:40].any()
-
-
-def test_gathered_people_are_those_of_the_full_frame_when_all_is_active(people: People) -> None:
-    gathered, full = one(people, replace(VIEW, mode="gather")), one(people, VIEW)
-    assert gathered.instances is not None
-    assert full.instances is not None
-    assert len(gathered.instances) == len(full.instances)
-    np.testing.assert_allclose(gathered.instances.scores, full.instances.scores, atol=1e-3)
 
 
 def test_nobody_is_found_in_blocks_that_were_not_computed(people: People) -> None:
