@@ -20,13 +20,16 @@ PIXELS = 360 * 640
 
 @dataclass(frozen=True)
 class Machine:
-    """What things take, exactly; times ``load(frame)``."""
+    """What things take, times ``load(frame)``; canvases ``packed`` times what their pixels take in a whole frame, and
+    every run by chance a little more or less, ``jitter`` of it."""
 
     dense: Line
     propose_ms: float
     gather: GatherCost | None = None
     beside_ms: float = 0.0
     load: Callable[[int], float] = lambda _: 1.0
+    packed: float = 1.0
+    jitter: float = 0.0
 
 
 @dataclass
@@ -89,7 +92,7 @@ def drive(
         refresh: every so many frames one is computed in full, the first among them; None: none.
         first: index of the first frame.
     """
-    run = Run()
+    run, chance = Run(), np.random.default_rng(first)
     for n, share in enumerate(shares, first):
         load = machine.load(n)
         asked = not (refresh and n % refresh == 0) and planner.asks(camera)
@@ -104,10 +107,11 @@ def drive(
         if mode == "pack":
             assert choice.layout is not None
             pixels = choice.layout.pixels
-            took_ms = machine.dense(pixels) * load
+            took_ms = machine.dense(pixels) * load * machine.packed
         elif mode == "gather":
             assert machine.gather is not None
             took_ms = machine.gather(PIXELS, active) * load
+        took_ms *= chance.normal(1, machine.jitter)
         cost_ms = 0.0
         if mode != "skip":
             planner.times(TASKS).observe(mode, pixels, took_ms, active)

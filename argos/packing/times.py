@@ -18,6 +18,10 @@ the medians of single kinds it must not be: those would follow the machine, each
 SURPRISE = 2.0
 """A run so many times slower or faster than expected says no more than one that is just so."""
 
+SETTLED = 3
+"""Runs of a kind, what was guessed included, until its expectation is its own. A surprise before that says that the
+guess was wrong: taken for a change of the machine it would make full frames look dearer, and canvases worth it."""
+
 FORGOTTEN = 200
 """After so many runs of other kinds a canvas is no longer believed to be as slow as it was when last run."""
 
@@ -70,7 +74,7 @@ class Times:
                 known = self.line(pixels)
             runs = self._runs[kind] = deque([] if known is None else [known], maxlen=WINDOW)
         # the first run of a kind makes primitives; gathers of one kind differ too much to tell about the machine
-        if runs and mode != "gather":
+        if len(runs) > SETTLED and mode != "gather":
             surprise = ms / (self._speed * _middle(runs))
             self._speed *= min(max(surprise, 1 / SURPRISE), SURPRISE) ** ADAPTS
         runs.append(ms / self._speed)
