@@ -7,6 +7,7 @@ import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from argos.commands.models_blocks import on_blocks, percent, show_blocks
 from argos.commands.models_networks import (
     RULE_NAMES,
     build,
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                       help="argument of the network, as in --set decoder=trans4x")  # fmt: skip
     info.add_argument("--layers", action="store_true", help="also the layers of a model; a network shows them anyway")
+    info.add_argument("--blocks", type=percent, metavar="PERCENT",
+                      help="also how it runs in mode gather, with so much of the image active: what is computed, and "
+                      "the steps that run on whole maps")  # fmt: skip
     compare = verbs.add_parser("compare", help="published numbers beside ours; status 7 when one differs and no reason "
                                "is known")  # fmt: skip
     compare.add_argument("--table", action="append", default=[], metavar="NAME",
@@ -104,13 +108,16 @@ def _info(args: argparse.Namespace) -> int:
     network = build(name, arguments)
     counted = count(network, args.size, args.count_rule)
     layers = trace(network, args.size) if args.layers or not card else []
+    blocks = None if args.blocks is None else on_blocks(network, args.size, args.blocks)
     if args.json:
-        about = {"name": name, "arguments": arguments, **counted, "layers": layers}
+        about = {"name": name, "arguments": arguments, **counted, "layers": layers, "blocks": blocks}
         print(msgspec.json.encode({"card": card, "network": about}).decode())
         return 0
     if card:
         print(_card(card), end="\n\n")
     print(show_network(name, arguments, counted, args.count_rule))
+    if blocks is not None:
+        print(show_blocks(blocks, args.size, args.blocks))
     if layers:
         print()
         print(show_layers(layers, args.size))

@@ -78,6 +78,20 @@ def test_layers_of_a_model_are_shown_on_request(own: dict[str, Path], capsys: py
     assert "\nconv1.conv " in capsys.readouterr().out
 
 
+def test_what_runs_on_blocks_is_told(own: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """The share of the work in both semantics, and every layer that sees whole maps by its name."""
+    assert main(["models", "info", str(own["semantic"]), "--blocks", "25", "--size", "320x192"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "multiply-accumulates;" in line]
+    assert [line[0] for line in lines] == ["masked", "exact"]
+    masked, exact = (int(line[1].removesuffix("%")) for line in lines)
+    assert 10 < masked < exact <= 100
+    assert main(["models", "info", "unet.efficientnet", "--blocks", "25%", "--size", "128x128", "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["network"]["blocks"]
+    assert "refused" in blocks["exact"]  # squeeze-and-excite pools whole maps
+    assert any("mean" in layer["name"] or "pool" in layer["name"] for layer in blocks["masked"]["dense"])
+    assert main(["models", "info", "asbunet", "--blocks", "0"]) == 2
+
+
 def test_published_numbers_stand_beside_ours(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "compare", "--table", "rtseg:5.7", "--table", "rtseg:5.5"]) == 0
     lines = capsys.readouterr().out.splitlines()
