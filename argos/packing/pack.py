@@ -43,7 +43,8 @@ def pack(
         canvas_size: size of every canvas; a partly filled canvas keeps it.
         scale: canvas pixels per frame pixel, of all frames or one per frame.
         margin: context around each region, frame pixels, cut at the frame; of all frames or one per frame.
-        gutter: canvas pixels between rectangles, filled with ``BACKGROUND``.
+        gutter: canvas pixels between rectangles, filled with ``BACKGROUND``; narrower where so many regions would not
+            fit with it as single pixels.
         max_canvases: most canvases in the batch.
 
     Returns:
@@ -108,11 +109,15 @@ def placements_of(
             placed = place(rectangles.size, canvas_size, gutter=gutter, max_canvases=max_canvases)
             if placed is not None:
                 return placements_at(rectangles, placed)
-        if rectangles.size.max() == 1:
+        if rectangles.size.max() == 1 and not gutter:
             raise ValueError(
-                f"{len(rectangles)} regions with a gutter of {gutter} do not fit {max_canvases} canvases of "
-                f"{canvas_size}; merge regions, or choose a smaller gutter or more canvases"
+                f"{len(rectangles)} regions do not fit {max_canvases} canvases of {canvas_size}; merge regions, or "
+                "choose more canvases"
             )
+        if rectangles.size.max() == 1:  # it is the gutters that fill the canvases
+            gutter, shrink = gutter // 2, 1.0
+            rectangles = cut(boxes, canvas_size)
+            continue
         shrink *= min(SHRINK_STEP, 1 / math.sqrt(filled))
         rectangles = cut(boxes, canvas_size, shrink=shrink)
 

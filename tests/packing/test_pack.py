@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from argos.packing.pack import BACKGROUND, pack
+from argos.packing.pack import BACKGROUND, pack, plan_placements
 from argos.packing.place import place
 from argos.types import Frame, PackedBatch, Placements, Regions, Size
 
@@ -142,8 +142,21 @@ def test_arguments_out_of_range_are_refused() -> None:
         pack_one(frame, [(0, 0, 4, 4)], (8, 8), scale=0.0)
     with pytest.raises(ValueError, match="max_canvases should be positive"):
         pack_one(frame, [(0, 0, 4, 4)], (8, 8), max_canvases=0)
-    with pytest.raises(ValueError, match="5 regions with a gutter of 8 do not fit 1 canvases"):
-        pack_one(frame, [(n, 0, n + 1, 20) for n in range(5)], (8, 8), gutter=8, max_canvases=1)
+    with pytest.raises(ValueError, match="5 regions do not fit 1 canvases"):
+        pack_one(frame, [(n, 0, n + 1, 20) for n in range(5)], (2, 2), gutter=8, max_canvases=1)
+
+
+def test_the_gutter_gives_way_to_many_regions() -> None:
+    boxes = [(6 * n, 20 * row, 6 * n + 4, 20 * row + 9) for n in range(10) for row in range(4)]
+    regions = [regions_of_boxes(boxes, (80, 80))]
+    with_gutter, without = (
+        plan_placements(regions, (32, 32), scale=1.0, margin=0, gutter=gutter, max_canvases=1) for gutter in (15, 0)
+    )
+    assert len(with_gutter) == len(without) == 40
+    painted = np.zeros((32 + 3, 32 + 3), np.int32)
+    for x0, y0, x1, y1 in with_gutter.target.tolist():
+        painted[y0 : y1 + 3, x0 : x1 + 3] += 1  # 15 is halved twice
+    assert painted.max() == 1
 
 
 @settings(max_examples=150, deadline=None)
