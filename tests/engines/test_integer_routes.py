@@ -69,13 +69,13 @@ def test_other_conditions_have_another_file(
     assert len(timed) == 4
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 3}'])
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"format": 3}', b'{"format": "\xff"}'])
 def test_damaged_file_is_told_and_written_anew(
-    timed: list[Shape], tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+    timed: list[Shape], tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes
 ) -> None:
     fastest_routes(LAYERS)
     (path,) = (tmp_path / "routes").iterdir()
-    path.write_text(text)
+    path.write_bytes(text)
     with caplog.at_level(logging.WARNING):
         fastest_routes(LAYERS)
     assert f"{path}: ignored, not readable" in caplog.text

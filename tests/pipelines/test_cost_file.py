@@ -72,12 +72,12 @@ def test_another_machine_or_model_is_told_nothing(
     assert "measured under other conditions" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "argos-costs/1"}', '{"format": 1}'])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "argos-costs/1"}', b'{"format": "\xff"}'])
 def test_a_damaged_file_is_ignored_and_named(
-    conditions: Conditions, text: str, caplog: pytest.LogCaptureFixture
+    conditions: Conditions, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = save_costs(COSTS, conditions)
-    path.write_text(text)
+    path.write_bytes(text)
     with caplog.at_level(logging.WARNING):
         assert load_costs(conditions) is None
     assert str(path) in caplog.text
