@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from argos.version import VERSION as ARGOS
 log = logging.getLogger(__name__)
 
 FORMAT = "argos-costs/1"
+
+LEAST_MS, MOST_MS = 1e-3, 1e6
+"""Of a run on ``PIXELS``: anything else was never measured, and the planner would divide by it."""
+
+PIXELS = 1e5
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +111,19 @@ def load_costs(conditions: Conditions) -> Costs | None:
     if stored.format != FORMAT or stored.conditions != conditions:
         log.warning("%s: ignored, measured under other conditions; argos tune writes it anew", path)
         return None
+    if not _may_be(stored.costs):
+        log.warning("%s: ignored, no run takes such times (%s); argos tune writes it anew", path, stored.costs)
+        return None
     return stored.costs
+
+
+def _may_be(costs: Costs) -> bool:
+    """Whether costs can have been measured: no part is negative, and a run takes some time."""
+    runs, parts = [costs.dense(PIXELS)], [costs.propose_ms, *astuple(costs.dense)]
+    if costs.gather is not None:
+        runs.append(costs.gather(PIXELS, PIXELS))
+        parts += astuple(costs.gather)
+    return min(parts) >= 0 and all(LEAST_MS <= ms <= MOST_MS for ms in runs)
 
 
 def known_costs(

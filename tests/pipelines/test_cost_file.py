@@ -84,6 +84,24 @@ def test_a_damaged_file_is_ignored_and_named(
     assert "argos tune" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "costs",
+    [
+        Costs(0.0, Line(0.0, 0.0)),
+        Costs(1.0, Line(-3.5, 512.0)),
+        Costs(1.0, Line(1e300, 0.0)),
+        Costs(1.0, Line(3.5, 512.0), GatherCost(0.0, 0.0, 0.0)),
+    ],
+)
+def test_times_that_no_run_takes_are_ignored_and_named(
+    conditions: Conditions, costs: Costs, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save_costs(costs, conditions)
+    with caplog.at_level(logging.WARNING):
+        assert load_costs(conditions) is None
+    assert f"{path}: ignored, no run takes such times" in caplog.text
+
+
 def test_a_file_of_another_version_is_ignored(conditions: Conditions) -> None:
     path = save_costs(COSTS, conditions)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": "argos-costs/2"}))
