@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from pathlib import Path
@@ -33,6 +34,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         processor: its name.
         flags: its instruction sets.
+        limit: of the instruction sets of oneDNN.
         cores: that this process may use.
         threads: that torch uses.
         device: ``cpu``, or the name of the GPU.
@@ -44,6 +46,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     processor: str
     flags: tuple[str, ...]
+    limit: str
     cores: float
     threads: int
     device: str
@@ -86,9 +89,18 @@ def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, engine: 
     if device != "cpu":
         device = torch.cuda.get_device_name(device)
     models = {role: cards[role].identity for role in ("proposal", *tasks)}
-    threads = torch.get_num_threads()
     return Conditions(
-        name, tuple(flags), cores()[1], threads, device, dict(engine), str(torch.__version__), ARGOS, models, tasks
+        processor=name,
+        flags=tuple(flags),
+        limit=os.environ.get("ONEDNN_MAX_CPU_ISA", "none"),
+        cores=cores()[1],
+        threads=torch.get_num_threads(),
+        device=device,
+        engine=dict(engine),
+        torch=str(torch.__version__),
+        argos=ARGOS,
+        models=models,
+        tasks=tasks,
     )
 
 

@@ -49,6 +49,7 @@ def test_what_is_kept_is_found_again(conditions: Conditions, costs: Costs) -> No
     [
         {"processor": "another"},
         {"flags": ("avx2",)},
+        {"limit": "AVX2"},
         {"cores": 64.0},
         {"threads": 63},
         {"device": "another"},
@@ -70,6 +71,12 @@ def test_another_machine_or_model_is_told_nothing(
     with caplog.at_level(logging.WARNING):
         assert load_costs(changed) is None
     assert "measured under other conditions" in caplog.text
+
+
+def test_a_limit_of_onednn_is_another_machine(cards: dict[str, Card], monkeypatch: pytest.MonkeyPatch) -> None:
+    save_costs(COSTS, conditions_of(TASKS, cards, "cpu", ENGINE))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert load_costs(conditions_of(TASKS, cards, "cpu", ENGINE)) is None
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "argos-costs/1"}', b'{"format": "\xff"}'])
