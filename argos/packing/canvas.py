@@ -21,8 +21,11 @@ GRID = 32
 
 def shapes_of(largest: Size) -> list[Size]:
     """Every shape that a canvas may have, ``largest`` at the end."""
-    smaller = [(_on_grid(largest[0] * rows), _on_grid(largest[1] * columns)) for rows, columns in SHARES]
-    return list(dict.fromkeys([*smaller, largest]))
+    height, width = largest  # of the only size a network takes, which may be off the grid
+    smaller = [
+        (min(height, _on_grid(height * rows)), min(width, _on_grid(width * columns))) for rows, columns in SHARES
+    ]
+    return [*dict.fromkeys(size for size in smaller if size != largest), largest]
 
 
 def smallest_canvas(
@@ -36,7 +39,8 @@ def smallest_canvas(
         scale, margin, gutter: as for ``pack``.
 
     Returns:
-        One of the ``SHARES`` of ``largest`` rounded up to the grid, or ``largest``, also where one canvas is too few.
+        One of the ``SHARES`` of ``largest`` rounded up to the grid within it, or ``largest``, also where one canvas is
+        too few.
     """
     boxes = boxes_of(regions, scale=scale, margin=margin)
     return smallest_for(boxes, cut(boxes, largest), largest, gutter=gutter)[0]

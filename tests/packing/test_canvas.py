@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argos.packing.canvas import smallest_canvas
+from argos.packing.canvas import shapes_of, smallest_canvas
 from argos.packing.pack import plan_placements
 from argos.types import Regions
 
@@ -39,6 +39,13 @@ def test_shapes(boxes: list[tuple[int, int, int, int]], expected: tuple[int, int
 def test_shapes_stay_on_the_grid() -> None:
     assert smallest_canvas([regions_of()], (288, 352), scale=0.5, margin=16, gutter=8) == (160, 96)
     assert smallest_canvas([regions_of()], (32, 32), scale=0.5, margin=16, gutter=8) == (32, 32)
+
+
+@given(st.integers(1, 700), st.integers(1, 700))
+def test_no_shape_is_larger_than_the_largest(height: int, width: int) -> None:
+    *smaller, largest = shapes_of((height, width))
+    assert largest == (height, width)
+    assert all(rows <= height and columns <= width for rows, columns in smaller)
 
 
 @settings(deadline=None)
