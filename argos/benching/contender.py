@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Config
-from argos.engines.dense import AUTO_SIDE, MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, network_size
+from argos.engines.dense import MOST_PEOPLE, InstanceSegmenter, SemanticSegmenter, auto_scale, network_size
 from argos.engines.joint import JointSegmenter
 from argos.packing.limits import levels, limited, person_of
 from argos.packing.stitch import stitch_instances, stitch_scores
@@ -68,10 +69,18 @@ class Setting:
     frames: Sequence[Frame]
     budget: float
 
-    @property
-    def scale(self) -> float:
+    def scale(self, frame: Frame) -> float:
         """Network pixels per frame pixel."""
-        return self.view.scale or AUTO_SIDE / max(self.frames[0].size)
+        return self.view.scale or auto_scale(frame.size, self.people.largest)
+
+    def network_size(self, frame: Frame, shrink: float = 1.0) -> Size:
+        """``(height, width)`` of the full frame as the networks see it, at its scale times ``shrink``."""
+        return network_size(frame.size, self.scale(frame) * shrink, self.people.largest)
+
+    def share(self, frame: Frame, pictures: int, size: Size) -> float:
+        """Pixels of some pictures over those of the full frame; a network of one size computes that for any of them."""
+        largest = self.people.largest
+        return pictures * math.prod(largest or size) / math.prod(largest or self.network_size(frame))
 
 
 def networks_of(people: People, view: View) -> Networks:
@@ -112,9 +121,3 @@ def person_on(batch: PackedBatch, frame_size: Size, networks: Networks, view: Vi
         stitched = stitch_instances(people, batch.placements, 0, frame_size, nms=view.instances.nms, max_people=most)
         person |= limited(stitched, view.instances).union()
     return person
-
-
-def full_pixels(frame_size: Size, scale: float) -> int:
-    """Pixels of the full frame at the scale of the deep network."""
-    height, width = network_size(frame_size, scale)
-    return height * width

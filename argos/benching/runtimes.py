@@ -59,7 +59,7 @@ def _by(backend: Backend, setting: Setting) -> Contender:
         deployed.runtime  # noqa: B018  # loads it now
     except UsageError as error:
         raise NotHereError(str(error)) from error
-    return in_full(setting, networks_by(deployed, setting), setting.scale)
+    return in_full(setting, networks_by(deployed, setting))
 
 
 def networks_by(deployed: Deployed, setting: Setting) -> Networks:

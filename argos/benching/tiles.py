@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from argos.benching.contender import Contender, Outcome, Setting, full_pixels, networks_of, person_on
+from argos.benching.contender import Contender, Outcome, Setting, networks_of, person_on
 from argos.benching.singly import singly
-from argos.engines.dense import network_size
 from argos.packing.pack import paste
 from argos.types import Frame, Placements, Size
 
@@ -23,11 +22,10 @@ def tiles(setting: Setting) -> Contender:
     networks = singly(networks_of(setting.people, setting.view))
 
     def run(frame: Frame, refresh: bool) -> Outcome:
-        placements, size = tiling(frame.size, network_size(frame.size, setting.scale), setting.scale)
+        placements, size = tiling(frame.size, setting.network_size(frame), setting.scale(frame))
         batch = paste([frame], placements, size)
         person = person_on(batch, frame.size, networks, setting.view)
-        pixels = len(placements) * size[0] * size[1]
-        return Outcome(person, pixels / full_pixels(frame.size, setting.scale))
+        return Outcome(person, setting.share(frame, len(placements), size))
 
     return run
 

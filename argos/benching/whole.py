@@ -16,11 +16,9 @@ from argos.benching.contender import (
     Outcome,
     Setting,
     by_torch,
-    full_pixels,
     networks_of,
     person_on,
 )
-from argos.engines.dense import network_size
 from argos.machine import lacks_bfloat16
 from argos.packing.limits import whole_placement
 from argos.packing.pack import resized
@@ -28,33 +26,27 @@ from argos.pipelines.build import device_of
 from argos.types import Frame, Instances, PackedBatch
 
 
-def in_full(setting: Setting, networks: Networks, scale: float) -> Contender:
-    """The whole frame at ``scale``, every time."""
+def in_full(setting: Setting, networks: Networks, shrink: float = 1.0) -> Contender:
+    """The whole frame at its scale times ``shrink``, every time."""
 
     def run(frame: Frame, refresh: bool) -> Outcome:
-        batch = whole(frame, scale)
+        size = setting.network_size(frame, shrink)
+        pixels = np.ascontiguousarray(resized(frame.pixels, size)[None])
+        batch = PackedBatch(pixels, whole_placement(frame.size, size, setting.scale(frame) * shrink))
         person = person_on(batch, frame.size, networks, setting.view)
-        return Outcome(person, math.prod(batch.pixels.shape[:3]) / full_pixels(frame.size, setting.scale))
+        return Outcome(person, setting.share(frame, 1, size))
 
     return run
 
 
-def whole(frame: Frame, scale: float) -> PackedBatch:
-    """The frame as the only rectangle of one canvas."""
-    size = network_size(frame.size, scale)
-    pixels = np.ascontiguousarray(resized(frame.pixels, size)[None])
-    return PackedBatch(pixels, whole_placement(frame.size, size, scale))
-
-
 def shrunk(setting: Setting) -> Contender:
     """The whole frame with as many pixels as ``pack`` computes on average: what its saving could buy."""
-    scale = setting.scale * math.sqrt(min(1.0, setting.budget))
-    return in_full(setting, networks_of(setting.people, setting.view), scale)
+    return in_full(setting, networks_of(setting.people, setting.view), math.sqrt(min(1.0, setting.budget)))
 
 
 def torch_alone(setting: Setting) -> Contender:
     """The whole frame by torch."""
-    return in_full(setting, networks_of(by_torch(setting.people), setting.view), setting.scale)
+    return in_full(setting, networks_of(by_torch(setting.people), setting.view))
 
 
 def bf16_by_torch(setting: Setting) -> Contender:
@@ -66,7 +58,7 @@ def bf16_by_torch(setting: Setting) -> Contender:
     device = torch.device(device_of(setting.config.engine.device)).type
     if device == "cpu" and lacks_bfloat16():
         raise NotHereError("this processor has no bfloat16 (avx512_bf16 or amx_bf16)")
-    return in_full(setting, in_bf16(networks_of(by_torch(setting.people), setting.view), device), setting.scale)
+    return in_full(setting, in_bf16(networks_of(by_torch(setting.people), setting.view), device))
 
 
 def in_bf16(networks: Networks, device: str) -> Networks:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from own_networks import write_code
 
 from argos import machine
 from argos.benching.contender import Networks, NotHereError, Setting, by_torch, networks_of
@@ -24,6 +25,7 @@ from argos.benching.tiles import OVERLAP, SIDE, starts, tiling
 from argos.benching.whole import bf16_by_torch, in_bf16, in_full
 from argos.config import config_from_sources
 from argos.engines.deployed import Deployed
+from argos.engines.own_semantic import OwnSemantic
 from argos.errors import UsageError
 from argos.pipelines import calibration
 from argos.pipelines.build import people_of_config, view_of
@@ -105,7 +107,7 @@ def test_other_runtimes_find_the_same_people(
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path_factory.getbasetemp() / "exported"))  # one file for all three
     frame = setting.frames[0]
     found = OPPONENTS[name](setting)(frame, False)
-    wanted = in_full(setting, networks_of(setting.people, setting.view), setting.scale)(frame, False)
+    wanted = in_full(setting, networks_of(setting.people, setting.view))(frame, False)
     assert found.share == 1.0
     assert overlap(found.person, wanted.person) > least
 
@@ -140,6 +142,45 @@ def test_a_runtime_that_is_not_installed_is_not_here(
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(NotHereError, match=rf"pip install {remedy}"):
             OPPONENTS[name](setting)
+
+
+@pytest.mark.parametrize("changes", [[], ["engine.scale=1"]])
+def test_a_network_of_one_size_sees_no_larger_picture_and_computes_that_size_for_each(
+    changes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = f"engine.models.semantic.network={write_code(tmp_path)}:shapes"
+    takes = ["camera.tasks=[semantic]", own, "engine.models.semantic.input.size=[128, 160]"]
+    names = "engine.models.semantic.output={name: out, person: [0, 2]}"
+    config = config_from_sources([str(SAMPLES / "people.mp4")], [*takes, names, *changes])
+    people, cards = people_of_config(config)
+    frames = first_frames(config, 2)
+    fixed = Setting(config, people, view_of(config.cameras["people"], config, cards), frames, 0.3)
+    seen: list[tuple[int, ...]] = []
+    compute = OwnSemantic.scores
+
+    def counted(segmenter: OwnSemantic, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(pixels.shape)
+        return compute(segmenter, pixels)
+
+    monkeypatch.setattr(OwnSemantic, "scores", counted)
+    for run in (mode(fixed, "full"), *(OPPONENTS[name](fixed) for name in (*FLOORS, "full-torch"))):
+        for frame in frames:
+            seen.clear()
+            assert run(frame, False).share == sum(shape[0] for shape in seen)
+            assert all(shape[1] <= 128 and shape[2] <= 160 for shape in seen)
+
+
+@pytest.mark.parametrize("name", ["full-torch", *FLOORS])
+def test_each_picture_has_its_own_scale(name: str, setting: Setting) -> None:
+    large = setting.frames[0]
+    small = replace(large, pixels=np.ascontiguousarray(large.pixels[:256, :320]), camera="small")
+    view = replace(setting.view, scale=None)
+    found, wanted = (
+        OPPONENTS[name](replace(setting, view=view, frames=frames))(small, False)
+        for frames in ([large, small], [small])
+    )
+    assert found.share == wanted.share
+    np.testing.assert_array_equal(found.person, wanted.person)
 
 
 def test_the_shrunk_frame_has_the_pixels_of_pack(setting: Setting) -> None:
@@ -184,8 +225,8 @@ def test_tiles_of_720p_are_six_of_512() -> None:
 def test_bfloat16_finds_the_same_people(setting: Setting) -> None:
     networks: Networks = networks_of(by_torch(setting.people), setting.view)
     frame = setting.frames[0]
-    wanted = in_full(setting, networks, setting.scale)(frame, False)
-    found = in_full(setting, in_bf16(networks, "cpu"), setting.scale)(frame, False)
+    wanted = in_full(setting, networks)(frame, False)
+    found = in_full(setting, in_bf16(networks, "cpu"))(frame, False)
     assert found.share == wanted.share == 1.0
     assert 0.9 < overlap(found.person, wanted.person) < 1.0  # 1.0 would be float32 again
 
