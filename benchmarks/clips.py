@@ -36,14 +36,14 @@ def main() -> int:
         print(f"no videos in the {folder.name}/ of the data folder; set ARGOS_DATA to it", file=sys.stderr)
         return 2
     prepare_threads(None)
-    from argos.benching.report import machine
+    from argos.benching.report import iou, machine
 
     report: dict[str, Any] = {"machine": machine(), "frames": given.frames, "clips": {}}
     for name, source in (("an empty room (rendered)", EMPTY), *((path.stem, str(path)) for path in videos)):
         rows = measured(source, given.frames)
         report["clips"][name] = rows
         sides = ", ".join(
-            f"{mode} {row['ms']:.0f} ms ({row['speed_up']:.2f}x, IoU {row['iou_full']:.3f})"
+            f"{mode} {row['ms']:.0f} ms ({row['speed_up']:.2f}x, IoU {iou(row['iou_full'])})"
             for mode, row in rows.items()
         )
         print(f"{name}: {sides}", flush=True)

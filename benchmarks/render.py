@@ -81,6 +81,11 @@ def spread(side: Report) -> str:
     return f"{side['ms']:.{digits}f} ({side['ms_p10']:.{digits}f}-{side['ms_p90']:.{digits}f})"
 
 
+def iou(value: float | None) -> str:
+    """An IoU; nothing where nobody was found."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def pipeline(report: Report) -> list[str]:
     """Modes and opponents of ``argos bench``."""
     rows = [
@@ -90,8 +95,8 @@ def pipeline(report: Report) -> list[str]:
             f"{row['fps']:.1f}",
             f"{row['speed_up']:.2f}",
             f"{row['share']:.0%}",
-            f"{row['iou_full']:.3f}",
-            "-" if row["iou_truth"] is None else f"{row['iou_truth']:.3f}",
+            iou(row["iou_full"]),
+            iou(row["iou_truth"]),
         ]
         for row in [*report["modes"], *report.get("opponents", [])]
     ]
@@ -117,7 +122,7 @@ def clips(report: Report) -> list[str]:
         ways = ", ".join(f"{mode} {share:.0%}" for mode, share in auto["chosen"].items())
         rows.append([name.replace("_", " "), f"{full['ms']:.0f}"] + [
             cell for row in (auto, pack)
-            for cell in (f"{row['ms']:.0f}", f"{row['speed_up']:.2f}", f"{row['share']:.0%}", f"{row['iou_full']:.3f}")
+            for cell in (f"{row['ms']:.0f}", f"{row['speed_up']:.2f}", f"{row['share']:.0%}", iou(row["iou_full"]))
         ] + [ways])  # fmt: skip
     sides = [f"{mode} {what}" for mode in ("auto", "pack") for what in ("ms", "x", "pixels", "IoU")]
     head = ["clip", "full ms", *sides, "auto chose"]
@@ -451,9 +456,9 @@ def readme(results: Path) -> str:
     for clip, file in CLIPS.items():
         report = json.loads((results / file).read_text())
         full, auto = (next(row for row in report["modes"] if row["name"] == name) for name in ("full", "auto"))
-        truth = "-" if full["iou_truth"] is None else f"{full['iou_truth']:.3f} / {auto['iou_truth']:.3f}"
+        truth = "-" if full["iou_truth"] is None else f"{iou(full['iou_truth'])} / {iou(auto['iou_truth'])}"
         rows.append([clip, f"{full['ms']:.1f}", f"{auto['ms']:.1f}", f"{auto['speed_up']:.2f}", f"{auto['share']:.0%}",
-                     f"{auto['iou_full']:.3f}", truth])  # fmt: skip
+                     iou(auto["iou_full"]), truth])  # fmt: skip
     head = ["clip", "full, ms", "auto, ms", "x full", "pixels", "IoU with full", "with truth, full / auto"]
     words = "At the default scale (the long side becomes 640 network pixels) with both tasks:"
     return "\n".join([*lines, words, "", *table(head, rows)])

@@ -35,8 +35,8 @@ class Row:
         speed_up: mean milliseconds of ``full`` over those of this contender.
         share: mean share of the full frame's pixels (``gather``: multiply-accumulates) the deep network computed;
             margins, gutter, overlap, empty canvas and refresh frames counted.
-        iou_full: IoU of all person pixels with those of ``full``.
-        iou_truth: the same with the ground truth; None without one.
+        iou_full: IoU of all person pixels with those of ``full``; None where neither found any.
+        iou_truth: the same with the ground truth; None without one too.
         chosen: share of the frames by mode, refresh frames among them; empty for opponents.
     """
 
@@ -47,7 +47,7 @@ class Row:
     fps: float
     speed_up: float
     share: float
-    iou_full: float
+    iou_full: float | None
     iou_truth: float | None
     chosen: Mapping[str, float] = field(default_factory=dict)
 
@@ -162,8 +162,8 @@ def interleaved(
             1e3 / statistics.fmean(spent[name]),
             reference / statistics.fmean(spent[name]),
             statistics.fmean(shares[name]),
-            overlap[name][0] / max(1, overlap[name][1]),
-            overlap_truth[name][0] / max(1, overlap_truth[name][1]) if truth is not None else None,
+            _iou(*overlap[name]),
+            _iou(*overlap_truth[name]),
             {way: count / len(frames) for way, count in ways[name].most_common() if way},
         )
         for name in order
@@ -187,6 +187,10 @@ def _packed_share(setting: Setting, due: Sequence[bool]) -> float:
     return statistics.fmean(
         packed(replace(frame, camera=camera), refresh).share for frame, refresh in zip(setting.frames, due, strict=True)
     )
+
+
+def _iou(both: int, either: int) -> float | None:
+    return both / either if either else None
 
 
 def _count(sums: list[int], found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> None:

@@ -64,13 +64,17 @@ def rows(report: dict[str, Any]) -> list[str]:
     """Modes and opponents as a Markdown table; what did not run says why."""
     lines = list(HEADER)
     for row in [*report["modes"], *report.get("opponents", [])]:
-        against = "-" if row["iou_truth"] is None else f"{row['iou_truth']:.3f}"
         lines.append(
             f"| {named(row)} | {row['ms']:.1f} ({row['ms_p10']:.1f}-{row['ms_p90']:.1f}) | {row['fps']:.1f} | "
-            f"{row['speed_up']:.2f} | {row['share']:.1%} | {row['iou_full']:.3f} | {against} |"
+            f"{row['speed_up']:.2f} | {row['share']:.1%} | {iou(row['iou_full'])} | {iou(row['iou_truth'])} |"
         )
     lines += [f"| {name} | *not run*: {reason} | | | | | |" for name, reason in report.get("not_run", {}).items()]
     return lines
+
+
+def iou(value: float | None) -> str:
+    """An IoU as it stands in tables."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 def named(row: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -54,6 +56,15 @@ def test_contenders_take_turns_as_cameras_of_their_own_and_the_first_is_the_refe
     assert found[0].speed_up == 1.0
     assert [dict(row.chosen) for row in found[:2]] == [{"full": 1 / 3}, {"pack": 2 / 3, "full": 1 / 3}]
     assert all(row.ms_p10 <= row.ms <= row.ms_p90 for row in found)
+
+
+def test_an_empty_scene_on_which_all_agree_has_no_iou() -> None:
+    def nobody(frame: Frame, refresh: bool) -> Outcome:
+        return Outcome(columns(0), 1.0)
+
+    found = interleaved({"full": nobody, "half": nobody}, FRAMES, [False] * 3, lambda index: columns(0))
+    assert [(row.iou_full, row.iou_truth) for row in found] == [(None, None)] * 2
+    assert all(line.endswith("| - | - |") for line in rows({"modes": [asdict(row) for row in found]})[2:])
 
 
 @pytest.mark.parametrize(
