@@ -36,8 +36,11 @@ def main() -> int:
         print(f"no videos in the {folder.name}/ of the data folder; set ARGOS_DATA to it", file=sys.stderr)
         return 2
     prepare_threads(None)
+    import cv2
+
     from argos.benching.report import iou, machine
 
+    cv2.setNumThreads(1)  # as in use
     report: dict[str, Any] = {"machine": machine(), "frames": given.frames, "clips": {}}
     for name, source in (("an empty room (rendered)", EMPTY), *((path.stem, str(path)) for path in videos)):
         rows = measured(source, given.frames)

@@ -75,12 +75,18 @@ def run(args: argparse.Namespace) -> int:
     prepare_threads(config.engine.threads)
     config = config.model_copy(update={"outputs": (), "publish": config.publish.model_copy(update={"bind": None})})
 
+    import cv2
+    import torch
+
     from argos.benching import report as reports
     from argos.benching.compare import compare
     from argos.benching.opponents import chosen
     from argos.benching.rates import decode_fps, first_frames, pipeline_fps
     from argos.pipelines.truth import Truth
 
+    cv2.setNumThreads(1)  # as in use
+    if config.engine.threads is not None:
+        torch.set_num_threads(config.engine.threads)
     opponents = chosen(args.opponents)
     frames = first_frames(config, args.frames)
     truth = Truth(args.truth).person if args.truth else None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import pytest
+import torch
 from main_job import always_four
 
 from argos.cli import main
+from argos.errors import UsageError
 
 FILM = "fake://people?n=2&seed=1&size=128x96&fps=15"
 """It has no end: what is measured has to be bounded."""
@@ -37,6 +40,23 @@ def test_every_mode_has_a_row_and_an_endless_source_is_measured_to_the_frame(
     assert len(report["decode_fps"]) == 3
     assert {mode: len(rates) for mode, rates in report["pipeline_fps"].items()} == {"full": 2, "pack": 2}
     assert report["machine"]["cores"] >= 1
+
+
+def test_what_is_compared_has_the_threads_it_has_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def compare(*_: object) -> None:
+        seen.append((cv2.getNumThreads(), torch.get_num_threads()))
+        raise UsageError("that will do")
+
+    monkeypatch.setattr("argos.benching.compare.compare", compare)
+    before = torch.get_num_threads()
+    cv2.setNumThreads(2)
+    try:
+        assert main(["bench", FILM, "--frames", "1", "--set", "engine.threads=3"]) == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [(1, 3)]
 
 
 def test_an_unknown_opponent_is_named_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
