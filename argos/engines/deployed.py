@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -22,7 +20,8 @@ from argos.engines.export import OPSET
 from argos.engines.int8 import Calibration, in_int8, quantiser
 from argos.engines.onnx import OnnxNetwork
 from argos.errors import UsageError, WeightsError
-from argos.machine import cache_folder, lacks_bfloat16
+from argos.kept import kept_file
+from argos.machine import lacks_bfloat16
 from argos.networks.ssd_isb import SSDOutput
 from argos.version import VERSION
 
@@ -110,24 +109,13 @@ def onnx_of(core: Core) -> Path:
     Raises:
         UsageError: the networks hold what ONNX has not, or say something else by it, or the file cannot be written.
     """
-    folder = cache_folder() / "onnx"
-    path = folder / f"{_digest(core)}.onnx"
-    try:
-        if path.exists():
-            return path
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as beside:  # never half a file under the name, nor a wrong one
-            written = Path(beside) / path.name
-            _write(core, written)
-            if not _says_the_same(core, written):
-                raise UsageError(f"{REFUSED} that say the same; choose torch (in float32)")
-            os.replace(written, path)
-    except OSError as error:
-        raise UsageError(
-            f"engine.backend: {path} cannot be written ({error.strerror}): set ARGOS_CACHE to a folder that can, or "
-            "choose torch (in float32)"
-        ) from error
-    return path
+
+    def write(path: Path) -> None:
+        _write(core, path)
+        if not _says_the_same(core, path):
+            raise UsageError(f"{REFUSED} that say the same; choose torch (in float32)")
+
+    return kept_file("onnx", f"{_digest(core)}.onnx", write)
 
 
 def _write(core: Core, path: Path) -> None:

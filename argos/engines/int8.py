@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from argos.engines.export import Runner, import_onnx
 from argos.errors import UsageError
+from argos.kept import kept_file
 from argos.machine import processor
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def quantiser() -> str:
 
 
 def in_int8(source: Path, calibration: Calibration, precise: Sequence[int] = ()) -> Path:
-    """The quantised form of a file of ``onnx_of``, beside it; written on first use, in some ten seconds.
+    """The quantised form of a file of ``onnx_of``; written on first use, in some ten seconds.
 
     Its name is a digest of the file's, of the calibration and of what writes it, so that others get another file.
 
@@ -70,20 +70,17 @@ def in_int8(source: Path, calibration: Calibration, precise: Sequence[int] = ())
         precise: numbers of those of its outputs that stay in float32 from their last convolution on.
 
     Raises:
-        UsageError: a package that quantises is missing.
+        UsageError: a package that quantises is missing, or the file cannot be written.
     """
     runtime = quantiser()
     seven_bits = not SUMS_IN_32_BITS & set(processor()[1])
     made_of = f"{source.stem} {calibration.name} {list(precise)} {seven_bits} {runtime}"
-    path = source.with_name(f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx")
-    if path.exists():
-        return path
-    log.info("engine.precision: quantising the networks to 8 bits, once for these weights and pictures: %s", path)
-    with tempfile.TemporaryDirectory(dir=source.parent) as folder:  # never half a file under the name
-        written = Path(folder) / path.name
-        quantize_file(source, written, calibration.images(), seven_bits=seven_bits, precise=precise)
-        os.replace(written, path)
-    return path
+
+    def write(path: Path) -> None:
+        log.info("engine.precision: quantising the networks to 8 bits, once for these weights and pictures")
+        quantize_file(source, path, calibration.images(), seven_bits=seven_bits, precise=precise)
+
+    return kept_file("onnx", f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx", write)
 
 
 def quantize_file(

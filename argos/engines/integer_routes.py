@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from argos.engines.integer_conv import ROUTES, Convolution, candidates, instructions
-from argos.kept import kept_path, read_kept, write_kept
+from argos.kept import kept_path, read_kept, tell_unwritable, write_kept
 from argos.machine import processor
 from argos.version import VERSION as ARGOS
 
@@ -152,5 +152,4 @@ def _save(conditions: Conditions, times: dict[str, Times]) -> None:
     try:
         write_kept(conditions.path, RouteFile(FORMAT, conditions, times))
     except OSError as error:
-        words = "%s cannot be written (%s); the routes of QU-Net are measured again at the next start"
-        log.warning(words, conditions.path, error)
+        tell_unwritable(error)

@@ -149,11 +149,7 @@ def test_sides_that_are_no_multiples_are_left_to_the_networks(core: Core) -> Non
     np.testing.assert_array_equal(found, segmenter.scores(picture))
 
 
-def test_what_cannot_be_written_says_what_to_do(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "file"))
-    with pytest.raises(UsageError, match=r"cannot be written .* set ARGOS_CACHE to a folder that can, or choose torch"):
-        onnx_of(core)
+def test_a_package_that_writes_is_named(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path))
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UsageError, match=r"needs the package onnx .*: pip install onnx, or choose torch"):

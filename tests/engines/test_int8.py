@@ -166,6 +166,18 @@ def test_other_weights_pictures_or_processors_get_another_file(
     assert len({path, old, *others}) == 4
 
 
+def test_without_a_cache_the_files_are_temporary(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "file"))
+    segmenter = SemanticSegmenter(network, Deployed(Core(network, None), "onnxruntime", 1, "int8", calibration()))
+    assert segmenter.scores(pictures(SHAPES[0])).shape == SHAPES[0][:3]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"the cache {tmp_path / 'file'} cannot be written (Not a directory)" in warning
+    assert "set ARGOS_CACHE to a folder that can" in warning
+
+
 def test_nobody_looks_into_a_network_in_8_bits(network: nn.Module) -> None:
     core = Core(network, None)
     assert runs_on_blocks(SemanticSegmenter(network, Deployed(core, "onnxruntime", 1)))

@@ -182,6 +182,20 @@ def test_the_program_of_the_shortest_runs_is_taken() -> None:
     assert fastest_program(known, [semantic, both], canvas) == "torch"
 
 
+def test_auto_keeps_onnx_runtime_where_the_cache_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "file"))
+    people, _ = people_of_config(config_from_sources([PEOPLE], always_four(tmp_path)[1::2]))
+    for segmenter in (people.semantic, people.instances):
+        outputs = getattr(segmenter, "outputs", None)
+        assert isinstance(outputs, Deployed)
+        assert outputs.backend == "onnxruntime"
+    (record,) = caplog.records
+    assert "set ARGOS_CACHE to a folder that can" in record.getMessage()
+
+
 def test_auto_takes_torch_where_onnx_says_something_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
