@@ -48,7 +48,7 @@ def write_kept(path: Path, content: msgspec.Struct) -> None:
     _write_whole(path, lambda new: new.write_bytes(text))
 
 
-def kept_file(folder: str, name: str, write: Callable[[Path], object]) -> Path:
+def kept_file(folder: str, name: str, write: Callable[[Path], object], *, anew: bool = False) -> Path:
     """A file of the cache, written when it is first asked for, whole or not at all.
 
     Where the cache cannot be written it lies in a temporary folder until the process ends, which is told once.
@@ -57,15 +57,16 @@ def kept_file(folder: str, name: str, write: Callable[[Path], object]) -> Path:
         folder: of the cache.
         name: of the file; another one for other contents.
         write: writes it to the path it is given; what it raises but OSError passes through.
+        anew: write it in any case: the one that is there is damaged.
 
     Raises:
         UsageError: it cannot be written anywhere.
     """
     path = cache_folder() / folder / name
-    if path in _elsewhere:
+    if not anew and path in _elsewhere:
         return _elsewhere[path]
     try:
-        if not path.exists():
+        if anew or not path.exists():
             _write_whole(path, write)
     except OSError as error:
         tell_unwritable(error)

@@ -29,14 +29,14 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def named(written: list[Path]) -> Path:
+def named(written: list[Path], *, anew: bool = False) -> Path:
     """A file with its number in it."""
 
     def write(path: Path) -> None:
         written.append(path)
         path.write_text(str(len(written)))
 
-    return kept_file("onnx", "name", write)
+    return kept_file("onnx", "name", write, anew=anew)
 
 
 def test_a_file_is_written_once(written: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +55,16 @@ def test_without_a_cache_it_is_written_once_in_a_process_and_that_is_told_once(
     assert len(caplog.records) == 1
     assert f"the cache {no_cache} cannot be written" in caplog.text
     assert "set ARGOS_CACHE to a folder that can" in caplog.text
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_damaged_file_is_written_anew_wherever_it_lies(
+    written: list[Path], cached: bool, no_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cached:
+        monkeypatch.setenv("ARGOS_CACHE", str(tmp_path))
+    assert named(written) == named(written, anew=True)
+    assert named(written).read_text() == str(len(written)) == "2"
 
 
 def test_half_a_file_is_never_kept(written: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from argos.benching.contender import Contender, NotHereError, Setting
 from argos.benching.modes import mode
 from argos.engines.deployed import Backend, Precision
-from argos.errors import DeviceError, UsageError
+from argos.errors import DeviceError, UsageError, WeightsError
 from argos.packing.planner import AskedMode
 from argos.pipelines.build import people_of_config
 
@@ -31,6 +31,6 @@ def in_precision(setting: Setting, precision: Precision, asked: AskedMode, backe
     other = {"precision": precision, "backend": backend}
     try:
         people, _ = people_of_config(setting.config.model_copy(update={"engine": engine.model_copy(update=other)}))
-    except (DeviceError, UsageError) as error:
+    except (DeviceError, UsageError, WeightsError) as error:
         raise NotHereError(str(error)) from error
     return mode(replace(setting, people=people), asked)

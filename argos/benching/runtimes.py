@@ -14,7 +14,7 @@ from argos.benching.whole import in_full
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.deployed import Backend, Deployed
-from argos.errors import UsageError
+from argos.errors import UsageError, WeightsError
 from argos.pipelines.build import device_of
 from argos.types import Instances
 
@@ -57,7 +57,7 @@ def _by(backend: Backend, setting: Setting) -> Contender:
     deployed = Deployed(core_of(setting), backend, torch.get_num_threads())
     try:
         deployed.runtime  # noqa: B018  # loads it now
-    except UsageError as error:
+    except (UsageError, WeightsError) as error:
         raise NotHereError(str(error)) from error
     return in_full(setting, networks_by(deployed, setting))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import warnings
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -24,6 +25,8 @@ from argos.kept import kept_file
 from argos.machine import lacks_bfloat16
 from argos.networks.ssd_isb import SSDOutput
 from argos.version import VERSION
+
+log = logging.getLogger(__name__)
 
 Backend = Literal["onnxruntime", "openvino"]
 
@@ -73,18 +76,29 @@ class Deployed:
 
     @cached_property
     def runtime(self) -> Runtime:
-        """The loaded file; opened when it is first asked for, written if there is none.
+        """The loaded file; opened when it is first asked for, written if there is none, or a damaged one.
 
         Raises:
             UsageError: a package is missing, or the processor has no bfloat16.
+            WeightsError: what was just written cannot be loaded.
             SourceError: the pictures that calibrate cannot be read.
         """
         if self.calibration is not None:
             quantiser()  # before seconds are spent on the file
         require(self.backend)
-        path = onnx_of(self.core)
+        try:
+            return self._opened()
+        except WeightsError as error:
+            log.warning("%s; it is written anew", error)
+        try:
+            return self._opened(anew=True)
+        except WeightsError as error:
+            raise WeightsError(f"{error}, although it was just written: choose another engine.backend") from error
+
+    def _opened(self, *, anew: bool = False) -> Runtime:
+        path = onnx_of(self.core, anew=anew)
         if self.calibration is not None:
-            path = in_int8(path, self.calibration, self.core.precise)
+            path = in_int8(path, self.calibration, self.core.precise, anew=anew)
         return open_runtime(self.backend, path, self.threads, bfloat16=self.precision == "bfloat16")
 
     def also(self, core: Core) -> Deployed:
@@ -101,10 +115,14 @@ class Deployed:
         return self.core.split([torch.from_numpy(array) for array in self.runtime(np.ascontiguousarray(pixels))])
 
 
-def onnx_of(core: Core) -> Path:
+def onnx_of(core: Core, *, anew: bool = False) -> Path:
     """The ONNX file of the networks for pictures of any size and number; written and tried on first use, in seconds.
 
     Its name is the digest of the weights, so that other weights get another file.
+
+    Args:
+        core: the networks.
+        anew: write it in any case: the one that is there is damaged.
 
     Raises:
         UsageError: the networks hold what ONNX has not, or say something else by it, or the file cannot be written.
@@ -115,7 +133,7 @@ def onnx_of(core: Core) -> Path:
         if not _says_the_same(core, path):
             raise UsageError(f"{REFUSED} that say the same; choose torch (in float32)")
 
-    return kept_file("onnx", f"{_digest(core)}.onnx", write)
+    return kept_file("onnx", f"{_digest(core)}.onnx", write, anew=anew)
 
 
 def _write(core: Core, path: Path) -> None:
@@ -167,6 +185,7 @@ def open_runtime(backend: Backend, path: Path, threads: int, *, bfloat16: bool =
 
     Raises:
         UsageError: the package of the backend is not installed, or the processor has no bfloat16.
+        WeightsError: the file cannot be loaded.
     """
     package = require(backend)
     if backend == "onnxruntime":
@@ -184,7 +203,10 @@ def open_runtime(backend: Backend, path: Path, threads: int, *, bfloat16: bool =
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
     }
-    model = core.compile_model(str(path), "CPU", settings)
+    try:
+        model = core.compile_model(str(path), "CPU", settings)
+    except RuntimeError as error:  # its last line says what is wrong, the others where that was found
+        raise WeightsError(f"{path}: cannot be loaded by OpenVINO ({str(error).strip().splitlines()[-1]})") from error
 
     def run(pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return [np.array(array) for array in model(pixels).to_tuple()]

@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from argos.engines.export import Runner, import_onnx
+from argos.engines.onnx import OnnxNetwork
 from argos.errors import UsageError
 from argos.kept import kept_file
 from argos.machine import processor
@@ -59,7 +60,7 @@ def quantiser() -> str:
         ) from error
 
 
-def in_int8(source: Path, calibration: Calibration, precise: Sequence[int] = ()) -> Path:
+def in_int8(source: Path, calibration: Calibration, precise: Sequence[int] = (), *, anew: bool = False) -> Path:
     """The quantised form of a file of ``onnx_of``; written on first use, in some ten seconds.
 
     Its name is a digest of the file's, of the calibration and of what writes it, so that others get another file.
@@ -68,19 +69,22 @@ def in_int8(source: Path, calibration: Calibration, precise: Sequence[int] = ())
         source: float32 file, its name a digest of what is in it.
         calibration: pictures.
         precise: numbers of those of its outputs that stay in float32 from their last convolution on.
+        anew: write it in any case: the one that is there is damaged.
 
     Raises:
         UsageError: a package that quantises is missing, or the file cannot be written.
+        WeightsError: the source cannot be loaded.
     """
     runtime = quantiser()
     seven_bits = not SUMS_IN_32_BITS & set(processor()[1])
     made_of = f"{source.stem} {calibration.name} {list(precise)} {seven_bits} {runtime}"
 
     def write(path: Path) -> None:
+        OnnxNetwork(source, 1)  # fails in one known way where it is damaged, other than what quantises
         log.info("engine.precision: quantising the networks to 8 bits, once for these weights and pictures")
         quantize_file(source, path, calibration.images(), seven_bits=seven_bits, precise=precise)
 
-    return kept_file("onnx", f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx", write)
+    return kept_file("onnx", f"{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.int8.onnx", write, anew=anew)
 
 
 def quantize_file(

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from argos import machine
+from argos.engines import deployed
 from argos.engines.core import Core
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.deployed import Backend, Deployed, onnx_of, open_runtime
 from argos.engines.weights import load_network
-from argos.errors import UsageError
+from argos.errors import UsageError, WeightsError
 from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
 
@@ -67,17 +68,17 @@ def test_a_runtime_computes_what_torch_does_on_any_size_and_number(backend: Back
 def test_people_and_scores_are_those_of_torch(core: Core) -> None:
     assert core.semantic is not None
     assert core.instances is not None
-    deployed = Deployed(core, "onnxruntime", 1)
+    outputs = Deployed(core, "onnxruntime", 1)
     picture = pictures(SHAPES[1])
     people = InstanceSegmenter(core.instances, 0.2, 0.5)
-    found = replace(people, outputs=deployed).instances(picture)
+    found = replace(people, outputs=outputs).instances(picture)
     wanted = people.instances(picture)
     assert sum(len(one) for one in found) > 0
     for one, expected in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one.boxes, expected.boxes, atol=1)
         np.testing.assert_allclose(one.scores, expected.scores, atol=1e-4)
     scores = SemanticSegmenter(core.semantic)
-    np.testing.assert_allclose(replace(scores, outputs=deployed).scores(picture), scores.scores(picture), atol=1e-4)
+    np.testing.assert_allclose(replace(scores, outputs=outputs).scores(picture), scores.scores(picture), atol=1e-4)
 
 
 def test_the_file_is_written_once_for_the_same_weights(
@@ -94,6 +95,37 @@ def test_the_file_is_written_once_for_the_same_weights(
         onnx_of(core)
     with torch.no_grad():
         core.instances.box_heads[0].bias -= 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_damaged_file_is_told_and_written_anew(
+    backend: Backend, share: float, core: Core, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip(backend, reason=f"needs the package {backend}")
+    path = onnx_of(core)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    for _ in range(2):  # the second time there is nothing to tell
+        logits, _ = Deployed(core, backend, 1)(pictures(SHAPES[0]))
+        assert logits is not None
+        with torch.inference_mode():
+            torch.testing.assert_close(logits, core(torch.from_numpy(pictures(SHAPES[0])))[0], atol=1e-4, rtol=1e-4)
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{path}: cannot be loaded")
+    assert record.getMessage().endswith("it is written anew")
+    assert len(path.read_bytes()) == len(whole)
+
+
+def test_a_file_that_cannot_be_loaded_when_just_written_is_an_error(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(backend: Backend, path: Path, *_: object, **__: object) -> None:
+        raise WeightsError(f"{path}: cannot be loaded")
+
+    monkeypatch.setattr(deployed, "open_runtime", refuses)
+    with pytest.raises(WeightsError, match=r"cannot be loaded, although it was just written: choose another engine.b"):
+        _ = Deployed(core, "onnxruntime", 1).runtime
 
 
 def test_a_shared_encoder_runs_once() -> None:

@@ -166,6 +166,18 @@ def test_other_weights_pictures_or_processors_get_another_file(
     assert len({path, old, *others}) == 4
 
 
+@pytest.mark.parametrize("damaged", ["the float32 file", "the file"])
+def test_damaged_files_are_written_anew(network: nn.Module, damaged: str, caplog: pytest.LogCaptureFixture) -> None:
+    source, noise = onnx_of(Core(network, None)), calibration(f"noise {damaged}")
+    path = source if damaged == "the float32 file" else in_int8(source, noise)
+    path.write_bytes(path.read_bytes()[:100])
+    deployed = Deployed(Core(network, None), "onnxruntime", 1, "int8", noise)
+    assert deployed(pictures(SHAPES[0]))[0] is not None
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"{path}: cannot be loaded")
+    assert path.stat().st_size > 100
+
+
 def test_without_a_cache_the_files_are_temporary(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
