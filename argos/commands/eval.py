@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from argos.engines.weights import load_card, weights_path
+    from argos.errors import UsageError
     from argos.machine import cores
     from argos.training import datasets
     from argos.training.formats.read import read_photos
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
     card = load_card(args.model)
+    if args.sheet is not None and card.task == "classes":
+        raise UsageError(f"--sheet: masks of people are drawn, and {card.name} tells classes apart; leave it out")
     own = None if args.data is None else [photo for spec in args.data for photo in read_photos(spec, whole=True)]
     said = {} if own is not None else card.metrics
     path = str(weights_path(args.model))

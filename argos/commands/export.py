@@ -21,6 +21,7 @@ EXIT_DIFFERS = 7
 LAYOUTS = {
     "proposal": "uint8 RGB 0..255, NCHW; output: logits of background and region",
     "semantic": "float32 RGB 0..1, NCHW; output: logits",
+    "classes": "float32 RGB 0..1, NCHW; output: logits of the classes, maybe smaller than the image",
     "instances": "float32 RGB 0..1, NCHW; outputs: deltas, logits, anchors of the boxes, then the maps at 1/8, 1/16 "
     "and 1/32; the masks of boxes are not in the file",
 }

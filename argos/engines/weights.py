@@ -23,16 +23,23 @@ from argos.networks.table import NETWORKS
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 
-Task = Literal["proposal", "semantic", "instances"]
+Task = Literal["proposal", "semantic", "instances", "classes"]
+"""Of the last, which tells several classes apart, no camera has a use: it is trained, measured and exported."""
 
 THRESHOLDS: dict[Task, tuple[str, ...]] = {
     "proposal": ("threshold",),
     "semantic": ("threshold",),
     "instances": ("score_threshold", "nms"),
+    "classes": (),
 }
 """What the card of a model for each task has to say, each 0..1."""
 
-MORE_THRESHOLDS: dict[Task, tuple[str, ...]] = {"proposal": (), "semantic": ("patch_threshold",), "instances": ()}
+MORE_THRESHOLDS: dict[Task, tuple[str, ...]] = {
+    "proposal": (),
+    "semantic": ("patch_threshold",),
+    "instances": (),
+    "classes": (),
+}
 """What it may say besides; see ``packing.limits``."""
 
 

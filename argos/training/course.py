@@ -34,11 +34,13 @@ TASKS: dict[str, Task] = {
     "person_budget": "semantic",
     "proposal": "proposal",
     "instances": "instances",
+    "classes": "classes",
 }
 THRESHOLDS: dict[Task, dict[str, float]] = {
     "semantic": {"threshold": 0.5},
     "proposal": {"threshold": 0.4},
     "instances": {"score_threshold": 0.5, "nms": 0.5},
+    "classes": {},
 }
 
 
@@ -84,7 +86,7 @@ def follow(course: Course, folder: Path) -> Path | None:
     """Train; goes on where it was when ``folder`` holds a training.
 
     Returns:
-        The weights, with their card beside them; None for a network of several classes, which ends in
+        The weights, with their card beside them; None for an encoder that is trained alone, which ends in
         ``folder/average.pt``.
 
     Raises:

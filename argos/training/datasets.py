@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +131,15 @@ def training_photos(folder: Path) -> TrainingPhotos:
 def validation_photos(folder: Path) -> list[Photo]:
     """Photos with masks of the validation split, and the kept backgrounds."""
     return [*photos_of(folder, "val_masks"), *photos_of(folder, "backgrounds")[::EVERY_TENTH]]
+
+
+def class_photos(folder: Path) -> Sequence[Photo]:
+    """CamVid's validation split, its ids the numbers of 11 classes.
+
+    Raises:
+        DataError: it is not there; a packed copy has none with classes.
+    """
+    return camvid_photos(folder / "camvid" / "val", "classes")
 
 
 def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:

@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import nn
 
+from argos.errors import DataError
 from argos.packing.limits import SemanticLimits, person_mask
 from argos.training.photos import IGNORE, Photo
 
@@ -79,6 +83,38 @@ def coverage(propose: Proposer, photos: Sequence[Photo]) -> dict[str, float]:
         "area": float(np.mean(areas)),
         "area_true": float(np.mean(true_areas)),
     }
+
+
+@torch.inference_mode()
+def class_figures(network: nn.Module, held: Sequence[Photo], classes: int) -> dict[str, float]:
+    """Mean IoU of the classes that occur, and that of each; at the size of the photos.
+
+    Args:
+        network: with logits of several classes, in evaluation mode.
+        held: photos whose ids are the numbers of classes.
+        classes: how many there are.
+
+    Raises:
+        DataError: a label is no class of the network.
+    """
+    confusion = np.zeros((classes, classes), np.int64)
+    device = next(network.parameters()).device
+    for photo in held:
+        rows, columns = photo.ids.shape
+        image = torch.from_numpy(photo.image).to(device).permute(2, 0, 1)[None].float() / 255
+        logits = network(F.pad(image, (0, -columns % 8, 0, -rows % 8)))
+        size = (rows + -rows % 8, columns + -columns % 8)
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[..., :rows, :columns]
+        found = logits.argmax(1)[0].cpu().numpy()
+        known = photo.ids != IGNORE
+        if int(photo.ids[known].max(initial=0)) >= classes:
+            raise DataError(f"{photo.name}: label {photo.ids[known].max()}, and the network has {classes} classes")
+        pairs = photo.ids[known].astype(np.int64) * classes + found[known]
+        confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    hits = np.diag(confusion)
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    ious = {f"iou_{n}": float(hits[n] / union[n]) for n in range(classes) if confusion[n].any()}
+    return {"miou": float(np.mean(list(ious.values() or [0.0]))), **ious}
 
 
 BOUNDARY_TOLERANCE = 0.0075

@@ -22,7 +22,7 @@ from argos.training.detection import evaluate_ssdisb, truths_of
 from argos.training.fit import Evaluate, Loss
 from argos.training.losses import class_weights, dice_loss, inverse_frequency_loss, person_targets, weighted_bce
 from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
-from argos.training.measure import coverage, iou_by_source
+from argos.training.measure import class_figures, coverage, iou_by_source
 from argos.training.photos import IGNORE, Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
 from argos.training.stream import Batch
@@ -200,27 +200,6 @@ def class_shares(photos: Sequence[Photo], classes: int) -> Tensor:
     if len(beyond):
         raise DataError(f"labels go up to {classes + int(beyond[-1])}, the network has {classes} classes")
     return torch.from_numpy(counts[:classes] / max(1, counts[:classes].sum())).float()
-
-
-@torch.inference_mode()
-def class_figures(network: nn.Module, held: Sequence[Photo], classes: int) -> dict[str, float]:
-    """Mean IoU of the classes that occur, and that of each; at the size of the photos."""
-    confusion = np.zeros((classes, classes), np.int64)
-    device = next(network.parameters()).device
-    for photo in held:
-        rows, columns = photo.ids.shape
-        image = torch.from_numpy(photo.image).to(device).permute(2, 0, 1)[None].float() / 255
-        logits = network(F.pad(image, (0, -columns % 8, 0, -rows % 8)))
-        size = (rows + -rows % 8, columns + -columns % 8)
-        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[..., :rows, :columns]
-        found = logits.argmax(1)[0].cpu().numpy()
-        known = photo.ids != IGNORE
-        pairs = photo.ids[known].astype(np.int64) * classes + found[known]
-        confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    hits = np.diag(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - hits
-    ious = {f"iou_{n}": float(hits[n] / union[n]) for n in range(classes) if confusion[n].any()}
-    return {"miou": float(np.mean(list(ious.values() or [0.0]))), **ious}
 
 
 def _person_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from argos.packing.limits import semantic_limits
 from argos.training import datasets
 from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
 from argos.training.detection import average_precision, evaluate_ssdisb
-from argos.training.measure import boundary_f, coverage, iou_by_source
+from argos.training.measure import boundary_f, class_figures, coverage, iou_by_source
 from argos.training.photos import Photo
 from argos.training.segmentation import covered_within, region_proposer, semantic_scorer
 
@@ -104,8 +104,16 @@ def measure(path: str, card: Card, held: Sequence[Photo] | None = None) -> dict[
         held: photos to measure on; the validation split of the project's data for ``None``.
     """
     network, _ = load_network(path)
-    photos = datasets.validation_photos(datasets.data_folder()) if held is None else held
-    if card.task == "instances":
+    photos: Sequence[Photo]
+    if held is not None:
+        photos = held
+    elif card.task == "classes":
+        photos = datasets.class_photos(datasets.data_folder())
+    else:
+        photos = datasets.validation_photos(datasets.data_folder())
+    if card.task == "classes":
+        metrics = class_figures(network, photos, int(network.num_classes))  # type: ignore[arg-type]
+    elif card.task == "instances":
         metrics = evaluate_ssdisb(network, AUTO_SIDE, held)
     elif card.task == "semantic":
         metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), photos, semantic_limits(card.thresholds))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from argos.training.bands import banded_jaccard, ignore_band, misdetections
 from argos.training.losses import class_weights, inverse_frequency_loss
-from argos.training.objectives import class_figures, class_shares, classes_loss
+from argos.training.measure import class_figures
+from argos.training.objectives import class_shares, classes_loss
 from argos.training.photos import IGNORE, Photo
 from argos.training.stream import Batch
 
