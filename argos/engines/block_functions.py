@@ -243,12 +243,15 @@ def _unary(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) 
     """A function of one value that keeps 0; an in-place limit waits for whoever reads the map."""
     if not isinstance(x, BlockMap):
         return NotImplemented
+    if function in _DROPOUTS:
+        return NotImplemented if kwargs.get("training", True) else x
     if function in _ALIASES:
         return x
     limits = _limits_of(function, *args, **kwargs)
     if limits and not limits[0] <= 0 <= limits[1]:
         return NotImplemented
-    if limits and (kwargs.get("inplace") or function.__name__.endswith("_")):
+    in_place = kwargs.get("inplace") or function.__name__.endswith("_")
+    if limits and in_place:
         for n, part in enumerate(x.parts):
             if part.expected == limits:  # the kernel has done it
                 part.expected = None
@@ -261,7 +264,15 @@ def _unary(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) 
     if "inplace" in kwargs:
         kwargs = {**kwargs, "inplace": False}
     made = _with_tape(x, function(x.blocks.tape, *args, **kwargs))
-    return made if made.dtype == x.dtype else NotImplemented
+    if made.dtype != x.dtype:
+        return NotImplemented
+    return _written(x, made) if in_place else made
+
+
+def _written(x: BlockMap, made: BlockMap) -> BlockMap:
+    """A map changed in place: whoever else holds it sees the result too."""
+    x.parts, x.grid, x.node = made.parts, made.grid, made.node
+    return x
 
 
 def _limits_of(function: Function, *args: Any, **kwargs: Any) -> tuple[float, float] | None:
@@ -278,16 +289,16 @@ def _limits_of(function: Function, *args: Any, **kwargs: Any) -> tuple[float, fl
 
 def _binary(run: Pass, function: Function, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
     """A sum, difference or product of maps, or a product with one value per channel."""
-    if args or kwargs:
+    in_place = function in _OUT_OF_PLACE
+    if args or kwargs or (in_place and not isinstance(x, BlockMap)):
         return NotImplemented
     if isinstance(x, BlockMap) and isinstance(y, BlockMap):
         made = _of_two(run, _OUT_OF_PLACE.get(function, function), x, y)
     else:
         made = _of_one(_OUT_OF_PLACE.get(function, function), x, y)
-    if made is not NotImplemented and function in _OUT_OF_PLACE:  # whoever else holds x sees the result too
-        x.parts, x.grid, x.node = made.parts, made.grid, made.node
-        return x
-    return made
+    if made is NotImplemented or not in_place:
+        return made
+    return _written(x, made) if made.dtype == x.dtype else NotImplemented
 
 
 def _of_two(run: Pass, function: Function, x: BlockMap, y: BlockMap) -> Any:
@@ -325,6 +336,7 @@ _UNARY: tuple[Function, ...] = (
     *(torch.neg, Tensor.neg, F.dropout, F.dropout2d, torch.abs, Tensor.abs, torch.sign, Tensor.sign, torch.square),
     *(Tensor.clone, Tensor.detach, Tensor.contiguous),
 )
+_DROPOUTS: set[Function] = {F.dropout, F.dropout2d}
 _ALIASES: set[Function] = {Tensor.detach, Tensor.contiguous}
 _SUMS: set[Function] = {torch.add, Tensor.add, torch.sub, Tensor.sub, Tensor.__rsub__}
 _PRODUCTS: set[Function] = {torch.mul, Tensor.mul}

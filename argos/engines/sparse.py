@@ -57,7 +57,7 @@ class SparseNetwork:
     Either way the sums run in another order than in the dense network, so the last bits differ, and outputs are 0
     outside of the active blocks, which a sigmoid takes for 0.5: leave those pixels out with ``active_mask``. An
     activation that is not 0 at 0 is not masked. Above ``dense_above`` the unmasked network runs. A part of a map, such
-    as ``x[:, :1]``, is a copy; writing to one is not seen by the map.
+    as ``x[:, :1]``, is a copy: a network that writes to one and reads the other is refused.
 
     One instance belongs to one thread. The network is copied; weights changed later are not seen.
 
@@ -177,8 +177,9 @@ class SparseNetwork:
                 return network(image)
         if run.held is not None:
             run.held.begin(tuple(image.shape))
-        with _OnBlocks(run, self._names, self.semantics == "exact"):
+        with _OnBlocks(run, self._names, self.semantics == "exact") as mode:
             out = network(image)
+        mode.refuse_outdated(out)
         if run.held is not None:
             run.held.end()
         return whole(out)
@@ -212,6 +213,8 @@ class _OnBlocks(TorchFunctionMode):
         self.names = names
         self.exact = exact
         self.incomplete: dict[int, Tensor] = {}  # made of maps with zeros outside; held so that no id comes twice
+        self.views: dict[int, tuple[Tensor, BlockMap]] = {}  # dense copies, of which the network holds views, of maps
+        self.outdated: set[int] = set()  # maps and copies that missed a change in place of one another
 
     def __torch_function__(
         self, func: Function, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -219,6 +222,12 @@ class _OnBlocks(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _ABOUT or getattr(func, "__name__", "") == "__get__":
             return func(*args, **kwargs)
+        if self.views:
+            self.refuse_outdated([args, kwargs])
+            for written in {_place(x) for x in _changed(func, args, kwargs)}:
+                for x in {x for place, (_, x) in self.views.items() if written in (place, id(x))}:
+                    same = {id(x), *(place for place, (_, other) in self.views.items() if other is x)}
+                    self.outdated |= same - {written}
         if func in WEIGHTED:
             self.run.layer = self.names.get(id(args[1]), func.__name__)
         if func in LAYERS and args[0].ndim == 4 and len(args[0]) != 1:
@@ -228,7 +237,7 @@ class _OnBlocks(TorchFunctionMode):
             raise ValueError(self._not_exact(func))
         out = NotImplemented
         if func in LAYERS or _reads_blocks(args) or _reads_blocks(kwargs.values()):
-            handler = FUNCTIONS.get(func)
+            handler = FUNCTIONS.get(func) if kwargs.get("out") is None else None
             out = handler(self.run, func, *args, **kwargs) if handler else NotImplemented
             if out is NotImplemented:
                 return self._dense(func, args, kwargs)
@@ -243,13 +252,13 @@ class _OnBlocks(TorchFunctionMode):
     def _dense(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function that cannot run on blocks; the result of a layer is masked."""
         maps = [x for x in tensors_in([args, kwargs]) if isinstance(x, BlockMap)]
+        if any(isinstance(x, BlockMap) for x in _changed(func, args, kwargs)):
+            words = "changes a map in place, which blocks cannot follow; change it out of place"
+            raise ValueError(f"{func.__name__} after layer {self.run.layer} {words}")
         if self.exact and maps:
             if func not in REARRANGING:
                 raise ValueError(self._not_exact(func))
             self.run.returned.extend(x.node for x in maps)
-        name = func.__name__
-        if maps and args[0] is maps[0] and (name == "__setitem__" or (name[-1] == "_" and name[-2:] != "__")):
-            raise ValueError(f"{name} after layer {self.run.layer} changes a map in place, which blocks cannot follow")
         if func in LAYERS and maps and args[0] is maps[0]:
             args = (self.run.around(maps[0]), *args[1:])
         whole_args, whole_kwargs = whole((args, kwargs))
@@ -262,19 +271,51 @@ class _OnBlocks(TorchFunctionMode):
         else:
             out = func(*whole_args, **whole_kwargs)
             if maps:
-                label = f"{name} after {self.run.layer}"
+                label = f"{func.__name__} after {self.run.layer}"
                 self.run.layers.append(LayerRun(label, "dense", "reads the whole map", 0, 0, 0, 0))
         if func in LAYERS and not self.exact:
             return masked(out, self.run.mask_grid((out.shape[2], out.shape[3])))
+        self._note_views([args, kwargs], [whole_args, whole_kwargs], out)
         if self.run.steps is not None and maps:
             self.incomplete.update((id(x), x) for x in tensors_in(out))
         return out
+
+    def _note_views(self, given: Any, dense: Any, out: Any) -> None:
+        """Remember of which maps a result is a view: what is written to one does not reach the other."""
+        both = zip(tensors_in(given), tensors_in(dense), strict=True)
+        copies = {_place(y): (y, x) for x, y in both if isinstance(x, BlockMap)}
+        self.views.update({place: copies[place] for place in map(_place, tensors_in(out)) if place in copies})
+
+    def refuse_outdated(self, value: Any) -> None:
+        """Refuse maps of which a part was written to, and parts of maps that were.
+
+        Raises:
+            ValueError: one is among the tensors in ``value``.
+        """
+        if self.outdated and any(_place(x) in self.outdated for x in tensors_in(value)):
+            raise ValueError(
+                f"after layer {self.run.layer}: of a map and a part of it one was changed in place and the other is "
+                "read, which blocks cannot follow; change it out of place"
+            )
 
     def _not_exact(self, func: Function) -> str:
         return (
             f"{func.__name__} after layer {self.run.layer} reads a whole map, "
             "which exact semantics cannot follow; use masked"
         )
+
+
+def _changed(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that a function writes to."""
+    name = func.__name__
+    first = args[:1] or kwargs.get("input")
+    by_name = name in ("__setitem__", "__set__") or (name[-1] == "_" and name[-2:] != "__")
+    return list(tensors_in([kwargs.get("out"), first if by_name or kwargs.get("inplace") else None]))
+
+
+def _place(x: Tensor) -> int:
+    """Tells apart what lies in different memory, as long as it is held."""
+    return id(x) if isinstance(x, BlockMap) else x.untyped_storage().data_ptr()
 
 
 def _reads_blocks(values: Iterable[Any]) -> bool:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -160,6 +161,105 @@ def test_maps_may_be_shared_and_changed_in_place(kind: str, dtype: torch.dtype) 
     out = SparseNetwork(network, 8, dense_above=1.0).forward(image, active)
     for found, expected in zip(out, masked_dense(network, image, active, 8), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+IN_PLACE: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "silu": lambda x, y: F.silu(x, inplace=True),
+    "leaky_relu": lambda x, y: F.leaky_relu(x, 0.3, True),
+    "elu": lambda x, y: F.elu(x, inplace=True),
+    "selu": lambda x, y: F.selu(x, inplace=True),
+    "mish": lambda x, y: F.mish(x, inplace=True),
+    "hardswish": lambda x, y: F.hardswish(x, inplace=True),
+    "relu": lambda x, y: F.relu(x, inplace=True),
+    "relu6": lambda x, y: F.relu6(x, inplace=True),
+    "relu_": lambda x, y: x.relu_(),
+    "hardtanh": lambda x, y: F.hardtanh(x, -0.2, 0.3, inplace=True),
+    "dropout": lambda x, y: F.relu(F.dropout(x, training=False), inplace=True),
+    "add_": lambda x, y: x.add_(y),
+    "mul_": lambda x, y: x.mul_(0.5),
+    "mul_ by channels": lambda x, y: x.mul_(torch.arange(4.0)[:, None, None][None]),
+    "sub_ then div_": lambda x, y: x.sub_(y).div_(2),
+}
+"""Statements whose result nobody reads."""
+
+REFUSED: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "hardtanh without 0": lambda x, y: F.hardtanh(x, 0.1, 0.3, inplace=True),
+    "celu": lambda x, y: F.celu(x, inplace=True),
+    "threshold": lambda x, y: F.threshold(x, 0.1, 0.0, inplace=True),
+    "add_ with alpha": lambda x, y: x.add_(y, alpha=2),
+    "add_ of another type": lambda x, y: x.mul_(torch.ones(1, 4, 1, 1, dtype=torch.float64)),
+    "pow_": lambda x, y: x.pow_(2),
+    "floor_divide_": lambda x, y: x.floor_divide_(2),
+    "abs to x": lambda x, y: torch.abs(y, out=x),
+    "add to x": lambda x, y: torch.add(x, y, out=x),
+    "copy_": lambda x, y: x.copy_(y),
+    "one channel": lambda x, y: x.__setitem__((0, 0), 1.0),
+    "tanh_ by name": lambda x, y: torch.tanh_(input=x),
+    "data": lambda x, y: setattr(x, "data", y),
+}
+
+
+class Statement(nn.Module):
+    """A map changed in place between two convolutions."""
+
+    def __init__(self, change: Callable[[Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(n, 4, 3, padding=1) for n in (3, 3, 4))
+        self.change = change
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = self.a(image), self.b(image)
+        self.change(x, y)
+        return self.c(x), x
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(sorted(IN_PLACE)), masks, blocks, st.sampled_from(["masked", "exact"]), dtypes, seeds)
+def test_a_change_in_place_reaches_whoever_holds_the_map(
+    name: str, kind: str, block: int, semantics: Any, dtype: torch.dtype, seed: int
+) -> None:
+    torch.manual_seed(0)
+    network, active = Statement(IN_PLACE[name]).eval().to(dtype), mask_of(kind, (33, 47), seed)
+    image = (torch.rand(1, 3, 33, 47) - 0.5).to(dtype)
+    sparse = SparseNetwork(network, block, 1.0, semantics)
+    expected = masked_dense(network, image, active, block) if semantics == "masked" else network(image)
+    for _ in range(2):  # at the second image limits follow depthwise convolutions at once
+        for found, wanted in zip(sparse.forward(image, active), expected, strict=True):
+            inside = torch.from_numpy(sparse.active_mask(active, (33, 47)))
+            torch.testing.assert_close(found[..., inside], wanted[..., inside], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("semantics", ["masked", "exact"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_change_in_place_that_blocks_cannot_follow_is_refused(name: str, semantics: Any) -> None:
+    sparse = SparseNetwork(Statement(REFUSED[name]).eval(), 8, 1.0, semantics)
+    with pytest.raises(ValueError, match=r"after layer b changes a map in place.*; change it out of place"):
+        sparse.forward(torch.rand(1, 3, 33, 47), mask_of("half", (33, 47), 0))
+
+
+class Part(nn.Module):
+    """A map and a part of it, of which one is changed and one is read."""
+
+    def __init__(self, changes_part: bool, reads_part: bool) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.changes_part, self.reads_part = changes_part, reads_part
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.a(image)
+        part = x[:, :4]
+        F.relu(part if self.changes_part else x, inplace=True)
+        return self.b(part if self.reads_part else x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("part", [True, False])
+def test_a_part_of_a_map_that_is_changed_apart_from_it_is_refused(part: bool) -> None:
+    image, active = torch.rand(1, 3, 33, 47), mask_of("half", (33, 47), 0)
+    with pytest.raises(ValueError, match="after layer a: of a map and a part of it one was changed in place"):
+        SparseNetwork(Part(part, not part), dense_above=1.0).forward(image, active)
+    network = Part(part, part).eval()
+    found = SparseNetwork(network, dense_above=1.0).forward(image, active)
+    torch.testing.assert_close(found, masked_dense(network, image, active))
 
 
 def test_integers_run_densely() -> None:
