@@ -115,8 +115,8 @@ class Engine(Section):
         default="masked",
         description="mode gather. masked: what lies outside of the regions counts as zero in every layer; previous: as "
         "what it was when last computed, better where people hardly move and worse where they walk, 40 to 160 MB for "
-        "each camera and task; exact: the regions come out as in the whole frame, for more computing; not for networks "
-        "with global pooling",
+        "each camera and task; exact: the regions come out as in the whole frame, for more computing; networks with "
+        "global pooling run masked, and it is said",
     )
     packing: Packing = Field(default=Packing(), description="the canvases that regions are packed into")
     models: Models = Field(default=Models(), description="weights by role")

@@ -20,6 +20,7 @@ from argos.engines.block_map import BlockMap, masked, whole
 from argos.engines.block_pass import LayerRun, Pass, Scratch
 from argos.engines.exact import Plan
 from argos.engines.fold import fold_batch_norm, tensors_in
+from argos.errors import UsageError
 from argos.types import Size
 
 Function = Callable[..., Any]
@@ -145,7 +146,8 @@ class SparseNetwork:
 
         Raises:
             ValueError: ``held`` in other semantics, more than one image, a mask of another shape or type, or a network
-                that pools a whole map in ``exact`` semantics.
+                that changes a map in place as blocks cannot follow.
+            UsageError: a network that pools a whole map in ``exact`` semantics.
         """
         if image.ndim != 4 or len(image) != 1:
             raise ValueError(f"image should be (1, C, H, W), got {tuple(image.shape)}")
@@ -234,7 +236,7 @@ class _OnBlocks(TorchFunctionMode):
             raise ValueError(f"layer {self.run.layer}: expected one map of the image, got a batch of {len(args[0])}")
         incomplete = bool(self.incomplete) and any(id(x) in self.incomplete for x in tensors_in([args, kwargs]))
         if incomplete and func in LAYERS:
-            raise ValueError(self._not_exact(func))
+            raise self._not_exact(func)
         out = NotImplemented
         if func in LAYERS or _reads_blocks(args) or _reads_blocks(kwargs.values()):
             handler = FUNCTIONS.get(func) if kwargs.get("out") is None else None
@@ -257,7 +259,7 @@ class _OnBlocks(TorchFunctionMode):
             raise ValueError(f"{func.__name__} after layer {self.run.layer} {words}")
         if self.exact and maps:
             if func not in REARRANGING:
-                raise ValueError(self._not_exact(func))
+                raise self._not_exact(func)
             self.run.returned.extend(x.node for x in maps)
         if func in LAYERS and maps and args[0] is maps[0]:
             args = (self.run.around(maps[0]), *args[1:])
@@ -298,10 +300,10 @@ class _OnBlocks(TorchFunctionMode):
                 "read, which blocks cannot follow; change it out of place"
             )
 
-    def _not_exact(self, func: Function) -> str:
-        return (
-            f"{func.__name__} after layer {self.run.layer} reads a whole map, "
-            "which exact semantics cannot follow; use masked"
+    def _not_exact(self, func: Function) -> UsageError:
+        return UsageError(
+            f"{func.__name__} after layer {self.run.layer} reads a whole map, which engine.sparse: exact cannot "
+            "follow; set it to masked"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,9 @@ from argos.config import Camera, Config
 from argos.config_outputs import VirtualCameraOutput
 from argos.engines.dense import auto_scale, network_size
 from argos.engines.deployed import Deployed, Precision
-from argos.engines.gather_own import sparse_instances, sparse_semantic
+from argos.engines.gather_own import runs_on_blocks, try_on_blocks
 from argos.engines.segmenter import Semantic
+from argos.engines.sparse import Semantics
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
@@ -100,7 +101,7 @@ def people_of_config(
         cards["instances"] = card
         score_threshold, nms = least_strict(cameras, card)
         instances = replace(instances, score_threshold=score_threshold, nms=nms)
-    _refuse_gather(cameras, semantic, instances)
+    semantics = _semantics_that_run(config, semantic, instances, cards)
     precision = config.engine.precision
     calibration = calibration_of(config.engine.calibration) if precision == "int8" else None
     compile_kernels()
@@ -115,7 +116,7 @@ def people_of_config(
         masks = by_program(program, semantic, device, precision, calibration)
         one_by_one = by_program(program, instances, device, precision, calibration)
         _refuse_precision_of_nothing(precision, masks, one_by_one)
-        people = People(proposer, masks, one_by_one, canvas, known[program], config.engine.sparse)
+        people = People(proposer, masks, one_by_one, canvas, known[program], semantics)
         open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
         in_place = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "gather"}
         tuned = {of_camera for of_camera, costs in known[program].items() if costs.gather is not None}
@@ -142,13 +143,29 @@ def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None
         raise UsageError(own.format(precision, files if precision == "int8" else "remove engine.precision"))
 
 
-def _refuse_gather(cameras: Sequence[Camera], semantic: Semantic | None, instances: AnyInstances | None) -> None:
-    """Tell at once, not at the first frame, that a network cannot be run on active blocks."""
-    if any(camera.regions.mode == "gather" for camera in cameras):
-        if semantic is not None:
-            sparse_semantic(semantic)
-        if instances is not None:
-            sparse_instances(instances)
+def _semantics_that_run(
+    config: Config, semantic: Semantic | None, instances: AnyInstances | None, cards: Mapping[str, Card]
+) -> Semantics:
+    """``engine.sparse``, or ``masked`` where a network cannot be run exactly.
+
+    Raises:
+        UsageError: a camera has mode ``gather`` and a network cannot be run on active blocks; told at once, not at the
+            first frame.
+    """
+    segmenters = {"semantic": semantic, "instances": instances}
+    given = {task: found for task, found in segmenters.items() if found is not None}
+    chosen, size = config.engine.sparse, config.engine.packing.canvas
+    for task, segmenter in given.items():
+        if chosen == "exact" and runs_on_blocks(segmenter):
+            try:
+                try_on_blocks(segmenter, "exact", size)
+            except UsageError as error:
+                log.warning("engine.sparse: exact is not for %s (%s); masked is taken", cards[task].name, error)
+                chosen = "masked"
+    if any(camera.regions.mode == "gather" for camera in config.cameras.values()):
+        for segmenter in given.values():
+            try_on_blocks(segmenter, chosen, size)
+    return chosen
 
 
 def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from argos.engines.fold import tensors_in
 from argos.engines.sparse import SparseNetwork
+from argos.errors import UsageError
 
 
 def exact(network: nn.Module, block: int = 16, dense_above: float = 1.0) -> SparseNetwork:
@@ -110,9 +111,9 @@ class Gated(nn.Module):
 
 
 def test_networks_that_read_whole_maps_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"mean after layer deep reads a whole map.*use masked"):
+    with pytest.raises(UsageError, match=r"mean after layer deep reads a whole map, which engine.sparse: exact cannot"):
         exact(Mixed().eval()).forward(torch.rand(1, 3, 64, 96), np.ones((64, 96), np.bool_))
-    with pytest.raises(ValueError, match=r"interpolate after layer a reads a whole map.*use masked"):
+    with pytest.raises(UsageError, match=r"interpolate after layer a reads a whole map.*; set it to masked"):
         exact(Gated().eval()).forward(torch.rand(1, 3, 14, 14), np.ones((14, 14), np.bool_))
 
 

@@ -5,11 +5,46 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from main_job import own_models
+from main_job import PEOPLE, own_models
 
 from argos.config import config_from_sources
 from argos.engines.weights import load_card
-from argos.pipelines.build import instance_limits
+from argos.errors import UsageError
+from argos.pipelines.build import instance_limits, people_of_config, view_of
+from argos.sources.read import read
+
+NETWORKS = """
+import torch
+from torch import nn
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, image):
+        x = self.stem(image)
+        return self.last(x * torch.sigmoid(x.mean((2, 3), keepdim=True)))
+
+class Squared(Gated):
+    def forward(self, image):
+        return self.last(self.stem(image).pow_(2))
+
+def gated():
+    torch.manual_seed(0)
+    return Gated()
+
+def squared():
+    return Squared()
+"""
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> Path:
+    """A network that pools whole maps, and one that blocks cannot follow."""
+    path = tmp_path / "networks.py"
+    path.write_text(NETWORKS)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -28,3 +63,28 @@ def test_what_the_configuration_leaves_open_comes_from_the_card(
     (camera,) = config_from_sources(["webcam:0"], chosen).cameras.values()
     limits = instance_limits(camera, card)
     assert (limits.score_threshold, limits.nms) == wanted
+
+
+@pytest.mark.parametrize("mode", ["auto", "gather"])
+def test_a_network_that_pools_whole_maps_runs_masked_in_place_of_exact_and_is_named_at_the_start(
+    networks: Path, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={networks}:gated"]
+    settings += [f"camera.regions.mode={mode}", "camera.regions.threshold=0.01"]
+    config = config_from_sources([PEOPLE], [*settings, "engine.sparse=exact"])
+    people, cards = people_of_config(config)
+    (told,) = [record.getMessage() for record in caplog.records if "engine.sparse" in record.getMessage()]
+    assert told.startswith(f"engine.sparse: exact is not for {cards['semantic'].name} (mean after layer stem reads a w")
+    assert told.endswith("; masked is taken")
+    assert people.semantics == "masked"
+    view, frame = view_of(next(iter(config.cameras.values())), config, cards), next(read(PEOPLE, "cam"))
+    if mode == "gather":
+        (analysis,) = people.step([frame], [view], [False])
+        assert analysis.mode == "gather"
+
+
+def test_a_network_that_blocks_cannot_follow_is_refused_in_mode_gather_at_the_start(networks: Path) -> None:
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={networks}:squared"]
+    people_of_config(config_from_sources([PEOPLE], settings))
+    with pytest.raises(UsageError, match=r"pow_ after layer stem changes a map in place.* set regions.mode to pack"):
+        people_of_config(config_from_sources([PEOPLE], [*settings, "camera.regions.mode=gather"]))
