@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.engines.dense import auto_scale, network_size
+from argos.engines.gather_own import runs_on_blocks, try_on_blocks
+from argos.errors import UsageError
 from argos.packing.costs import Costs, fit_gather, fit_line
 from argos.packing.planner import AskedMode, Planner
 from argos.pipelines.backend import Program
@@ -21,6 +24,8 @@ from argos.pipelines.work import active_share
 from argos.propose.qunet import grid_size
 from argos.sources.read import read
 from argos.types import Frame, RegionMask
+
+log = logging.getLogger(__name__)
 
 SCENE = "fake://people?n=5&seed=1&size=1280x720&frames=1"
 """What is looked at: people and a backdrop, so that there is something to decode and to stitch."""
@@ -96,7 +101,14 @@ def measure(
         progress: called with what is run now.
     """
     frame = next(iter(read(SCENE, "tune")))
-    runs = [(program, name, run) for program, people in lines.items() for name, run in _runs(people, view, frame)]
+    cannot = {program: _cannot_gather(people, view, frame) for program, people in lines.items()}
+    for why in sorted({why for why in cannot.values() if why}):
+        log.warning("%s; gather is not measured", why)
+    runs = [
+        (program, name, run)
+        for program, people in lines.items()
+        for name, run in _runs(people, view, frame, not cannot[program])
+    ]
     found: dict[Program, dict[tuple[str, int, int], list[float]]] = {program: {} for program in lines}
     rounds, end = 0, time.monotonic() + seconds * len(lines)
     while rounds <= LEAST_ROUNDS or time.monotonic() < end:
@@ -115,8 +127,21 @@ def _measured(times: Mapping[tuple[str, int, int], Sequence[float]], rounds: int
     return Measured(costs, tuple(replace(p, model_ms=_by_costs(costs, p)) for p in points), rounds)
 
 
+def _cannot_gather(people: People, view: View, frame: Frame) -> str:
+    """Why a network of the view cannot be run on active blocks; empty where all can."""
+    asked = ((people.semantic, view.semantic), (people.instances, view.instances))
+    size = network_size(frame.size, view.scale or auto_scale(frame.size, people.largest))
+    try:
+        for segmenter, limits in asked:
+            if segmenter is not None and limits is not None and runs_on_blocks(segmenter):
+                try_on_blocks(segmenter, people.semantics, size)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def _runs(
-    people: People, view: View, frame: Frame
+    people: People, view: View, frame: Frame, gathers: bool
 ) -> Iterator[tuple[str, Callable[[], tuple[tuple[str, int, int], float]]]]:
     """Name -> what to run, which gives the kind of run and its milliseconds."""
     scale = view.scale or auto_scale(frame.size, people.largest)
@@ -128,7 +153,7 @@ def _runs(
     for side in SIDES if people.largest is None else SIDES[:1]:
         yield f"full at {side:g}", partial(_run, line, replace(plain, mode="full", scale=scale * side), frame, None)
     kinds: list[tuple[AskedMode, float, float]] = [("pack", share, 1.0) for share in PACKED]
-    if people.gathers:
+    if gathers and people.gathers:
         kinds += [("gather", share, side) for side in (1.0, 0.5) for share in GATHERED]
     for mode, share, side in kinds:
         mask = painted(share, frame, people.proposer.size)

@@ -49,6 +49,27 @@ def test_what_is_measured_is_kept_printed_and_used(
     assert known.propose_ms == one["costs"]["propose_ms"]
 
 
+def test_gather_is_left_out_where_the_network_cannot_run_on_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tune, "PACKED", (0.02, 0.3))  # quick
+    (tmp_path / "squared.py").write_text(
+        "from torch import nn\n\n\nclass Squared(nn.Conv2d):\n    def forward(self, image):\n"
+        "        return super().forward(image).pow_(2)\n\n\ndef net():\n    return Squared(3, 1, 1)\n"
+    )
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={tmp_path}/squared.py:net"]
+    settings += ["engine.scale=0.1", "engine.packing.canvas=[64,96]"]
+    asked = [part for setting in settings for part in ("--set", setting)]
+    assert main(["tune", "--seconds", "0.01", "--json", *asked]) == 0
+    told = capsys.readouterr()
+    for one in json.loads(told.out)["tasks"]:
+        assert {"propose", "full", "pack"} == {point["run"] for point in one["points"]}
+    (line,) = [line for line in told.err.splitlines() if "gather" in line]
+    assert "squared.py:net: cannot run on blocks" in line
+    assert line.endswith("gather is not measured")
+
+
 def test_where_no_program_can_be_measured_the_reason_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
