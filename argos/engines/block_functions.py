@@ -19,7 +19,7 @@ from torch import Tensor
 from argos.engines.block_conv import Geometry, blocks_of, conv_blocks, conv_transpose_blocks, geometry_of, pair
 from argos.engines.block_copy import NO_LIMITS, empty, has_kernels
 from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import BlockMap, Blocks, Source, dense, joined, settled, source_of
+from argos.engines.block_map import BlockMap, Blocks, Source, dense, joined, one_block, settled, source_of
 from argos.engines.block_pass import LayerRun, Pass, Ranges, block_ranges
 from argos.kernels.block_layers import interpolate, max_pool
 from argos.kernels.tapes import compact_starts
@@ -78,7 +78,7 @@ def on_blocks(x: Tensor) -> bool:
     """Whether convolutions can read a tensor in blocks; the single values of a global pool are no map."""
     if isinstance(x, BlockMap):
         return True
-    return x.is_floating_point() and (x.shape[2] > 1 or x.shape[3] > 1)
+    return x.is_floating_point() and x.ndim == 4 and (x.shape[2] > 1 or x.shape[3] > 1)
 
 
 def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -98,7 +98,7 @@ def _max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    if not isinstance(x, BlockMap) or return_indices:
+    if not on_blocks(x) or return_indices:
         return NotImplemented
     kernel = pair(kernel_size)
     before = pair(padding)
@@ -119,11 +119,12 @@ def _max_pool(
     def pooled_whole(whole: Tensor) -> Tensor:
         return F.max_pool2d(whole, kernel, geometry.stride, before, geometry.dilation, ceil_mode)
 
-    return _each_part(run.around(x), grid, node, pooled, pooled_whole)
+    return _each_part(run, x, grid, node, pooled, pooled_whole)
 
 
 def _each_part(
-    x: BlockMap,
+    run: Pass,
+    x: Tensor,
     grid: BlockGrid,
     node: int,
     compute: Callable[[Source, NDArray[np.int64], NDArray[np.float32]], None],
@@ -132,7 +133,8 @@ def _each_part(
     """Compute a function of single channels for each part by itself; what waits is computed before.
 
     Args:
-        x: the map.
+        run: knows what lies around the blocks of the map.
+        x: the map; a dense one is one block.
         grid: of the result.
         node: of the result.
         compute: writes the blocks of the result, where there are kernels.
@@ -140,7 +142,8 @@ def _each_part(
     """
     starts, width = compact_starts(grid.active, grid.block[1])
     parts = []
-    for part in x.parts:
+    whole = run.around(x) if isinstance(x, BlockMap) else one_block(x.permute(0, 2, 3, 1).contiguous(), -1)
+    for part in whole.parts:
         source = settled(part)
         if has_kernels(x):
             out = empty(x, 1, grid.block[0], width, part.tape.shape[3])
@@ -174,7 +177,9 @@ def _interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Any:
-    if not isinstance(x, BlockMap) or mode not in ("nearest", "bilinear") or recompute_scale_factor or antialias:
+    if x.ndim != 4 or not x.is_floating_point():
+        return NotImplemented
+    if mode not in ("nearest", "bilinear") or recompute_scale_factor or antialias:
         return NotImplemented
     source = (x.shape[2], x.shape[3])
     scales: tuple[float | None, float | None] = (None, None)
@@ -193,7 +198,7 @@ def _interpolate(
     def resized_whole(whole: Tensor) -> Tensor:
         return F.interpolate(whole, size, scale_factor, mode, align_corners)  # type: ignore[arg-type]
 
-    return _each_part(run.around(x), grid, node, resized, resized_whole)
+    return _each_part(run, x, grid, node, resized, resized_whole)
 
 
 def _taps(

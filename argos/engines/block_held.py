@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from torch import Tensor
 
-from argos.engines.block_grid import BlockGrid
-from argos.engines.block_map import BlockMap, Blocks, source_of, spread_on
+from argos.engines.block_map import BlockMap, Blocks, one_block, source_of, spread_on
 
 
 class Held:
@@ -67,8 +65,5 @@ class Held:
             if held.shape != shape:
                 raise ValueError("the network takes other steps than at the picture before")
             spread_on(held[0], source_of(blocks), clear=False)
-            size = x.grid.size
-            whole = BlockGrid(np.ones((1, 1), np.bool_), size, size, np.zeros((1, 2), np.int64))
-            made = BlockMap([Blocks(held, np.zeros((1, 1), np.int64), whole, taken=True)], whole, x.node)
-            self._read[id(blocks)] = blocks, made
+            self._read[id(blocks)] = blocks, one_block(held, x.node)
         return self._read[id(blocks)][1]

@@ -132,6 +132,13 @@ def source_of(part: Blocks) -> Source:
     return Source(part.tape[0], (part.starts, part.grid.block, part.grid.size), part.limits)
 
 
+def one_block(tape: Tensor, node: int) -> BlockMap:
+    """A whole map ``(1, h, w, C)``, contiguous, as one block of its size; its memory is not written to."""
+    size = (tape.shape[1], tape.shape[2])
+    whole = BlockGrid(np.ones((1, 1), np.bool_), size, size, np.zeros((1, 2), np.int64))
+    return BlockMap([Blocks(tape, np.zeros((1, 1), np.int64), whole, taken=True)], whole, node)
+
+
 def dense(x: BlockMap) -> Tensor:
     """The whole map, channels last, zero in inactive blocks."""
     source = source_of(x.blocks)

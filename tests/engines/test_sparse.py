@@ -163,6 +163,50 @@ def test_maps_may_be_shared_and_changed_in_place(kind: str, dtype: torch.dtype) 
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
+class Applied(nn.Module):
+    """A function of the image, beside what a convolution makes of it."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.conv = whole(nn.Conv2d(4, 4, 1), 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.cat([self.function(image), self.function(self.conv(image))], dim=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(0, 1), st.booleans()),
+    st.sampled_from(["max", "bilinear", "nearest"]),
+    *(sizes, masks, blocks, st.sampled_from(["masked", "exact"]), seeds, dtypes),
+)
+def test_pooling_and_resizing_of_image_and_maps_run_on_blocks(
+    pool: tuple[int, int, int, bool],
+    kind: str,
+    size: tuple[int, int],
+    mask: str,
+    block: int,
+    semantics: Any,
+    seed: int,
+    dtype: torch.dtype,
+) -> None:
+    kernel, stride, padding, up = pool
+
+    def function(x: Tensor) -> Tensor:
+        if kind == "max":
+            return F.max_pool2d(x, kernel, stride, padding, ceil_mode=up)
+        return F.interpolate(x, scale_factor=stride / kernel, mode=kind)
+
+    image, active, network = whole_image(size, 4, seed).to(dtype), mask_of(mask, size, seed), Applied(function)
+    sparse = SparseNetwork(network.to(dtype), block, 1.0, semantics)
+    found = sparse.forward(image, active)
+    expected = masked_dense(network, image, active, block) if semantics == "masked" else network(image)
+    inside = torch.from_numpy(sparse.active_mask(active, tuple(expected.shape[2:])))
+    torch.testing.assert_close(found[..., inside], expected[..., inside], atol=1e-4, rtol=0)
+    assert sparse.coverage() == ()
+
+
 IN_PLACE: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "silu": lambda x, y: F.silu(x, inplace=True),
     "leaky_relu": lambda x, y: F.leaky_relu(x, 0.3, True),

@@ -12,6 +12,7 @@ from argos.engines.count_macs import count_macs
 from argos.engines.fold import tensors_in
 from argos.engines.masked import masked_dense
 from argos.engines.sparse import SparseNetwork
+from argos.networks import table as published
 
 
 def largest_difference(a: object, b: object) -> float:
@@ -35,6 +36,20 @@ def test_sparse_equals_masked_dense(name: str, size: tuple[int, int], dtype: tor
         out = sparse.forward(image, active)
         # sums run in another order than in the dense network, so the last bits differ
         assert largest_difference(out, masked_dense(network, image, active)) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["erfnet", "essnet_a", "essnet_b", "essnet", "wspdnet"])
+def test_networks_that_pool_the_image_stay_on_blocks_in_both_semantics(name: str) -> None:
+    network, size = network_of(published.NETWORKS[name]), (96, 160)
+    image, active = torch.rand(1, 3, *size), people(size, 0.1, 0)
+    sparse = SparseNetwork(network, dense_above=1.0)
+    assert largest_difference(sparse.forward(image, active), masked_dense(network, image, active)) <= 1e-5
+    assert len(sparse.coverage()) <= 1  # what comes after the last layer
+    exact = SparseNetwork(network, dense_above=1.0, semantics="exact")
+    found, expected = exact.forward(image, active), network(image)
+    for x, y in zip(tensors_in(found), tensors_in(expected), strict=True):
+        inside = torch.from_numpy(exact.active_mask(active, (x.shape[2], x.shape[3])))
+        assert largest_difference(x[..., inside], y[..., inside]) <= 1e-5
 
 
 @pytest.mark.parametrize("name", NETWORKS)
