@@ -108,7 +108,7 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
         return BlockMap([Blocks(tape, blocks.starts, blocks.grid)], x.grid, x.node)
     if isinstance(x, BlockMap):
         x = run.around(x)
-    grid, node = run.next_map(target, [x], lambda laid: _ranges(laid, geometry))
+    grid, node = run.next_map(target, [x], lambda laid: window_ranges(laid, geometry))
     call = len(run.layers)
     depthwise_kernel = groups == x.shape[1] == filters and groups > 1 and has_kernels(x)
     if depthwise_kernel:
@@ -208,7 +208,8 @@ def _note(run: Pass, grid: BlockGrid, node: int, executed: int, macs: int) -> No
         run.note(grid, node, "skipped", "no active block", 0, macs)
 
 
-def _ranges(grid: BlockGrid, geometry: Geometry) -> Ranges:
+def window_ranges(grid: BlockGrid, geometry: Geometry) -> Ranges:
+    """What the blocks of a convolution or a pool read."""
     cells = (grid.active.shape[0], grid.active.shape[1])
     return block_ranges(cells, grid.block, geometry.stride, geometry.before, geometry.reach)
 

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from argos.engines.block_functions import FUNCTIONS, LAYERS, REARRANGING, WEIGHTED, counted, on_blocks
+from argos.engines.block_conv import blocks_of
+from argos.engines.block_functions import (
+    FUNCTIONS,
+    LAYERS,
+    REARRANGING,
+    WEIGHTED,
+    WHOLE,
+    becomes_map,
+    changed,
+    counted,
+    on_blocks,
+    write,
+)
 from argos.engines.block_grid import BLOCK, block_grid
 from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap, masked, whole
@@ -45,8 +57,8 @@ class SparseNetwork:
     inactive blocks; ``coverage`` names it.
 
     ``masked``: what it returns equals ``masked_dense``, the network in which the output of each convolution,
-    normalisation, pooling and interpolation is multiplied by the mask of active blocks at its size. Near the edge of
-    the mask this differs from the unmasked network, whose layers see more.
+    normalisation, pooling, interpolation, activation and sum is multiplied by the mask of active blocks at its size.
+    Near the edge of the mask this differs from the unmasked network, whose layers see more.
 
     ``previous``: as ``masked``, but a layer that reads beyond its blocks finds there what the blocks beside them held
     when they were last computed (``Held``), not zeros. Where all of these were computed on the same picture, with all
@@ -56,9 +68,9 @@ class SparseNetwork:
     equal those of the unmasked network. Not for networks that pool a whole map, such as squeeze-and-excite.
 
     Either way the sums run in another order than in the dense network, so the last bits differ, and outputs are 0
-    outside of the active blocks, which a sigmoid takes for 0.5: leave those pixels out with ``active_mask``. An
-    activation that is not 0 at 0 is not masked. Above ``dense_above`` the unmasked network runs. A part of a map, such
-    as ``x[:, :1]``, is a copy: a network that writes to one and reads the other is refused.
+    outside of the active blocks, which a sigmoid that follows takes for 0.5: leave those pixels out with
+    ``active_mask``. Above ``dense_above`` the unmasked network runs. A part of a map, such as ``x[:, :1]``, is a copy:
+    a network that writes to one and reads the other is refused.
 
     One instance belongs to one thread. The network is copied; weights changed later are not seen.
 
@@ -146,7 +158,7 @@ class SparseNetwork:
 
         Raises:
             ValueError: ``held`` in other semantics, more than one image, a mask of another shape or type, or a network
-                that changes a map in place as blocks cannot follow.
+                that changes a map and reads a part that it took of it before.
             UsageError: a network that pools a whole map in ``exact`` semantics.
         """
         if image.ndim != 4 or len(image) != 1:
@@ -221,12 +233,14 @@ class _OnBlocks(TorchFunctionMode):
     def __torch_function__(
         self, func: Function, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        kwargs = dict(kwargs or {})
         if func in _ABOUT or getattr(func, "__name__", "") == "__get__":
             return func(*args, **kwargs)
+        if not args and "input" in kwargs:
+            args = (kwargs.pop("input"),)
         if self.views:
             self.refuse_outdated([args, kwargs])
-            for written in {_place(x) for x in _changed(func, args, kwargs)}:
+            for written in {_place(x) for x in changed(func, args, kwargs)}:
                 for x in {x for place, (_, x) in self.views.items() if written in (place, id(x))}:
                     same = {id(x), *(place for place, (_, other) in self.views.items() if other is x)}
                     self.outdated |= same - {written}
@@ -236,7 +250,7 @@ class _OnBlocks(TorchFunctionMode):
             raise ValueError(f"layer {self.run.layer}: expected one map of the image, got a batch of {len(args[0])}")
         incomplete = bool(self.incomplete) and any(id(x) in self.incomplete for x in tensors_in([args, kwargs]))
         if incomplete and func in LAYERS:
-            raise self._not_exact(func)
+            raise self._not_exact(func, "reads a map that was rearranged")
         out = NotImplemented
         if func in LAYERS or _reads_blocks(args) or _reads_blocks(kwargs.values()):
             handler = FUNCTIONS.get(func) if kwargs.get("out") is None else None
@@ -252,14 +266,16 @@ class _OnBlocks(TorchFunctionMode):
         return out
 
     def _dense(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a function that cannot run on blocks; the result of a layer is masked."""
+        """Run a function that cannot run on blocks; of a map that it makes only the active blocks are kept."""
         maps = [x for x in tensors_in([args, kwargs]) if isinstance(x, BlockMap)]
-        if any(isinstance(x, BlockMap) for x in _changed(func, args, kwargs)):
-            words = "changes a map in place, which blocks cannot follow; change it out of place"
-            raise ValueError(f"{func.__name__} after layer {self.run.layer} {words}")
+        written = changed(func, args, kwargs)
+        in_place = any(isinstance(x, BlockMap) for x in written)
+        if self.exact and in_place:
+            raise self._not_exact(func, "changes a map in place")
+        why = "reads a whole map" if func.__name__ in WHOLE else "is not known to the sparse engine"
         if self.exact and maps:
             if func not in REARRANGING:
-                raise self._not_exact(func)
+                raise self._not_exact(func, why)
             self.run.returned.extend(x.node for x in maps)
         if func in LAYERS and maps and args[0] is maps[0]:
             args = (self.run.around(maps[0]), *args[1:])
@@ -274,12 +290,31 @@ class _OnBlocks(TorchFunctionMode):
             out = func(*whole_args, **whole_kwargs)
             if maps:
                 label = f"{func.__name__} after {self.run.layer}"
-                self.run.layers.append(LayerRun(label, "dense", "reads the whole map", 0, 0, 0, 0))
-        if func in LAYERS and not self.exact:
+                self.run.layers.append(LayerRun(label, "dense", why, 0, 0, 0, 0))
+        if in_place:
+            return self._write_back(func, written, changed(func, whole_args, whole_kwargs), out)
+        if not self.exact and becomes_map(func, (*args, *kwargs.values()), maps, out):
+            grid = self.run.mask_grid((out.shape[2], out.shape[3]))
+            return BlockMap([blocks_of(out, grid)], grid, self.run.made)
+        if not self.exact and func in LAYERS and isinstance(out, Tensor) and out.ndim == 4:
             return masked(out, self.run.mask_grid((out.shape[2], out.shape[3])))
         self._note_views([args, kwargs], [whole_args, whole_kwargs], out)
         if self.run.steps is not None and maps:
             self.incomplete.update((id(x), x) for x in tensors_in(out))
+        return out
+
+    def _write_back(self, func: Function, written: list[Tensor], copies: list[Tensor], out: Any) -> Any:
+        """Keep the active blocks of what a function wrote to dense copies of maps.
+
+        Returns:
+            The result of the function, with the map where that was its copy.
+        """
+        for x, dense in zip(written, copies, strict=True):
+            if isinstance(x, BlockMap):
+                if dense.shape != x.shape or dense.dtype != x.dtype:
+                    raise ValueError(f"{func.__name__} after layer {self.run.layer} makes another tensor of a map")
+                write(x, BlockMap([blocks_of(dense, x.grid)], x.grid, x.node))
+                out = x if out is dense else out
         return out
 
     def _note_views(self, given: Any, dense: Any, out: Any) -> None:
@@ -300,19 +335,11 @@ class _OnBlocks(TorchFunctionMode):
                 "read, which blocks cannot follow; change it out of place"
             )
 
-    def _not_exact(self, func: Function) -> UsageError:
+    def _not_exact(self, func: Function, why: str) -> UsageError:
         return UsageError(
-            f"{func.__name__} after layer {self.run.layer} reads a whole map, which engine.sparse: exact cannot "
-            "follow; set it to masked"
+            f"{func.__name__} after layer {self.run.layer} {why}, which engine.sparse: exact cannot follow; "
+            "set it to masked"
         )
-
-
-def _changed(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-    """The tensors that a function writes to."""
-    name = func.__name__
-    first = args[:1] or kwargs.get("input")
-    by_name = name in ("__setitem__", "__set__") or (name[-1] == "_" and name[-2:] != "__")
-    return list(tensors_in([kwargs.get("out"), first if by_name or kwargs.get("inplace") else None]))
 
 
 def _place(x: Tensor) -> int:

@@ -54,11 +54,12 @@ def test_gather_is_left_out_where_the_network_cannot_run_on_blocks(
 ) -> None:
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tune, "PACKED", (0.02, 0.3))  # quick
-    (tmp_path / "squared.py").write_text(
-        "from torch import nn\n\n\nclass Squared(nn.Conv2d):\n    def forward(self, image):\n"
-        "        return super().forward(image).pow_(2)\n\n\ndef net():\n    return Squared(3, 1, 1)\n"
+    (tmp_path / "twice.py").write_text(
+        "from torch import nn\n\n\nclass Twice(nn.Conv2d):\n    def forward(self, image):\n"
+        "        return super().forward(image.repeat(2, 1, 1, 1))[: len(image)]\n\n\n"
+        "def net():\n    return Twice(3, 1, 1)\n"
     )
-    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={tmp_path}/squared.py:net"]
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={tmp_path}/twice.py:net"]
     settings += ["engine.scale=0.1", "engine.packing.canvas=[64,96]"]
     asked = [part for setting in settings for part in ("--set", setting)]
     assert main(["tune", "--seconds", "0.01", "--json", *asked]) == 0
@@ -66,7 +67,7 @@ def test_gather_is_left_out_where_the_network_cannot_run_on_blocks(
     for one in json.loads(told.out)["tasks"]:
         assert {"propose", "full", "pack"} == {point["run"] for point in one["points"]}
     (line,) = [line for line in told.err.splitlines() if "gather" in line]
-    assert "squared.py:net: cannot run on blocks" in line
+    assert "twice.py:net: cannot run on blocks" in line
     assert line.endswith("gather is not measured")
 
 

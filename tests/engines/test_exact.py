@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -113,10 +115,28 @@ class Gated(nn.Module):
 def test_networks_that_read_whole_maps_are_refused_by_name() -> None:
     with pytest.raises(UsageError, match=r"mean after layer deep reads a whole map, which engine.sparse: exact cannot"):
         exact(Mixed().eval()).forward(torch.rand(1, 3, 64, 96), np.ones((64, 96), np.bool_))
-    with pytest.raises(UsageError, match=r"interpolate after layer a reads a whole map.*; set it to masked"):
+    with pytest.raises(
+        UsageError, match=r"interpolate after layer a reads a map that was rearranged.*; set it to masked"
+    ):
         exact(Gated().eval()).forward(torch.rand(1, 3, 14, 14), np.ones((14, 14), np.bool_))
 
 
 def test_other_semantics_are_refused() -> None:
     with pytest.raises(ValueError, match="semantics should be masked, previous or exact, got 'fast'"):
         SparseNetwork(nn.Conv2d(3, 1, 1), semantics="fast")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: F.pixel_shuffle(x, 2), lambda x: F.pad(x, (1, 1)), lambda x: x.chunk(2, 1)[0]]
+)
+def test_what_nobody_has_written_for_blocks_is_not_said_to_read_a_whole_map(
+    function: Callable[[Tensor], Tensor],
+) -> None:
+    class Network(nn.Conv2d):
+        def forward(self, image: Tensor) -> Tensor:
+            return function(super().forward(image))
+
+    with pytest.raises(
+        UsageError, match=r"(pixel_shuffle|pad|chunk) after layer \S* is not known to the sparse engine,"
+    ):
+        exact(Network(3, 4, 1)).forward(torch.rand(1, 3, 14, 14), np.ones((14, 14), np.bool_))

@@ -134,7 +134,7 @@ def test_what_ran_on_whole_maps_is_named() -> None:
         nn.BatchNorm2d(4),  # not folded: what it reads is not what the convolution gave
         nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
         nn.AvgPool2d(2),
-        nn.Sigmoid(),  # not 0 at 0, so the convolution after it sees a whole map
+        nn.Sigmoid(),
         nn.Conv2d(4, 4, 3),
         nn.AdaptiveAvgPool2d(2),
         nn.Flatten(),
@@ -145,7 +145,6 @@ def test_what_ran_on_whole_maps_is_named() -> None:
     torch.testing.assert_close(sparse.forward(image, active), masked_dense(network, image, active))
     assert [layer.name for layer in sparse.coverage()] == [
         "pad after 1",
-        "avg_pool2d after 3",
         "adaptive_avg_pool2d after 6",
         "9",
     ]
@@ -207,6 +206,74 @@ def test_pooling_and_resizing_of_image_and_maps_run_on_blocks(
     assert sparse.coverage() == ()
 
 
+def slopes(count: int) -> Tensor:
+    return torch.linspace(-0.5, 2, count)
+
+
+LOCAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sigmoid": lambda x, image: torch.sigmoid(x),
+    "Tensor.sigmoid": lambda x, image: x.sigmoid(),
+    "hardsigmoid": lambda x, image: F.hardsigmoid(x),
+    "softplus": lambda x, image: F.softplus(x),
+    "celu": lambda x, image: F.celu(x),
+    "threshold": lambda x, image: F.threshold(x, 0.1, 0.3),
+    "clamp": lambda x, image: torch.clamp(x, -0.5, max=0.5),
+    "clamp without 0": lambda x, image: x.clamp(min=0.3),
+    "clip": lambda x, image: x.clip(max=0.2),
+    "prelu": lambda x, image: F.prelu(x, slopes(1).to(image)),
+    "prelu by channels": lambda x, image: F.prelu(x, slopes(4).to(image)),
+    "softmax": lambda x, image: F.softmax(x, dim=1) + torch.softmax(x, 1),
+    "a number more": lambda x, image: x + 1,
+    "a number less": lambda x, image: 1 - x,
+    "channels more": lambda x, image: x + slopes(4).to(image)[:, None, None],
+    "gate of one channel": lambda x, image: x * torch.sigmoid(x.abs() + image[:, :1]),
+    "image more": lambda x, image: image + x,
+    "quotient": lambda x, image: x / (image.abs() + 1),
+    "quotient of maps": lambda x, image: x / (x + 99),
+    "image beside": lambda x, image: torch.cat([x, image], dim=1)[:, 2:6],
+    "mean of 2": lambda x, image: F.avg_pool2d(x, 2),
+    "mean of 3": lambda x, image: F.avg_pool2d(x, 3, 1, 1),
+    "mean of 3 inside": lambda x, image: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "mean of 3 up": lambda x, image: F.avg_pool2d(x, 3, 2, ceil_mode=True),
+    "sum of 3 by 2": lambda x, image: F.avg_pool2d(x, (3, 2), 2, 1, divisor_override=1),
+    "mean of the image": lambda x, image: F.avg_pool2d(image, 2) + F.avg_pool2d(x, 2),
+}
+"""Functions that read no more than what lies near."""
+
+
+class Between(nn.Module):
+    """A function between two convolutions, and after them."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.function = function
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.function(self.a(image), image)
+        return self.b(x), torch.sigmoid(x)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(LOCAL)), masks, blocks, st.sampled_from(["masked", "exact"]), dtypes, seeds)
+def test_local_functions_run_on_blocks(
+    name: str, kind: str, block: int, semantics: Any, dtype: torch.dtype, seed: int
+) -> None:
+    torch.manual_seed(0)
+    network, active = Between(LOCAL[name]).eval().to(dtype), mask_of(kind, (33, 47), seed)
+    image = (torch.rand(1, 4, 33, 47) - 0.5).to(dtype)
+    sparse = SparseNetwork(network, block, 1.0, semantics)
+    if name == "image beside" and semantics == "exact":
+        return  # a part of the channels leaves the blocks
+    expected = masked_dense(network, image, active, block) if semantics == "masked" else network(image)
+    for found, wanted in zip(sparse.forward(image, active), expected, strict=True):
+        inside = torch.from_numpy(sparse.active_mask(active, (wanted.shape[2], wanted.shape[3])))
+        torch.testing.assert_close(found[..., inside], wanted[..., inside], atol=1e-5, rtol=1e-5)
+        if semantics == "masked" and name != "image beside":
+            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert name == "image beside" or sparse.coverage() == ()
+
+
 IN_PLACE: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "silu": lambda x, y: F.silu(x, inplace=True),
     "leaky_relu": lambda x, y: F.leaky_relu(x, 0.3, True),
@@ -223,22 +290,33 @@ IN_PLACE: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "mul_": lambda x, y: x.mul_(0.5),
     "mul_ by channels": lambda x, y: x.mul_(torch.arange(4.0)[:, None, None][None]),
     "sub_ then div_": lambda x, y: x.sub_(y).div_(2),
+    "hardtanh without 0": lambda x, y: F.hardtanh(x, 0.1, 0.3, inplace=True),
+    "celu": lambda x, y: F.celu(x, inplace=True),
+    "threshold": lambda x, y: F.threshold(x, 0.1, 0.2, inplace=True),
+    "hardsigmoid": lambda x, y: F.hardsigmoid(x, inplace=True),
+    "sigmoid_": lambda x, y: x.sigmoid_(),
+    "clamp_": lambda x, y: x.clamp_(-0.1, 0.2),
+    "clamp_ without 0": lambda x, y: torch.clamp_(x, min=0.2),
+    "clip_": lambda x, y: x.clip_(max=0.1),
+    "add_ of a number": lambda x, y: x.add_(0.5),
+    "sub_ by channels": lambda x, y: x.sub_(torch.arange(4.0)[:, None, None]),
+    "tanh_ by name": lambda x, y: torch.tanh_(input=x),
+    "leaky_relu_ of a map in a list": lambda x, y: (torch.cat([x, y], 1), F.leaky_relu_(x)),
 }
 """Statements whose result nobody reads."""
 
-REFUSED: dict[str, Callable[[Tensor, Tensor], Any]] = {
-    "hardtanh without 0": lambda x, y: F.hardtanh(x, 0.1, 0.3, inplace=True),
-    "celu": lambda x, y: F.celu(x, inplace=True),
-    "threshold": lambda x, y: F.threshold(x, 0.1, 0.0, inplace=True),
+OTHERS: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "rrelu": lambda x, y: F.rrelu(x, inplace=True),
+    "clamp_ by maps": lambda x, y: x.clamp_(min=y),
     "add_ with alpha": lambda x, y: x.add_(y, alpha=2),
-    "add_ of another type": lambda x, y: x.mul_(torch.ones(1, 4, 1, 1, dtype=torch.float64)),
+    "add_ of another type": lambda x, y: x.mul_(torch.full((1, 4, 1, 1), 0.3, dtype=torch.float64)),
     "pow_": lambda x, y: x.pow_(2),
     "floor_divide_": lambda x, y: x.floor_divide_(2),
     "abs to x": lambda x, y: torch.abs(y, out=x),
     "add to x": lambda x, y: torch.add(x, y, out=x),
     "copy_": lambda x, y: x.copy_(y),
     "one channel": lambda x, y: x.__setitem__((0, 0), 1.0),
-    "tanh_ by name": lambda x, y: torch.tanh_(input=x),
+    "exp_ by name": lambda x, y: torch.exp_(input=x),
     "data": lambda x, y: setattr(x, "data", y),
 }
 
@@ -273,12 +351,23 @@ def test_a_change_in_place_reaches_whoever_holds_the_map(
             torch.testing.assert_close(found[..., inside], wanted[..., inside], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("semantics", ["masked", "exact"])
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_change_in_place_that_blocks_cannot_follow_is_refused(name: str, semantics: Any) -> None:
-    sparse = SparseNetwork(Statement(REFUSED[name]).eval(), 8, 1.0, semantics)
-    with pytest.raises(ValueError, match=r"after layer b changes a map in place.*; change it out of place"):
-        sparse.forward(torch.rand(1, 3, 33, 47), mask_of("half", (33, 47), 0))
+@pytest.mark.parametrize("kind", ["empty", "random", "half", "full"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_changes_in_place_go_through_the_whole_map_and_are_refused_in_exact(name: str, kind: str) -> None:
+    torch.manual_seed(0)
+    image, active = torch.rand(1, 3, 33, 47) - 0.5, mask_of(kind, (33, 47), 0)
+    network = Statement(OTHERS[name]).eval()
+    found = SparseNetwork(network, 8, 1.0).forward(image, active)
+    for one, wanted in zip(found, masked_dense(network, image, active, 8), strict=True):
+        torch.testing.assert_close(one, wanted, atol=1e-5, rtol=1e-5)
+    with pytest.raises(UsageError, match=r"after layer b changes a map in place, which engine.sparse: exact cannot"):
+        SparseNetwork(network, 8, 1.0, "exact").forward(image, active)
+
+
+def test_a_map_that_becomes_another_in_place_is_refused() -> None:
+    network = Statement(lambda x, y: x.squeeze_(0))
+    with pytest.raises(ValueError, match="squeeze_ after layer b makes another tensor of a map"):
+        SparseNetwork(network, 8, 1.0).forward(torch.rand(1, 3, 33, 47), mask_of("half", (33, 47), 0))
 
 
 class Part(nn.Module):
