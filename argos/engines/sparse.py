@@ -23,13 +23,12 @@ from argos.engines.block_functions import (
     becomes_map,
     changed,
     counted,
-    on_blocks,
-    write,
 )
 from argos.engines.block_grid import BLOCK, block_grid
 from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap, masked, whole
 from argos.engines.block_pass import LayerRun, Pass, Scratch
+from argos.engines.block_values import on_blocks, write
 from argos.engines.exact import Plan
 from argos.engines.fold import fold_batch_norm, tensors_in
 from argos.errors import UsageError
