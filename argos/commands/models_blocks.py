@@ -6,6 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from argos.errors import UsageError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -56,7 +58,7 @@ def on_blocks(network: nn.Module, size: tuple[int, int], share: float) -> dict[s
         sparse = SparseNetwork(network, dense_above=1.0, semantics=semantics)  # type: ignore[arg-type]
         try:
             sparse.forward(torch.full((1, 3, height, width), 0.5), active)
-        except ValueError as error:
+        except (UsageError, ValueError) as error:
             found[semantics] = {"refused": str(error)}
             continue
         dense = [asdict(layer) for layer in sparse.coverage()]

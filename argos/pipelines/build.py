@@ -121,7 +121,8 @@ def people_of_config(
         in_place = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "gather"}
         tuned = {of_camera for of_camera, costs in known[program].items() if costs.gather is not None}
         automatic = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "auto"}
-        people.in_place.warm(in_place | tuned & automatic, network_size(USUAL_SHAPE, auto_scale(USUAL_SHAPE)))
+        size = network_size(USUAL_SHAPE, auto_scale(USUAL_SHAPE, people.largest), people.largest)
+        people.in_place.warm(in_place | tuned & automatic, size)
         return people
 
     program = fastest_program(known, tasks, packing.canvas)

@@ -67,7 +67,7 @@ class InPlace:
         semantics: Semantics,
     ) -> None:
         self._semantic, self._instances, self._joint = semantic, instances, joint
-        self._semantics: Semantics = semantics
+        self.semantics: Semantics = semantics
         self._of_people: SparseInstances | SparseOwnInstances | None = None
         self._of_both: SparseJoint | None = None
         self._built: dict[str, Finder] = {}
@@ -110,7 +110,7 @@ class InPlace:
 
     def held_of(self, frame: Frame, task: str) -> Held | None:
         """What the network of a task held of this camera in this epoch; None where nothing is held."""
-        if self._semantics != "previous":
+        if self.semantics != "previous":
             return None
         epoch, held = self._held.get((frame.camera, task), (frame.epoch, Held()))
         if epoch != frame.epoch:
@@ -131,12 +131,12 @@ class InPlace:
     def _build(self, name: str) -> Finder:
         if name == "joint":
             assert self._joint is not None
-            both = self._of_both = SparseJoint(self._joint, self._semantics)
+            both = self._of_both = SparseJoint(self._joint, self.semantics)
             return Finder(name, both.sparse, both.segment)
         if name == "semantic":
             assert self._semantic is not None
-            masks = sparse_semantic(self._semantic, self._semantics)
+            masks = sparse_semantic(self._semantic, self.semantics)
             return Finder(name, masks.sparse, lambda *given: (masks.scores(*given), None))
         assert self._instances is not None
-        people = self._of_people = sparse_instances(self._instances, self._semantics)
+        people = self._of_people = sparse_instances(self._instances, self.semantics)
         return Finder(name, people.sparse, lambda *given: (None, people.instances(*given)))

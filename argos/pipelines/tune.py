@@ -134,7 +134,7 @@ def _cannot_gather(people: People, view: View, frame: Frame) -> str:
     try:
         for segmenter, limits in asked:
             if segmenter is not None and limits is not None and runs_on_blocks(segmenter):
-                try_on_blocks(segmenter, people.semantics, size)
+                try_on_blocks(segmenter, people.in_place.semantics, size)
     except UsageError as error:
         return str(error)
     return ""

@@ -76,7 +76,7 @@ def test_a_network_that_pools_whole_maps_runs_masked_in_place_of_exact_and_is_na
     (told,) = [record.getMessage() for record in caplog.records if "engine.sparse" in record.getMessage()]
     assert told.startswith(f"engine.sparse: exact is not for {cards['semantic'].name} (mean after layer stem reads a w")
     assert told.endswith("; masked is taken")
-    assert people.semantics == "masked"
+    assert people.in_place.semantics == "masked"
     view, frame = view_of(next(iter(config.cameras.values())), config, cards), next(read(PEOPLE, "cam"))
     if mode == "gather":
         (analysis,) = people.step([frame], [view], [False])
