@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe "
                         "file: --set steps=100, --set 'data=[coco:people.json]' (see argos eval --help)")  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
-    parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model or a path, "
-                        "instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
+    parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model, a path or "
+                        "RUN/average.pt, instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
     parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes, for "
                         "QU-Net (default: none) and asbunet (default: unet_lite; it learns its maps too)")  # fmt: skip

@@ -1,7 +1,7 @@
 """Weights files and their cards: finding, checking, loading.
 
-A model is two files side by side: ``NAME.safetensors`` (matrices as float16, vectors as float32) and ``NAME.json``, the
-card that says what it is, what it learnt from and how well it does.
+A model is two files side by side: ``NAME.safetensors`` (matrices as float16, vectors as float32, binary weights as
+bits: ``sign_bits``) and ``NAME.json``, the card that says what it is, what it learnt from and how well it does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from argos.engines.sign_bits import unpack_signs
 from argos.errors import WeightsError
 from argos.networks.table import NETWORKS
 
@@ -157,7 +158,7 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
         )
     network = _build(card, path.with_suffix(".json"))
     try:
-        state = {key: value.float() for key, value in load_file(path).items()}
+        state = {key: value.float() for key, value in unpack_signs(load_file(path)).items()}
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
     check_shapes(path, network.state_dict(), state, "the network of the card")

@@ -22,6 +22,7 @@ from argos.training.collect import collect
 from argos.training.fit import fit
 from argos.training.measure import coverage, iou_by_source
 from argos.training.photos import Photo
+from argos.training.pretrained import started_from
 from argos.training.recipe import Phase, Recipe
 from argos.training.scenes import Mix
 from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
@@ -73,10 +74,10 @@ def adapt(
         WeightsError: no such model, or one for another task.
         SourceError: see ``collect``.
     """
-    network, card = load_network(student)
+    network, card = started_from(student)
     if card.task == "instances":
         raise WeightsError(f"{student}: a detector cannot learn from the masks of a teacher; use qunet16 or asbunet")
-    network.requires_grad_(True).train()
+    network.train()
     score = semantic_scorer(load_network(teacher, task="semantic")[0], AUTO_SIDE)
     photos = collect(source, score, every_s=every_s, most=most, progress=progress)
     first_held = round(len(photos) * (1 - HELD))

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from argos.engines.weights import Card, Task
-from argos.errors import DataError, WeightsError
+from argos.errors import DataError
 from argos.networks.layers.grouping import GradualGroupConv2d, alpha_at, set_alpha
 from argos.networks.table import NETWORKS
 from argos.training import datasets
@@ -21,7 +20,7 @@ from argos.training.fit import fit
 from argos.training.formats.read import read_photos
 from argos.training.objectives import Name, objective
 from argos.training.photos import Photo, cut_people
-from argos.training.pretrained import load_backbone
+from argos.training.pretrained import load_backbone, take_what_fits
 from argos.training.recipe import Recipe
 from argos.training.scenes import Mix
 from argos.training.ship import measure, write_model
@@ -160,33 +159,6 @@ def build(course: Course) -> nn.Module:
             raise DataError(f"backbone: {course.model} has no encoder of a classifier")
         log.info("%s: %s", course.backbone, load_backbone(encoder, course.backbone))
     return network
-
-
-def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
-    """Load the weights whose names and shapes are those of the network; say what did not.
-
-    Args:
-        network: gets them.
-        path: a state dict of torch, or safetensors.
-        anew: prefix of names that are left as they are.
-
-    Raises:
-        WeightsError: the file cannot be read, or nothing in it fits.
-    """
-    try:
-        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
-    except Exception as error:  # zip, pickle and safetensors raise what they like
-        raise WeightsError(f"{path}: cannot be read as weights ({error})") from error
-    own = network.state_dict()
-    fits = {
-        key: value
-        for key, value in found.items()
-        if key in own and own[key].shape == value.shape and not (anew and key.startswith(anew))
-    }
-    if not fits:
-        raise WeightsError(f"{path}: none of its {len(found)} tensors fits the network")
-    network.load_state_dict(fits, strict=False)
-    return f"{len(fits)} of {len(own)} tensors taken, {len(found) - len(fits)} left out"
 
 
 def course_photos(course: Course) -> CoursePhotos:

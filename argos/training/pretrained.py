@@ -1,16 +1,22 @@
-"""Backbones from the weights files of image classifiers."""
+"""What a training begins with: weights of an earlier one, and backbones from the files of image classifiers."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from argos.engines.sign_bits import SIGNS, unpack_signs
+from argos.engines.weights import Card, load_network, weights_path
 from argos.errors import WeightsError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> Matched:
     Raises:
         WeightsError: the file cannot be read, or a layer of the backbone is missing or of another shape.
     """
-    stored = {k: v for k, v in _read(path).items() if not k.endswith("num_batches_tracked")}
+    stored = {k: v for k, v in read_state(path).items() if not k.endswith("num_batches_tracked")}
     names = list(stored)
     taken: list[tuple[str, str]] = []
     state: dict[str, Tensor] = {}
@@ -60,6 +66,64 @@ def load_backbone(backbone: nn.Module, path: Path) -> Matched:
         taken.append((found, name))
     backbone.load_state_dict(state, strict=False)
     return Matched(tuple(taken), tuple(names[len(taken) :]))
+
+
+def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
+    """Load the weights whose names and shapes are those of the network; say what did not.
+
+    Args:
+        network: gets them.
+        path: a state dict of torch, or safetensors.
+        anew: prefix of names that are left as they are.
+
+    Raises:
+        WeightsError: the file cannot be read, or nothing in it fits.
+    """
+    found = read_state(path)
+    own = network.state_dict()
+    fits = {
+        key: value
+        for key, value in found.items()
+        if key in own and own[key].shape == value.shape and not (anew and key.startswith(anew))
+    }
+    if not fits:
+        raise WeightsError(f"{path}: none of its {len(found)} tensors fits the network")
+    network.load_state_dict(fits, strict=False)
+    return f"{len(fits)} of {len(own)} tensors taken, {len(found) - len(fits)} left out"
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Names and tensors of a ``.safetensors`` file, or of a ``.pth`` or ``.pt`` that holds a state dict.
+
+    Binary weights that the file has as bits become weights of one magnitude; the log says what that means.
+
+    Raises:
+        WeightsError: the file cannot be read, or holds something else.
+    """
+    state = _read(path)
+    _warn_of_signs(path, state)
+    return unpack_signs(state)
+
+
+def started_from(name: str) -> tuple[nn.Module, Card]:
+    """A model to train on: ``load_network``, and the log says what a model does not hold.
+
+    Raises:
+        WeightsError: as ``load_network``.
+    """
+    network, card = load_network(name)
+    with safe_open(weights_path(name), "pt") as file:
+        _warn_of_signs(name, file.keys())
+    return network.requires_grad_(True), card
+
+
+def _warn_of_signs(name: object, stored: Iterable[str]) -> None:
+    if any(key.endswith(SIGNS) for key in stored):
+        log.warning(
+            "%s: of its binary weights it holds the signs; how far each was from turning is lost and has to be found "
+            "anew (argos train NAME --start RUN/average.pt begins with all of it)",
+            name,
+        )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -9,18 +9,22 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from argos.engines.weights import load_network
+from argos.engines.weights import check_shapes, load_network
 from argos.errors import WeightsError
 from argos.networks.unets import UNetLite
 from argos.training import datasets
 from argos.training.fit import fit
 from argos.training.hints import HintedASBUNet, hinted_loss, taught_loss
 from argos.training.measure import coverage, iou_by_source
+from argos.training.pretrained import read_state, started_from
 from argos.training.recipe import Phase, Recipe
 from argos.training.segmentation import qunet_loss, region_proposer, semantic_scorer
 from argos.training.teacher import label_boxes
 
 N = TypeVar("N", bound=nn.Module)
+
+STUDENT = "student."
+"""Of the names of weights in a training with hints (``HintedASBUNet``); the rest of it is thrown away."""
 
 
 def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite") -> nn.Module:
@@ -113,7 +117,20 @@ def tutor_of(teacher: str) -> UNetLite:
 
 
 def started(network: N, start: str | None) -> N:
-    """The network with the weights of a model (a shipped name or a path), or as it is for None."""
-    if start is not None:
-        network.load_state_dict(load_network(start)[0].state_dict())
+    """The network with the weights of a model (a shipped name or a path), or as it is for None.
+
+    The path may be that of ``average.pt`` of a training: it has the magnitudes of binary weights, a model their signs.
+
+    Raises:
+        WeightsError: no such model, or one of another shape.
+    """
+    if start is None:
+        return network
+    if not start.endswith(".pt"):
+        network.load_state_dict(started_from(start)[0].state_dict())
+        return network
+    state = read_state(Path(start))
+    student = {key.removeprefix(STUDENT): value for key, value in state.items() if key.startswith(STUDENT)}
+    check_shapes(Path(start), network.state_dict(), student or state, "the network of the recipe")
+    network.load_state_dict(student or state, strict=False)
     return network

@@ -1,4 +1,4 @@
-"""Turn a finished training into a shipped model: fp16 safetensors with a card, measured the way the product runs it."""
+"""Turn a finished training into a shipped model: safetensors with a card, measured the way the product runs it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from argos.engines.dense import AUTO_SIDE
+from argos.engines.sign_bits import binary_weights, pack_signs
 from argos.engines.weights import Card, digest, load_network
 from argos.networks.ssd_isb import SSDISB
+from argos.networks.table import NETWORKS
 from argos.packing.limits import semantic_limits
 from argos.training import datasets
 from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
@@ -73,14 +75,21 @@ def write_model(
     Args:
         folder: where the model goes.
         card: without metrics and digest.
-        state: weights; counters of batches are left out.
+        state: weights; counters of batches are left out, and of binary weights all but signs and scale: ``average.pt``
+            of the training keeps what is needed to go on from there.
         measured: path of the stored weights and the card so far -> the metrics.
 
     Returns:
         The card as written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stored = {key: _stored(value) for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    with torch.device("meta"):
+        binary = binary_weights(NETWORKS[card.network](**card.arguments))
+    stored = {
+        key: _stored(value)
+        for key, value in pack_signs(state, binary).items()
+        if not key.endswith("num_batches_tracked")
+    }
     with TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / f"{card.name}.safetensors"
         save_file(stored, path, metadata={"network": card.network})
@@ -145,8 +154,10 @@ def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, f
     return {key: round(float(value), 4) for key, value in figures.items()}
 
 
-def _stored(value: torch.Tensor) -> torch.Tensor:
-    """Matrices as float16; vectors stay float32: running variances of integer sums exceed float16."""
+def _stored(value: Tensor) -> Tensor:
+    """Matrices as float16, vectors as float32: running variances of sums exceed float16. Bits and their scales stay."""
+    if value.dtype in (torch.uint8, torch.float64):
+        return value
     return (value.half() if value.ndim > 1 else value.float()).contiguous()
 
 

@@ -17,7 +17,7 @@ from argos.engines.weights import load_network
 from argos.errors import ConfigError
 from argos.networks.essnet import essnet_a
 from argos.networks.layers.grouping import GradualGroupConv2d
-from argos.training.course import take_what_fits
+from argos.training.pretrained import take_what_fits
 
 FOLDER = Path(__file__).parents[2] / "configs" / "train"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
