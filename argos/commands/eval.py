@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from argos.errors import UsageError
     from argos.machine import cores
     from argos.training import datasets
-    from argos.training.formats.read import read_photos
+    from argos.training.formats.read import every_photo
     from argos.training.ship import measure, more_measures
 
     torch.set_num_threads(args.threads or cores()[0])
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     card = load_card(args.model)
     if args.sheet is not None and card.task == "classes":
         raise UsageError(f"--sheet: masks of people are drawn, and {card.name} tells classes apart; leave it out")
-    own = None if args.data is None else [photo for spec in args.data for photo in read_photos(spec, whole=True)]
+    own = None if args.data is None else every_photo(args.data, whole=True)
     said = {} if own is not None else card.metrics
     path = str(weights_path(args.model))
     found = measure(path, card, own)

@@ -17,7 +17,7 @@ from argos.networks.layers.grouping import GradualGroupConv2d, alpha_at, set_alp
 from argos.networks.table import NETWORKS
 from argos.training import datasets
 from argos.training.fit import fit
-from argos.training.formats.read import read_photos
+from argos.training.formats.read import every_photo, read_photos
 from argos.training.objectives import Name, objective
 from argos.training.photos import Photo, cut_people
 from argos.training.pretrained import load_backbone, take_what_fits
@@ -169,11 +169,8 @@ def course_photos(course: Course) -> CoursePhotos:
     """
     if course.subject is not None and not (course.data and course.validation):
         raise DataError("subject: data and validation should name the photos that it is made of")
-    held: Sequence[Photo]
-    if course.validation:
-        held = [photo for spec in course.validation for photo in read_photos(spec)]
-    else:
-        held = datasets.validation_photos(datasets.data_folder())
+    own = course.validation
+    held: Sequence[Photo] = every_photo(own) if own else datasets.validation_photos(datasets.data_folder())
     if not course.data:
         everything = datasets.training_photos(datasets.data_folder())
         mix = datasets.joint_mix(everything) if "instances" in course.objective else datasets.semantic_mix(
@@ -184,6 +181,9 @@ def course_photos(course: Course) -> CoursePhotos:
     if course.subject is not None:
         groups = [of_subject(photos, course.subject) for photos in groups]
         held = of_subject(held, course.subject)
+        for spec, photos in (*zip(course.data, groups, strict=True), ("validation", held)):
+            if not photos:
+                raise DataError(f"{spec}: no photo in it is of the subject, {course.subject}")
     empty = [photos for photos in groups if photos[0].source == "background"]
     learnt = [photo for photos in groups for photo in photos] if course.share else groups[0]
     backgrounds = [photo for photos in empty for photo in photos]

@@ -95,6 +95,9 @@ def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: py
     assert {"iou_persons", "boundary_f"} == json.loads(capsys.readouterr().out)["measured"].keys()
     assert main(["eval", "unet_lite", "--data", "coco:nothing.json"]) == 2
     assert "nothing.json: cannot read the annotations" in capsys.readouterr().err
+    (data / "persons" / "images" / "one.jpg").write_bytes(b"no picture")
+    assert main(["eval", "unet_lite", "--data", spec]) == 2
+    assert "none of the pictures can be read" in capsys.readouterr().err
 
 
 def test_what_a_run_exports_has_the_figures_of_an_evaluation(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle
 
 from argos.errors import DataError
+from argos.training.formats.coco_check import run_lengths
 from argos.training.formats.files import PhotoFiles
 from argos.training.formats.read import read_photos
 from argos.training.photos import CROWD, IGNORE, Photo
@@ -83,7 +84,8 @@ def test_people_that_are_not_told_apart_are_people_for_segmentation(tmp_path: Pa
     (photo,) = read_photos(f"coco:{coco(tmp_path, [crowd], kind='semantic')}")
     assert (photo.ids == CROWD).tolist() == GROUP.tolist()
     assert not photo.boxes_known
-    assert len(read_photos(f"coco:{coco(tmp_path, [crowd], complete=False)}")) == 0
+    with pytest.raises(DataError, match="no pictures to use, 1 images are in it, all of them complete: false"):
+        read_photos(f"coco:{coco(tmp_path, [crowd], complete=False)}")
 
 
 @pytest.mark.parametrize(
@@ -93,13 +95,81 @@ def test_people_that_are_not_told_apart_are_people_for_segmentation(tmp_path: Pa
         ({"bbox": [1, 2, 3, -1]}, "annotation 0: bbox .* has a negative size"),
         ({"bbox": [1, 2, 3, 4], "image_id": 8}, "annotation 0: image_id 8 is not among the images"),
         ({"bbox": [1, 2, 3, 4], "category_id": "person"}, "annotation 0: category_id should be a number"),
+        ({"image_id": [7]}, r"annotation 0: image_id \[7\] is not among the images"),
+        ({"bbox": [1, 2, float("nan"), 4]}, r"annotation 0: bbox should be .*, got \[1, 2, nan, 4\]"),
+        ({"bbox": [1, 2, True, 4]}, "annotation 0: bbox should be"),
+        ({"area": None}, "annotation 0: area should be a number of pixels, 0 or more, got None"),
+        ({"area": "12"}, "annotation 0: area should be a number of pixels, 0 or more, got '12'"),
+        ({"area": float("nan")}, "annotation 0: area should be .* got nan"),
+        ({"iscrowd": "no"}, "annotation 0: iscrowd should be 0 or 1, got 'no'"),
+        ({"segmentation": "1 2 3"}, "annotation 0: segmentation should be a list of polygons or an RLE, got '1 2 3'"),
+        ({"segmentation": [1, 2, 3, 4, 5, 6]}, r"segmentation should be a list of polygons .*got \[1, 2, 3, 4, 5, 6\]"),
+        ({"segmentation": [[1, 2, 3, 4]]}, r"segmentation\[0\] should be numbers .*three points, got \[1, 2, 3, 4\]"),
+        ({"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, r"segmentation\[0\] should be numbers"),
+        ({"segmentation": [[1, 2, 3, 4, 5, "6"]]}, r"segmentation\[0\] should be numbers"),
+        ({"segmentation": [[1, 2, 3, 4, 5, 1e300]]}, r"segmentation\[0\] should be numbers"),
+        ({"segmentation": {"size": [ROWS, COLUMNS]}}, r"segmentation.counts should be run lengths .*got None"),
+        ({"segmentation": {"counts": [1]}}, r"segmentation.size should be \[height, width\] in pixels, got None"),
+        (
+            {"segmentation": {"size": [COLUMNS, ROWS], "counts": [COLUMNS * ROWS]}},
+            r"segmentation.size should be that of image 7, \[60, 80\] \(height, width\), got \[80, 60\]",
+        ),
+        (
+            {"segmentation": {"size": [ROWS, COLUMNS], "counts": [5, 6]}},
+            r"segmentation.counts should be the lengths of runs that fill 60x80 pixels, got \[5, 6\]",
+        ),
+        (
+            {"segmentation": {"size": [ROWS, COLUMNS], "counts": "no!"}},
+            "counts should be the lengths of runs that fill",
+        ),
+        ({"segmentation": {"size": [ROWS, COLUMNS], "counts": ""}}, "counts should be the lengths of runs that fill"),
     ],
 )
 def test_a_wrong_annotation_is_said_before_any_picture_is_read(
     tmp_path: Path, annotation: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(DataError, match=says):
-        read_photos(f"coco:{coco(tmp_path, [annotation])}")
+    path = coco(tmp_path, [{"bbox": [1, 2, 3, 4], **annotation}], height=ROWS, width=COLUMNS)
+    with pytest.raises(DataError, match=f"{path}: .*{says}"):
+        read_photos(f"coco:{path}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"images": []}, "no pictures to use, 0 images are in it"),
+        ({"images": [{"id": [7], "file_name": "one.png"}]}, r"images\[0\] \(one.png\): id should be .*got \[7\]"),
+        ({"images": [{"id": 7, "file_name": "one.png"}, {"id": 7, "file_name": "two.png"}]},
+         "image 7: two images have this id, one.png and two.png"),
+        ({"images": [{"id": 7, "file_name": "one.png", "width": "80"}]}, "image 7: width should be pixels, .*got '80'"),
+        ({"categories": None}, "categories should be a list of objects with id and name, got None"),
+        ({"categories": ["person"]}, r"categories\[0\] should be an object with .*got 'person'"),
+        ({"categories": [{"name": "person"}]}, r"categories\[0\] should be an object with a number as id and a name"),
+        ({"categories": [{"id": None, "name": "person"}]}, r"categories\[0\] should be"),
+    ],
+)  # fmt: skip
+def test_wrong_images_and_categories_are_said(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    path = coco(tmp_path, [])
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(DataError, match=f"{path}: {says}"):
+        read_photos(f"coco:{path}")
+
+
+def test_run_lengths_of_compressed_masks_are_those_of_pycocotools() -> None:
+    rng = np.random.default_rng(1)
+    for share in (0.0, 0.01, 0.3, 1.0):
+        mask = (rng.random((ROWS, COLUMNS)) < share).astype(np.uint8)
+        flat = mask.flatten(order="F")
+        ends = np.flatnonzero(np.diff(flat)) + 1
+        runs = np.diff(np.concatenate([[0], ends, [flat.size]])).tolist()
+        expected = [0, *runs] if flat[0] else runs
+        assert run_lengths(compressed(mask.astype(bool))["counts"]) == expected
+
+
+def test_annotations_for_a_picture_of_another_size_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(read_photos(f"coco:{coco(tmp_path, [], height=COLUMNS, width=ROWS)}")) == []
+    assert "one.png: 80x60 pixels, where its annotations are for 60x80; left out" in caplog.text
 
 
 def test_a_file_that_is_no_coco_file_is_said(tmp_path: Path) -> None:

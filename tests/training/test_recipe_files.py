@@ -143,6 +143,18 @@ def test_what_does_not_fit_is_said_before_the_training(
     assert not (tmp_path / "last.pt").exists()
 
 
+def test_a_set_without_photos_is_said_before_the_training(
+    specs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps({"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}))
+    assert main(arguments(FOLDER / "asbunet.yaml", f"coco:{empty}", tmp_path)) == 2
+    assert f"{empty}: no pictures to use, 0 images are in it" in capsys.readouterr().err
+    assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, "subject={shapes: all}")) == 2
+    assert f"{specs['people']}: no photo in it is of the subject" in capsys.readouterr().err
+    assert not (tmp_path / "last.pt").exists()
+
+
 def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nobody"]) == 2
     assert "no recipe 'nobody'; there are people, asbunet, qunet8, qunet16, qunet32, qunet64" in capsys.readouterr().err

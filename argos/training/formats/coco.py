@@ -6,7 +6,6 @@ Reference:
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import DataError
+from argos.training.formats.coco_check import category_ids, check_annotation, check_segmentation, read_document
 from argos.training.formats.files import PhotoFiles
 from argos.training.photos import CROWD, IGNORE, Box, Photo, read_rgb, shrunk_photo
 
@@ -41,28 +41,36 @@ def coco_photos(
         complete_only: leave out photos with ``complete: false``: people without a mark would be learnt as background.
 
     Raises:
-        DataError: the file is no COCO file, an annotation is wrong, or a picture is missing.
+        DataError: the file is no COCO file, an annotation is wrong, a picture is missing, or there are none.
     """
-    document = _read(annotations)
-    wanted = _category(annotations, document, category)
+    document = read_document(annotations)
+    wanted = category_ids(annotations, document, category)
     folder = annotations.parent / "images" if images is None else images
     entries = [entry for entry in document["images"] if entry.get("complete", True) or not complete_only]
+    if not entries:
+        raise DataError(f"{annotations}: no pictures to use, {len(document['images'])} images are in it"
+                        f"{', all of them complete: false' if document['images'] else ''}")  # fmt: skip
     missing = [entry["file_name"] for entry in entries if not (folder / entry["file_name"]).is_file()]
     if missing:
         raise DataError(f"{annotations}: {len(missing)} of {len(entries)} pictures are not in {folder}, the first is "
                          f"{missing[0]}")  # fmt: skip
-    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    known = {entry["id"] for entry in document["images"]}
+    by_image: dict[int | str, list[dict[str, Any]]] = defaultdict(list)
+    known = {entry["id"]: entry for entry in document["images"]}
     for annotation in document["annotations"]:
-        _check(annotations, annotation, known)
+        check_annotation(annotations, annotation, known)
         if annotation["category_id"] in wanted:
+            check_segmentation(annotations, annotation, known[annotation["image_id"]])
             by_image[annotation["image_id"]].append(annotation)
     return PhotoFiles([partial(_decode, folder, entry, by_image[entry["id"]], max_side) for entry in entries])
 
 
 def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any]], max_side: int) -> Photo:
-    image = read_rgb(folder / entry["file_name"])
+    path = folder / entry["file_name"]
+    image = read_rgb(path)
     rows, columns = image.shape[:2]
+    said = entry.get("height", rows), entry.get("width", columns)
+    if said != (rows, columns):
+        raise DataError(f"{path}: {columns}x{rows} pixels, where its annotations are for {said[1]}x{said[0]}")
     ids = np.zeros((rows, columns), np.uint8)
     boxes: list[Box] = []
     ignore: list[Box] = []
@@ -75,7 +83,10 @@ def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any
             inside[inside == 0] = IGNORE
             number = 0
         else:
-            mask = _mask(annotation["segmentation"], (rows, columns))
+            try:
+                mask = _mask(annotation["segmentation"], (rows, columns))
+            except Exception as error:  # pycocotools raises what it likes
+                raise DataError(f"{path}: annotation {annotation.get('id', '?')}: segmentation: {error}") from error
             if crowd or number >= CROWD:
                 ids[mask & (ids == 0)] = CROWD if entry.get("kind") == "semantic" else IGNORE
                 crowd = True
@@ -107,44 +118,3 @@ def _mask(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     if mask.shape != shape:
         raise DataError(f"a mask of {mask.shape[1]}x{mask.shape[0]} on a picture of {shape[1]}x{shape[0]}")
     return mask
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot read the annotations ({error})") from error
-    if not isinstance(document, dict):
-        raise DataError(f"{path}: not a COCO file, it holds a {type(document).__name__} where an object is expected")
-    missing = [key for key in ("images", "annotations") if not isinstance(document.get(key), list)]
-    if missing:
-        raise DataError(f"{path}: not a COCO file, no list of {' and '.join(missing)}")
-    for number, entry in enumerate(document["images"]):
-        if not isinstance(entry, dict) or "id" not in entry or not isinstance(entry.get("file_name"), str):
-            raise DataError(f"{path}: images[{number}] should have an id and a file_name")
-    return document
-
-
-def _category(path: Path, document: dict[str, Any], name: str) -> set[int]:
-    categories = document.get("categories", [])
-    found = {entry["id"] for entry in categories if str(entry.get("name", "")).lower() == name.lower()}
-    if not found:
-        names = ", ".join(str(entry.get("name")) for entry in categories) or "none"
-        raise DataError(f"{path}: no category {name!r}; there are: {names} (choose with ?class=NAME)")
-    return found
-
-
-def _check(path: Path, annotation: Any, images: set[int]) -> None:
-    """Raise for an annotation that could only fail, or teach nonsense, in the middle of a training."""
-    if not isinstance(annotation, dict):
-        raise DataError(f"{path}: an annotation is {annotation!r}, an object is expected")
-    where = f"{path}: annotation {annotation.get('id', '?')}"
-    if annotation.get("image_id") not in images:
-        raise DataError(f"{where}: image_id {annotation.get('image_id')!r} is not among the images")
-    if not isinstance(annotation.get("category_id"), int):
-        raise DataError(f"{where}: category_id should be a number, got {annotation.get('category_id')!r}")
-    box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float)) for v in box):
-        raise DataError(f"{where}: bbox should be [x, y, width, height], got {box!r}")
-    if box[2] < 0 or box[3] < 0:
-        raise DataError(f"{where}: bbox {box} has a negative size")

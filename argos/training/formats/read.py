@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -12,6 +12,7 @@ from argos.training.formats.coco import coco_photos
 from argos.training.formats.files import PhotoFiles
 from argos.training.formats.labels import camvid_photos, cityscapes_photos, folder_photos
 from argos.training.formats.voc import voc_photos
+from argos.training.photos import Photo
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "coco": ("images", "class"),
@@ -21,6 +22,18 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "folder": ("masks", "ids"),
 }
 """What can be read, and with which keys."""
+
+
+def every_photo(specs: Sequence[str], *, whole: bool = False) -> list[Photo]:
+    """The readable photos of several sets, in memory; see ``read_photos``.
+
+    Raises:
+        DataError: as ``read_photos``, or there is none.
+    """
+    found = [photo for spec in specs for photo in read_photos(spec, whole=whole)]
+    if not found:
+        raise DataError(f"{', '.join(specs)}: none of the pictures can be read; the log names them")
+    return found
 
 
 def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:

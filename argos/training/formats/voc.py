@@ -32,7 +32,7 @@ def voc_photos(root: Path, split: str = "train", category: str = "person", max_s
         max_side: larger photos are shrunk to this.
 
     Raises:
-        DataError: the list or a file is missing, or a file of boxes is wrong.
+        DataError: the list or a file is missing, the list is empty, or a file of boxes is wrong.
     """
     lists = root / "ImageSets" / "Main" / f"{split}.txt"
     try:
@@ -40,6 +40,8 @@ def voc_photos(root: Path, split: str = "train", category: str = "person", max_s
     except OSError as error:
         have = ", ".join(sorted(path.stem for path in lists.parent.glob("*.txt") if "_" not in path.stem)) or "none"
         raise DataError(f"{lists}: no such list of photos (lists here: {have})") from error
+    if not names:
+        raise DataError(f"{lists}: names no photos")
     decoders = []
     for name in names:
         picture = root / "JPEGImages" / f"{name}.jpg"
