@@ -169,15 +169,21 @@ def course_photos(course: Course) -> CoursePhotos:
     """
     if course.subject is not None and not (course.data and course.validation):
         raise DataError("subject: data and validation should name the photos that it is made of")
-    own = course.validation
-    held: Sequence[Photo] = every_photo(own) if own else datasets.validation_photos(datasets.data_folder())
+    held: Sequence[Photo]
+    if course.validation:
+        held, missed = every_photo(course.validation)
+        _say_read("validation", len(held) + missed, missed)
+    else:
+        held = datasets.validation_photos(datasets.data_folder())
     if not course.data:
         everything = datasets.training_photos(datasets.data_folder())
         mix = datasets.joint_mix(everything) if "instances" in course.objective else datasets.semantic_mix(
             everything, course.min_height
         )  # fmt: skip
         return CoursePhotos(everything.masks, held, mix)
-    groups: list[Sequence[Photo]] = [read_photos(spec) for spec in course.data]
+    sets = [read_photos(spec) for spec in course.data]
+    _say_read("data", sum(map(len, sets)), sum(files.left_out() for files in sets))
+    groups: list[Sequence[Photo]] = list(sets)
     if course.subject is not None:
         groups = [of_subject(photos, course.subject) for photos in groups]
         held = of_subject(held, course.subject)
@@ -192,3 +198,8 @@ def course_photos(course: Course) -> CoursePhotos:
     weights = [float(len(photos)) for photos in groups]
     mix = Mix(groups, weights, backgrounds, people, share, course.mosaic, course.min_height)
     return CoursePhotos(learnt, held, mix)
+
+
+def _say_read(key: str, photos: int, left_out: int) -> None:
+    log.log(logging.WARNING if left_out else logging.INFO, "%s: %d pictures, %d cannot be read and are left out",
+            key, photos, left_out)  # fmt: skip

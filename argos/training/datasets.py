@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.engines.weights import Task
 from argos.errors import DataError
 from argos.sources.figures import draw_person, random_person
 from argos.training import photos
 from argos.training.clutter import cluttered_rooms
 from argos.training.formats.coco import coco_photos
+from argos.training.formats.files import PhotoFiles
 from argos.training.formats.labels import camvid_photos, folder_photos
 from argos.training.packed import is_packed, read_cutouts, read_packed
 from argos.training.photos import Photo
 from argos.training.scenes import Mix
+
+log = logging.getLogger(__name__)
 
 EVERY_TENTH = 10
 """Backgrounds have no split of their own: every tenth is kept for measuring."""
@@ -84,27 +89,49 @@ GROUPS = ("masks", "incomplete", "boxes", "streets", "backgrounds", "val_masks",
 
 
 def photos_of(folder: Path, group: str) -> list[Photo]:
-    """The photos of one role, from the data folder as it is or from a packed copy.
+    """The readable photos of one role, from the data folder as it is or from a packed copy.
+
+    The log counts those that cannot be read.
 
     Raises:
         DataError: something is missing.
     """
+    sets = _sets(folder, group)
+    photos = [photo for files in sets for photo in files]
+    if len(photos) < (named := sum(map(len, sets))):
+        log.warning("%s: %d of %d pictures cannot be read and are left out", group, named - len(photos), named)
+    return photos
+
+
+def left_out(folder: Path, task: Task) -> int:
+    """How many of the photos on which models for a task are measured cannot be read.
+
+    Raises:
+        DataError: something is missing.
+    """
+    if task == "classes":
+        return class_photos(folder).left_out()
+    groups = ("val_masks", "backgrounds", *(("val_boxes",) if task == "instances" else ()))
+    return sum(files.left_out() for group in groups for files in _sets(folder, group))
+
+
+def _sets(folder: Path, group: str) -> list[PhotoFiles]:
     if is_packed(folder):
-        return list(read_packed(folder, group))
-    readers: dict[str, Callable[[], list[Photo]]] = {
+        return [read_packed(folder, group)]
+    readers: dict[str, Callable[[], list[PhotoFiles]]] = {
         "masks": lambda: _masks(folder, "instances_train.json"),
-        "incomplete": lambda: list(coco_photos(folder / "persons" / "instances_incomplete.json", complete_only=False)),
-        "boxes": lambda: list(coco_photos(folder / "persons_boxes" / "boxes_train.json", max_side=416)),
-        "streets": lambda: list(camvid_photos(folder / "camvid" / "train")),
-        "backgrounds": lambda: list(folder_photos(folder / "backgrounds")),
+        "incomplete": lambda: [coco_photos(folder / "persons" / "instances_incomplete.json", complete_only=False)],
+        "boxes": lambda: [coco_photos(folder / "persons_boxes" / "boxes_train.json", max_side=416)],
+        "streets": lambda: [camvid_photos(folder / "camvid" / "train")],
+        "backgrounds": lambda: [folder_photos(folder / "backgrounds")],
         "val_masks": lambda: _masks(folder, "instances_val.json"),
-        "val_boxes": lambda: list(coco_photos(folder / "persons_boxes" / "boxes_val.json", max_side=416)),
+        "val_boxes": lambda: [coco_photos(folder / "persons_boxes" / "boxes_val.json", max_side=416)],
     }
     return readers[group]()
 
 
-def _masks(folder: Path, annotations: str) -> list[Photo]:
-    return [*coco_photos(folder / "persons" / annotations), *coco_photos(folder / "persons_more" / annotations)]
+def _masks(folder: Path, annotations: str) -> list[PhotoFiles]:
+    return [coco_photos(folder / name / annotations) for name in ("persons", "persons_more")]
 
 
 def cutouts_of(folder: Path) -> list[NDArray[np.uint8]]:
@@ -133,7 +160,7 @@ def validation_photos(folder: Path) -> list[Photo]:
     return [*photos_of(folder, "val_masks"), *photos_of(folder, "backgrounds")[::EVERY_TENTH]]
 
 
-def class_photos(folder: Path) -> Sequence[Photo]:
+def class_photos(folder: Path) -> PhotoFiles:
     """CamVid's validation split, its ids the numbers of 11 classes.
 
     Raises:

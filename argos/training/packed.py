@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from argos.errors import DataError, PublishError
 from argos.training.formats.files import PhotoFiles
-from argos.training.photos import Photo, read_rgb, shrunk_photo
+from argos.training.photos import Photo, load_cutouts, read_pixels, read_rgb, shrunk_photo
 
 INDEX = "photos.json"
 """What is in the folder; written last, so that a folder without it is no packed copy."""
@@ -94,15 +94,9 @@ def read_cutouts(folder: Path) -> list[NDArray[np.uint8]]:
     """The cut-out people, ``(h, w, 4)`` uint8 RGBA.
 
     Raises:
-        DataError: one cannot be read.
+        DataError: none of them can be read.
     """
-    cutouts = []
-    for path in sorted((folder / "cutouts").glob("*.webp")):
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
-            raise DataError(f"{path}: not a picture with transparency")
-        cutouts.append(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), np.uint8))
-    return cutouts
+    return load_cutouts(folder / "cutouts", "*.webp")
 
 
 def is_packed(folder: Path) -> bool:
@@ -119,8 +113,8 @@ def shrunk(photo: Photo, max_side: int) -> Photo:
 def _read(folder: Path, entry: dict[str, Any]) -> Photo:
     image = read_rgb(folder / "images" / f"{entry['file']}.jpg")
     path = folder / "ids" / f"{entry['file']}.png"
-    ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.exists() else np.zeros(image.shape[:2], np.uint8)
-    if ids is None or ids.shape != image.shape[:2]:
+    ids = read_pixels(path) if path.exists() else np.zeros(image.shape[:2], np.uint8)
+    if ids.shape != image.shape[:2]:
         raise DataError(f"{path}: not the id mask of its photo")
     return Photo(
         image,

@@ -5,15 +5,20 @@ An id mask says for every pixel: 0 background, 1..253 one person each, 254 peopl
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import DataError
+
+log = logging.getLogger(__name__)
 
 CROWD, IGNORE = 254, 255
 Box = tuple[float, float, float, float]
@@ -48,22 +53,71 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read a picture as ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        DataError: the file is missing or no picture.
+        DataError: the file is missing, no picture, or ends before the picture does.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(read_pixels(path, cv2.IMREAD_COLOR)[:, :, ::-1])
+
+
+def read_pixels(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
+    """Read a picture as OpenCV gives it; of half a JPEG that would be a picture with a grey lower half.
+
+    Args:
+        path: of the file.
+        flags: of ``cv2.imdecode``.
+
+    Raises:
+        DataError: as ``read_rgb``.
+    """
+    try:
+        data = path.read_bytes()
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except cv2.error:  # larger than OpenCV allows
+        pixels = None
+    if ends_early(data):
+        raise DataError(f"{path}: ends before the picture does")
     if pixels is None:
         raise DataError(f"{path}: not a readable picture")
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+    return np.asarray(pixels)
 
 
-def load_cutouts(folder: Path) -> list[NDArray[np.uint8]]:
-    """Cut-out people, each ``(h, w, 4)`` uint8 RGBA."""
-    cutouts = []
-    for path in sorted(folder.glob("*.png")):
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
-            raise DataError(f"{path}: expected a PNG with transparency")
-        cutouts.append(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
+MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""In a JPEG: a byte of 255 in the coded pixels is followed by 0 or by the number of a restart."""
+
+
+def ends_early(data: bytes) -> bool:
+    """Whether a file is a JPEG without the marker of its end; that of a thumbnail inside of a segment is another."""
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    at = 2
+    while (found := MARKER.search(data, at)) is not None:
+        at = found.end()
+        if data[at - 1] == 0xD9:
+            return False
+        at += int.from_bytes(data[at : at + 2], "big")  # the length of the segment
+    return True
+
+
+def load_cutouts(folder: Path, pattern: str = "*.png") -> list[NDArray[np.uint8]]:
+    """Cut-out people, each ``(h, w, 4)`` uint8 RGBA; what is none is named, counted and left out.
+
+    Raises:
+        DataError: none of the files can be used.
+    """
+    cutouts: list[NDArray[np.uint8]] = []
+    paths = sorted(folder.glob(pattern))
+    for number, path in enumerate(paths, start=1):
+        try:
+            pixels = read_pixels(path)
+            if pixels.ndim != 3 or pixels.shape[2] != 4:
+                raise DataError(f"{path}: not a picture with transparency")
+        except DataError as error:
+            log.warning("%s; left out (%d of %d so far)", error, number - len(cutouts), len(paths))
+            continue
+        cutouts.append(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), np.uint8))
+    if paths and not cutouts:
+        raise DataError(f"{folder}: none of the {len(paths)} cut-outs can be read; the log names them")
     return cutouts
 
 

@@ -95,7 +95,13 @@ def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: py
     assert {"iou_persons", "boundary_f"} == json.loads(capsys.readouterr().out)["measured"].keys()
     assert main(["eval", "unet_lite", "--data", "coco:nothing.json"]) == 2
     assert "nothing.json: cannot read the annotations" in capsys.readouterr().err
-    (data / "persons" / "images" / "one.jpg").write_bytes(b"no picture")
+    image = data / "persons" / "images" / "one.jpg"
+    image.write_bytes(image.read_bytes()[:-200])
+    more = ["--data", f"coco:{data / 'persons_more' / 'instances_val.json'}", "--threads", "1"]
+    assert main(["eval", "qunet16", "--data", spec, *more, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == 1
+    assert main(["eval", "qunet16", "--tolerance", "1", "--threads", "1"]) == 0
+    assert capsys.readouterr().out.endswith(" 1 pictures that cannot be read; the log names them\n")
     assert main(["eval", "unet_lite", "--data", spec]) == 2
     assert "none of the pictures can be read" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ from argos.errors import DataError
 from argos.training.formats.coco_check import run_lengths
 from argos.training.formats.files import PhotoFiles
 from argos.training.formats.read import read_photos
-from argos.training.photos import CROWD, IGNORE, Photo
+from argos.training.photos import CROWD, IGNORE, Photo, load_cutouts, read_rgb
 
 ROWS, COLUMNS = 60, 80
 
@@ -280,6 +280,37 @@ def test_a_corrupt_picture_is_named_counted_and_passed_over(tmp_path: Path, capl
     assert len(caplog.records) == 1, "once, not at every draw"
     assert "b.png: not a readable picture; left out (1 of 3 so far)" in caplog.text
     assert photos.broken == {1}
+
+
+@pytest.mark.parametrize("options", [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]])
+def test_half_a_jpeg_is_a_corrupt_picture(tmp_path: Path, caplog: pytest.LogCaptureFixture, options: list[int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (ROWS, COLUMNS, 3), np.uint8)
+    data = cv2.imencode(".jpg", pixels, options)[1].tobytes()
+    thumbnail = b"\xff\xe1" + (len(data) + 2).to_bytes(2, "big") + data  # a whole picture, in a segment of the header
+    whole = data[:2] + thumbnail + data[2:] + b"behind the end"
+    for name, length in (("a", len(whole)), ("b", len(whole) - len(data) // 2), ("c", len(whole) - 16), ("d", 0)):
+        (tmp_path / f"{name}.jpg").write_bytes(whole[:length])
+    photos = read_photos(f"folder:{tmp_path}")
+    assert [photo.name for photo in photos] == ["a.jpg"]
+    assert photos.left_out() == 3
+    assert "b.jpg: ends before the picture does; left out (1 of 4 so far)" in caplog.text
+    assert "c.jpg: ends before the picture does; left out (2 of 4 so far)" in caplog.text
+    assert "d.jpg: not a readable picture; left out (3 of 4 so far)" in caplog.text
+    with pytest.raises(DataError, match=r"b.jpg: ends before the picture does"):
+        read_rgb(tmp_path / "b.jpg")
+
+
+def test_cutouts_that_are_none_are_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "a.png", np.full((8, 6, 4), 200, np.uint8))
+    write(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
+    (cutout,) = load_cutouts(tmp_path)
+    assert cutout.shape == (8, 6, 4)
+    assert "b.png: not a picture with transparency; left out (1 of 3 so far)" in caplog.text
+    assert "c.png: not a readable picture; left out (2 of 3 so far)" in caplog.text
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="none of the 2 cut-outs can be read"):
+        load_cutouts(tmp_path)
 
 
 def test_photos_are_decoded_once_while_there_is_room() -> None:

@@ -155,6 +155,20 @@ def test_a_set_without_photos_is_said_before_the_training(
     assert not (tmp_path / "last.pt").exists()
 
 
+def test_pictures_that_cannot_be_read_are_counted_when_the_training_begins(
+    specs: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Path(specs["people"].partition(":")[2])
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes((path.parent / "images" / name).read_bytes())
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    assert main(arguments(FOLDER / "qunet.yaml", f"coco:{path}?images={tmp_path}", tmp_path / "run")) == 0
+    lines = [record.getMessage() for record in caplog.records]
+    counted = lines.index("data: 2 pictures, 1 cannot be read and are left out")
+    assert any("2.png: not a readable picture" in line for line in lines[:counted])
+    assert "validation: 2 pictures, 1 cannot be read and are left out" in lines
+
+
 def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nobody"]) == 2
     assert "no recipe 'nobody'; there are people, asbunet, qunet8, qunet16, qunet32, qunet64" in capsys.readouterr().err

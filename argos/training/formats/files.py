@@ -59,6 +59,12 @@ class PhotoFiles(Sequence[Photo]):
             if photo is not None:
                 yield photo
 
+    def left_out(self) -> int:
+        """How many cannot be read; decodes them all, and keeps those for which there is room."""
+        for _ in self:
+            pass
+        return len(self.broken)
+
     def _decoded(self, index: int) -> Photo | None:
         if index in self._kept:
             return self._kept[index]

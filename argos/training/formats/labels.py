@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import DataError
 from argos.training.formats.files import PhotoFiles
-from argos.training.photos import CROWD, IGNORE, Box, Photo, read_rgb, shrunk_photo
+from argos.training.photos import CROWD, IGNORE, Box, Photo, read_pixels, read_rgb, shrunk_photo
 
 CITYSCAPES_PERSON, CITYSCAPES_RIDER, CITYSCAPES_VOID = 24, 25, 3
 """Label ids; 0 to 3 are unlabelled, the car with the camera, the border and what lies outside."""
@@ -144,14 +143,12 @@ def box_of(mask: NDArray[np.bool_]) -> Box:
 
 
 def _labels(path: Path) -> NDArray[np.integer]:
-    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if labels is None:
-        raise DataError(f"{path}: not a readable label picture")
+    labels = read_pixels(path)
     if labels.ndim == 3:
         if not (labels[:, :, :1] == labels[:, :, :3]).all():
             raise DataError(f"{path}: a colour picture; labels should have one number per pixel")
         labels = labels[:, :, 0]
-    return np.asarray(labels)
+    return labels
 
 
 def _pictures(folder: Path, pattern: str = "*") -> Iterable[Path]:

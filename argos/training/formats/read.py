@@ -24,16 +24,17 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """What can be read, and with which keys."""
 
 
-def every_photo(specs: Sequence[str], *, whole: bool = False) -> list[Photo]:
-    """The readable photos of several sets, in memory; see ``read_photos``.
+def every_photo(specs: Sequence[str], *, whole: bool = False) -> tuple[list[Photo], int]:
+    """The readable photos of several sets, in memory, and how many others there are; see ``read_photos``.
 
     Raises:
         DataError: as ``read_photos``, or there is none.
     """
-    found = [photo for spec in specs for photo in read_photos(spec, whole=whole)]
+    sets = [read_photos(spec, whole=whole) for spec in specs]
+    found = [photo for photos in sets for photo in photos]
     if not found:
         raise DataError(f"{', '.join(specs)}: none of the pictures can be read; the log names them")
-    return found
+    return found, sum(map(len, sets)) - len(found)
 
 
 def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
