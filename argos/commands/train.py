@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from argos.commands import train_own
+
+if TYPE_CHECKING:
+    from argos.engines.weights import Task
 
 QUNETS = {f"qunet{width}": width for width in (8, 16, 32, 64)}
 RECIPES = ("people", "asbunet", *QUNETS)
@@ -32,20 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=float, default=0.5, metavar="S", help="with --from: seconds between the frames "
                         "that are kept (default: 0.5)")  # fmt: skip
     parser.add_argument("--frames", type=int, default=300, help="with --from: most frames (default: 300)")
-    parser.add_argument("--ship", action="store_true", help="do not train: write the weights and the cards of what "
-                        "the training in OUT made to argos/weights")  # fmt: skip
+    parser.add_argument("--ship", action="store_true", help="do not train: write what the training in OUT made "
+                        "to argos/weights, with the cards of the shipped models; for the project itself")  # fmt: skip
     train_own.add_arguments(parser)
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, the averaged weights end in ``OUT/average.pt``; or ship what was trained."""
+    """Train, the averaged weights end in ``OUT/average.pt`` and in a model with its card; or ship what was trained."""
     import cv2
     import torch
 
     from argos.errors import UsageError
     from argos.machine import cores
     from argos.training import recipes
+    from argos.training.ship import finish
 
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
@@ -68,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
         models = [name for name, text in CARDS.items() if text.run == args.name]
         if not models:
-            raise UsageError(f"--ship: {args.name} is not among the shipped models; its weights are in {folder}")
+            raise UsageError(f"--ship: {args.name} is not among the shipped models; the training leaves its "
+                             f"model in {folder}")  # fmt: skip
         for model in models:
             for key, value in ship(model, folder, SHIPPED).metrics.items():
                 print(f"{model:<10} {key:<16} {value:.4f}", flush=True)
@@ -81,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite")
     else:
         recipes.train_qunet(folder, args.minutes, args.start, args.teacher, QUNETS[args.name])
+    said = "".join(f" --{key} {value}" for key in ("start", "backbone", "teacher") if (value := getattr(args, key)))
+    _say_models(finish(args.name, folder, f"argos train {args.name}{said} --minutes {args.minutes:g}"))
     return 0
 
 
@@ -92,6 +101,7 @@ def _by_file(args: argparse.Namespace) -> int:
         DataError, WeightsError: see ``course.follow``.
     """
     from argos.config_recipe import load_recipe
+    from argos.engines.weights import load_card
     from argos.errors import UsageError
     from argos.training.course import follow
 
@@ -105,6 +115,8 @@ def _by_file(args: argparse.Namespace) -> int:
     folder = args.out or Path("runs") / path.stem
     model = follow(load_recipe(path, tuple(overrides)).course(path.stem), folder)
     print(model or folder / "average.pt")
+    if model is not None and (task := load_card(str(model)).task) != "classes":  # no camera has a use for those
+        _say_models({task: model})
     return 0
 
 
@@ -140,6 +152,11 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     print(f"{'':<16} {'before':>8} {'after':>8}")
     for key, value in adapted.after.items():
         print(f"{key:<16} {adapted.before[key]:>8.3f} {value:>8.3f}")
-    role = "proposal" if args.name in QUNETS else "semantic"
-    print(f"in the configuration:\nengine:\n  models: {{{role}: {adapted.path}}}")
+    _say_models({"proposal" if args.name in QUNETS else "semantic": adapted.path})
     return 0
+
+
+def _say_models(models: Mapping[Task, Path]) -> None:
+    """Print what to write into a configuration for the models of each role to be used."""
+    written = ", ".join(f"{role}: {path}" for role, path in models.items())
+    print(f"in the configuration:\nengine:\n  models: {{{written}}}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from argos.engines.weights import Task
@@ -182,3 +182,13 @@ CARDS = {
         "people who stand before each other bleed.",
     ),
 }
+
+
+def made_by(recipe: str) -> dict[str, CardText]:
+    """The models that a named recipe makes; the widths of QU-Net that are not shipped are made as ``qunet16`` is."""
+    shipped = {name: text for name, text in CARDS.items() if text.run == recipe}
+    if shipped:
+        return shipped
+    width = int(recipe.removeprefix("qunet"))
+    summary = f"QU-Net, width {width}: 1-bit weights, 8/1/4-bit activations; proposes the regions that hold people."
+    return {recipe: replace(CARDS["qunet16"], run=recipe, arguments={"width": width}, summary=summary)}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from argos.engines.weights import Card, Task
+from argos.engines.weights import Task
 from argos.errors import DataError
 from argos.networks.layers.grouping import GradualGroupConv2d, alpha_at, set_alpha
 from argos.networks.table import NETWORKS
@@ -23,7 +23,7 @@ from argos.training.photos import Photo, cut_people
 from argos.training.pretrained import load_backbone, take_what_fits
 from argos.training.recipe import Recipe
 from argos.training.scenes import Mix
-from argos.training.ship import measure, write_model
+from argos.training.ship import measure, neutral_card, write_model
 from argos.training.subjects import Subject, of_subject
 
 log = logging.getLogger(__name__)
@@ -34,12 +34,6 @@ TASKS: dict[str, Task] = {
     "proposal": "proposal",
     "instances": "instances",
     "classes": "classes",
-}
-THRESHOLDS: dict[Task, dict[str, float]] = {
-    "semantic": {"threshold": 0.5},
-    "proposal": {"threshold": 0.4},
-    "instances": {"score_threshold": 0.5, "nms": 0.5},
-    "classes": {},
 }
 
 
@@ -99,22 +93,9 @@ def follow(course: Course, folder: Path) -> Path | None:
     task = TASKS.get(course.objective.removesuffix("_published"))
     if task is None:
         return None
-    card = Card(
-        name=course.name,
-        task=task,
-        network=course.model,
-        arguments=course.arguments,
-        summary=course.about,
-        thresholds=THRESHOLDS[task],
-        data=list(course.data) or ["the photos of the project, see the cards of the shipped models"],
-        terms="those of the photos it learnt from",
-        recipe=f"{course.about} {course.recipe}",
-        seed=course.recipe.seed,
-        metrics={},
-        measured="by `argos eval` on: " + (", ".join(course.validation) or "the validation photos of the project"),
-        limits="not looked at",
-        sha256="",
-    )
+    how = f"{course.about} {course.recipe}"
+    card = neutral_card(course.name, task, course.model, course.arguments, course.about, how, course.recipe.seed,
+                        course.data, course.validation)  # fmt: skip
     own = photos.held if course.validation else None
     write_model(folder, card, trained.state_dict(), lambda path, card: measure(str(path), card, own))
     return folder / f"{course.name}.safetensors"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import torch
@@ -13,16 +14,24 @@ from torch import Tensor
 
 from argos.engines.dense import AUTO_SIDE
 from argos.engines.sign_bits import binary_weights, pack_signs
-from argos.engines.weights import Card, digest, load_network
+from argos.engines.weights import Card, Task, digest, load_network
 from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
 from argos.packing.limits import semantic_limits
 from argos.training import datasets
-from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS
+from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS, CardText, made_by
 from argos.training.detection import average_precision, evaluate_ssdisb
 from argos.training.measure import boundary_f, class_figures, coverage, iou_by_source
 from argos.training.photos import Photo
 from argos.training.segmentation import covered_within, region_proposer, semantic_scorer
+
+THRESHOLDS: dict[Task, dict[str, float]] = {
+    "semantic": {"threshold": 0.5},
+    "proposal": {"threshold": 0.4},
+    "instances": {"score_threshold": 0.5, "nms": 0.5},
+    "classes": {},
+}
+"""Of a model for which nobody has chosen better ones."""
 
 
 def ship(name: str, run: Path, folder: Path) -> Card:
@@ -37,13 +46,6 @@ def ship(name: str, run: Path, folder: Path) -> Card:
         The card, with what was measured on the validation split.
     """
     text = CARDS[name]
-    trained = torch.load(run / "average.pt", weights_only=True)
-    state = {
-        own + key.removeprefix(prefix): value
-        for prefix, own in text.parts.items()
-        for key, value in trained.items()
-        if key.startswith(prefix)
-    }
     scenes, minutes = _length(run)
     card = Card(
         name=name,
@@ -61,7 +63,63 @@ def ship(name: str, run: Path, folder: Path) -> Card:
         limits=text.limits,
         sha256="",
     )
-    return write_model(folder, card, state, lambda path, card: measure(str(path), card))
+    return write_model(folder, card, _learnt(run, text), lambda path, card: measure(str(path), card))
+
+
+def finish(recipe: str, run: Path, command: str) -> dict[Task, Path]:
+    """Write the models of a named recipe beside its checkpoints, from the averaged weights.
+
+    Their cards say how they were made and what was measured, and nothing that somebody has to look at first.
+
+    Args:
+        recipe: name of the recipe.
+        run: folder of the training.
+        command: that trained.
+
+    Returns:
+        The weights by what they are for, each with its card beside it.
+    """
+    written = {}
+    for name, text in made_by(recipe).items():
+        card = neutral_card(name, text.task, text.network, text.arguments, text.summary, f"`{command}`", text.seed)
+        write_model(run, card, _learnt(run, text), lambda path, card: measure(str(path), card))
+        written[text.task] = run / f"{name}.safetensors"
+    return written
+
+
+def neutral_card(
+    name: str,
+    task: Task,
+    network: str,
+    arguments: dict[str, Any],
+    summary: str,
+    recipe: str,
+    seed: int,
+    data: Sequence[str] = (),
+    validation: Sequence[str] = (),
+) -> Card:
+    """The card of a model nobody has looked at yet, without metrics and digest; see ``Card``.
+
+    Args:
+        name, task, network, arguments, summary, recipe, seed: of the card.
+        data, validation: specifications of the photos; those of the project for none.
+    """
+    return Card(
+        name=name,
+        task=task,
+        network=network,
+        arguments=arguments,
+        summary=summary,
+        thresholds=THRESHOLDS[task],
+        data=list(data) or ["the photos of the project, see the cards of the shipped models"],
+        terms="those of the photos it learnt from",
+        recipe=recipe,
+        seed=seed,
+        metrics={},
+        measured="by `argos eval` on: " + (", ".join(validation) or "the validation photos of the project"),
+        limits="not looked at",
+        sha256="",
+    )
 
 
 def write_model(
@@ -152,6 +210,17 @@ def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, f
             semantic_scorer(network, AUTO_SIDE), photos, semantic_limits(card.thresholds)
         )
     return {key: round(float(value), 4) for key, value in figures.items()}
+
+
+def _learnt(run: Path, text: CardText) -> dict[str, Tensor]:
+    """The averaged weights of the part of a training that a card is about, under their names in its network."""
+    trained = torch.load(run / "average.pt", map_location="cpu", weights_only=True)
+    return {
+        own + key.removeprefix(prefix): value
+        for prefix, own in text.parts.items()
+        for key, value in trained.items()
+        if key.startswith(prefix)
+    }
 
 
 def _stored(value: Tensor) -> Tensor:

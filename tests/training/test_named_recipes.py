@@ -1,0 +1,91 @@
+"""The named recipes end in models that load, and ship from the folder of a training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from argos.cli import main
+from argos.engines.weights import load_network
+from argos.networks.qunet import qunet
+from argos.training import datasets, fit
+from argos.training.cards import CARDS, made_by
+from argos.training.ship import finish, ship
+
+SIDE = 96
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with one photo in each set."""
+    folder = tmp_path / "data"
+    rng = np.random.default_rng(0)
+    person = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [30, 10, 40, 80], "area": 3200, "iscrowd": 0}
+    outlined = {**person, "segmentation": [[30, 10, 70, 10, 70, 90, 30, 90]]}
+    for name, files in (
+        ("persons", ("instances_train", "instances_val", "instances_incomplete")),
+        ("persons_more", ("instances_train", "instances_val")),
+        ("persons_boxes", ("boxes_train", "boxes_val")),
+    ):
+        (folder / name / "images").mkdir(parents=True)
+        image = rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)
+        cv2.imwrite(str(folder / name / "images" / "one.jpg"), image)
+        for file in files:
+            document = {"images": [{"id": 1, "file_name": "one.jpg", "source": "coco"}],
+                        "annotations": [person if file.startswith("boxes") else outlined],
+                        "categories": [{"id": 1, "name": "person"}]}  # fmt: skip
+            (folder / name / f"{file}.json").write_text(json.dumps(document))
+    for name in ("backgrounds", "cutouts", "camvid/train/images", "camvid/train/labels"):
+        (folder / name).mkdir(parents=True)
+    for n in range(2):
+        cv2.imwrite(str(folder / "backgrounds" / f"{n}.jpg"), np.full((SIDE, SIDE, 3), 120, np.uint8))
+    cv2.imwrite(str(folder / "cutouts" / "1.png"), np.full((60, 30, 4), 255, np.uint8))
+    cv2.imwrite(str(folder / "camvid/train/images/1.png"), rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8))
+    cv2.imwrite(str(folder / "camvid/train/labels/1.png"), rng.integers(0, 12, (SIDE, SIDE), np.uint8))
+    monkeypatch.setenv("ARGOS_DATA", str(folder))
+    monkeypatch.setattr(fit, "CALIBRATION", 2)  # a minute otherwise
+    monkeypatch.setattr(datasets, "RENDERED_ROOMS", 2)
+    monkeypatch.setattr(datasets, "RENDERED_PEOPLE", 2)
+    return folder
+
+
+def test_a_named_recipe_ends_in_a_model_and_the_keys_that_use_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "qunet8", "--minutes", "0.01", "--out", str(run), "--threads", "1"]) == 0
+    path = run / "qunet8.safetensors"
+    assert f"engine:\n  models: {{proposal: {path}}}" in capsys.readouterr().out
+    _, card = load_network(str(path), task="proposal")
+    assert card.limits == "not looked at"
+    assert card.recipe == "`argos train qunet8 --minutes 0.01`"
+    assert card.metrics["area_true"] > 0
+    assert main(["eval", str(path), "--threads", "1"]) == 0, "the figures are those of its card"
+    shipped = ship("qunet8", run, tmp_path / "shipped")
+    assert shipped.limits == CARDS["qunet8"].limits
+    bits = load_file(tmp_path / "shipped" / "qunet8.safetensors")
+    assert all(torch.equal(value, bits[key]) for key, value in load_file(path).items())
+    assert any(key.endswith(".signs") for key in bits)
+
+
+def test_widths_that_do_not_ship_end_in_a_model_too(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(qunet(32).state_dict(), tmp_path / "average.pt")
+    written = finish("qunet32", tmp_path, "argos train qunet32")
+    assert load_network(str(written["proposal"]))[1].arguments == {"width": 32}
+    assert main(["train", "qunet32", "--ship", "--out", str(tmp_path)]) == 2
+    assert f"the training leaves its model in {tmp_path}" in capsys.readouterr().err
+
+
+def test_every_named_recipe_knows_its_models() -> None:
+    assert set(made_by("people")) == {"unet_lite", "ssdisb"}
+    for recipe in ("asbunet", "qunet8", "qunet16", "qunet32", "qunet64"):
+        assert set(made_by(recipe)) == {recipe}
+    assert made_by("qunet64")["qunet64"].arguments == {"width": 64}
