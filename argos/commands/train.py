@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model, a path or "
                         "RUN/average.pt, instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
-    parser.add_argument("--backbone", type=Path, metavar="FILE", help="ImageNet weights of the encoder, for 'people'")
+    parser.add_argument(
+        "--backbone",
+        type=Path,
+        metavar="FILE",
+        help="ImageNet weights of the encoder (torchvision, "
+        "timm), for 'people' and for recipe files whose network has a classifier in it",
+    )
     parser.add_argument("--teacher", metavar="MODEL", help="segmentation model that labels photos with boxes, for "
                         "QU-Net (default: none) and asbunet (default: unet_lite; it learns its maps too)")  # fmt: skip
     parser.add_argument("--from", dest="source", metavar="SOURCE", help="learn one camera or clip: its frames are "
@@ -105,13 +112,15 @@ def _by_file(args: argparse.Namespace) -> int:
     from argos.errors import UsageError
     from argos.training.course import follow
 
-    for option in ("start", "backbone", "teacher", "source", "ship"):
+    for option in ("start", "teacher", "source", "ship"):
         if getattr(args, option):
             raise UsageError(f"--{'from' if option == 'source' else option} is not for recipe files; --set sets keys")
     path = Path(args.name)
     overrides = list(args.set)
     if args.minutes:
         overrides += [f"minutes={args.minutes}", "steps=null"]
+    if args.backbone:
+        overrides.append(f"backbone={json.dumps(str(args.backbone))}")
     folder = args.out or Path("runs") / path.stem
     model = follow(load_recipe(path, tuple(overrides)).course(path.stem), folder)
     print(model or folder / "average.pt")

@@ -20,7 +20,7 @@ from argos.training.fit import fit
 from argos.training.formats.read import every_photo, read_photos
 from argos.training.objectives import Name, objective
 from argos.training.photos import Photo, cut_people
-from argos.training.pretrained import load_backbone, take_what_fits
+from argos.training.pretrained import encoder_of, load_backbone, take_what_fits
 from argos.training.recipe import Recipe
 from argos.training.scenes import Mix
 from argos.training.ship import measure, neutral_card, write_model
@@ -126,7 +126,8 @@ def build(course: Course) -> nn.Module:
     """The network of a course, with the weights of a classifier in its encoder where they are given.
 
     Raises:
-        DataError: no such network, or wrong arguments.
+        DataError: no such network, wrong arguments, or no place for a classifier.
+        WeightsError: the classifier is another one, or cannot be read.
     """
     if course.model not in NETWORKS:
         raise DataError(f"model: no network {course.model!r}; `argos models list` shows them")
@@ -135,7 +136,7 @@ def build(course: Course) -> nn.Module:
     except (TypeError, ValueError) as error:
         raise DataError(f"arguments of {course.model}: {error}") from error
     if course.backbone is not None:
-        encoder = getattr(network, "backbone", None)
+        encoder = encoder_of(network)
         if encoder is None:
             raise DataError(f"backbone: {course.model} has no encoder of a classifier")
         log.info("%s: %s", course.backbone, load_backbone(encoder, course.backbone))

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from argos.engines.sign_bits import SIGNS, unpack_signs
@@ -34,6 +33,15 @@ class Matched:
     def __str__(self) -> str:
         left = f"; left out: {', '.join(self.left[:6])}{' ...' if len(self.left) > 6 else ''}" if self.left else ""
         return f"{len(self.taken)} tensors loaded, {self.taken[0][0]} to {self.taken[-1][0]}{left}"
+
+
+def encoder_of(network: nn.Module) -> nn.Module | None:
+    """The part of a network that an image classifier can begin: its ``backbone`` or ``encoder``; None where none can.
+
+    A plain sequence of layers is an encoder that was invented for its network: ASBU-Net, ERFNet and ESSNet have one.
+    """
+    encoder = getattr(network, "backbone", getattr(network, "encoder", None))
+    return None if isinstance(encoder, (nn.Sequential, nn.ModuleList)) else encoder
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> Matched:
@@ -133,10 +141,11 @@ def _read(path: Path) -> dict[str, Tensor]:
 
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be read as weights ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # zip, pickle and safetensors raise what they like, some of it without a word
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"{path}: cannot be read as weights ({said})") from error
     while isinstance(state, dict) and isinstance(inner := state.get("state_dict", state.get("model")), dict):
         state = inner
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path}: should hold a state dict of tensors")
     return dict(state)

@@ -91,5 +91,12 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="cannot be read"):
         load_backbone(EfficientNetLite0(), tmp_path / "bad.pth")
+    for content in (b"", b"hello, these are no weights\n", b"conv1.weight"):
+        (tmp_path / "bad.pth").write_bytes(content)
+        with pytest.raises(WeightsError, match=r"bad.pth: cannot be read as weights \(\w"):
+            load_backbone(EfficientNetLite0(), tmp_path / "bad.pth")
+    torch.save({}, tmp_path / "bad.pth")
+    with pytest.raises(WeightsError, match="should hold a state dict of tensors"):
+        load_backbone(EfficientNetLite0(), tmp_path / "bad.pth")
     with pytest.raises(WeightsError, match=r"ssdisb\+unet_lite"):
         joint_for_training(start="ssdisb")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from argos.cli import main
 from argos.config_recipe import load_recipe
@@ -17,7 +19,10 @@ from argos.engines.weights import load_network
 from argos.errors import ConfigError
 from argos.networks.essnet import essnet_a
 from argos.networks.layers.grouping import GradualGroupConv2d
-from argos.training.pretrained import take_what_fits
+from argos.networks.table import NETWORKS
+from argos.training.course import build
+from argos.training.pretrained import encoder_of, take_what_fits
+from argos.training.recipe import parameter_groups
 
 FOLDER = Path(__file__).parents[2] / "configs" / "train"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
@@ -141,6 +146,46 @@ def test_what_does_not_fit_is_said_before_the_training(
     assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, change)) == status
     assert re.search(says, capsys.readouterr().err)
     assert not (tmp_path / "last.pt").exists()
+
+
+def torchvision_names(encoder: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of MobileNetV2 as torchvision saves them: its names in its order, and more than the encoder takes."""
+    names = ["features.0.0", "features.0.1"]
+    for block in range(1, 18):
+        layers = ("0.0", "0.1", "1", "2") if block == 1 else ("0.0", "0.1", "1.0", "1.1", "2", "3")
+        names += [f"features.{block}.conv.{layer}" for layer in layers]
+    of_layer = iter(names)
+    state: dict[str, torch.Tensor] = {}
+    layer = ""
+    for key, value in encoder.state_dict().items():
+        if key.endswith("weight"):  # the first of each layer
+            layer = next(of_layer)
+        state[f"{layer}.{key.rpartition('.')[2]}"] = torch.rand_like(value.float())
+    return {**state, "features.18.0.weight": torch.zeros(1280, 320, 1, 1), "classifier.1.bias": torch.zeros(1000)}
+
+
+@pytest.mark.parametrize("model", ["unet.mobilenet_v2", "dual_aspp"])
+def test_a_classifier_begins_the_encoder_of_a_recipe(
+    specs: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    encoder = NETWORKS[model]().encoder
+    assert isinstance(encoder, nn.Module)
+    state = torchvision_names(encoder)
+    torch.save(state, tmp_path / "mobilenet_v2.pth")
+    course = replace(load_recipe(FOLDER / "transfer.yaml", ("steps=2", "minutes=null")).course("x"), model=model,
+                     backbone=tmp_path / "mobilenet_v2.pth")  # fmt: skip
+    begun = encoder_of(build(course))
+    assert begun is not None
+    assert torch.equal(begun.state_dict()["stem.0.weight"], state["features.0.0.weight"])
+    shares = {group["share"] for group in parameter_groups(build(course).named_parameters(), course.recipe)}
+    assert shares == {0.2, 1.0}
+    if model == "unet.mobilenet_v2":
+        command = arguments(FOLDER / "transfer.yaml", specs["people"], tmp_path / "run", "rate=1.0e-9", "average=0")
+        assert main([*command, "--backbone", str(tmp_path / "mobilenet_v2.pth")]) == 0
+        learnt, _ = load_network(str(tmp_path / "run" / "transfer.safetensors"))
+        stem = learnt.state_dict()["encoder.stem.0.weight"]
+        assert torch.allclose(stem, state["features.0.0.weight"], atol=1e-3)
+        assert "tensors loaded, features.0.0.weight to features.14.conv.0.1.running_var" in caplog.text
 
 
 def test_a_set_without_photos_is_said_before_the_training(
