@@ -58,15 +58,44 @@ docs: .venv/installed-dev
 clip: .venv/installed
 	$(BIN)/python samples/make_clip.py
 
-# trains the shipped weights again (hours); see docs/training.md
+# Trains and ships the weights again by the chains of trainings that the cards tell, 16 hours by the clock. A step that was stopped
+# goes on where it was, one that is done (runs/NAME_N/done) is not run again; make -n weights prints them. See docs/training.md.
 BACKBONE ?= efficientnet-lite0.pth
-weights: .venv/installed-dev
+STEP = $(BIN)/argos train $(1) --out $(@D) && touch $@
+PAIR = runs/people_$(1)/ssdisb.safetensors+runs/people_$(1)/unet_lite.safetensors
+weights: runs/people_3/shipped runs/qunet16_4/shipped runs/qunet8_1/shipped runs/asbunet_4/shipped
+
+runs/people_1/done: | .venv/installed-dev
 	test -f "$(BACKBONE)" || { echo "make weights BACKBONE=FILE: ImageNet weights of EfficientNet-Lite0, see docs/training.md" >&2; exit 2; }
-	$(BIN)/argos train people --backbone "$(BACKBONE)" --minutes 76 && $(BIN)/argos train people --ship
-	$(BIN)/argos train people --start ssdisb+unet_lite --minutes 92 --out runs/people_large && \
-	  $(BIN)/argos train people --ship --out runs/people_large
-	$(BIN)/argos train qunet16 --teacher unet_lite --minutes 120 && $(BIN)/argos train qunet16 --ship
-	$(BIN)/argos train asbunet --teacher unet_lite --minutes 120 && $(BIN)/argos train asbunet --ship
+	$(call STEP,people --backbone "$(BACKBONE)" --minutes 76)
+runs/people_2/done: | runs/people_1/done
+	$(call STEP,people --start $(call PAIR,1) --minutes 93)
+runs/people_3/done: | runs/people_2/done
+	$(call STEP,people --start $(call PAIR,2) --minutes 89)
+
+# unet_lite, shipped by the line above, teaches the others; the first QU-Net had no teacher
+runs/qunet16_1/done: | .venv/installed-dev
+	$(call STEP,qunet16 --minutes 93)
+runs/qunet16_2/done: | runs/qunet16_1/done runs/people_3/shipped
+	$(call STEP,qunet16 --start runs/qunet16_1/average.pt --teacher unet_lite --minutes 45)
+runs/qunet16_3/done: | runs/qunet16_2/done
+	$(call STEP,qunet16 --start runs/qunet16_2/average.pt --teacher unet_lite --minutes 107)
+runs/qunet16_4/done: | runs/qunet16_3/done
+	$(call STEP,qunet16 --start runs/qunet16_3/average.pt --teacher unet_lite --minutes 85)
+runs/qunet8_1/done: | runs/people_3/shipped
+	$(call STEP,qunet8 --teacher unet_lite --minutes 32)
+
+runs/asbunet_1/done: | runs/people_3/shipped
+	$(call STEP,asbunet --teacher unet_lite --minutes 92)
+runs/asbunet_2/done: | runs/asbunet_1/done
+	$(call STEP,asbunet --start runs/asbunet_1/average.pt --teacher unet_lite --minutes 101)
+runs/asbunet_3/done: | runs/asbunet_2/done
+	$(call STEP,asbunet --start runs/asbunet_2/average.pt --teacher unet_lite --minutes 91)
+runs/asbunet_4/done: | runs/asbunet_3/done
+	$(call STEP,asbunet --start runs/asbunet_3/average.pt --teacher unet_lite --minutes 32)
+
+runs/%/shipped: | runs/%/done
+	$(BIN)/argos train $(firstword $(subst _, ,$*)) --ship --out $(@D) && touch $@
 
 clean:
 	rm -rf .venv build dist out runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

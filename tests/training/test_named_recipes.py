@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -12,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from argos.cli import main
-from argos.engines.weights import load_network
+from argos.engines.weights import list_cards, load_network
 from argos.networks.qunet import qunet
 from argos.training import datasets, fit
 from argos.training.cards import CARDS, made_by
@@ -89,3 +92,20 @@ def test_every_named_recipe_knows_its_models() -> None:
     for recipe in ("asbunet", "qunet8", "qunet16", "qunet32", "qunet64"):
         assert set(made_by(recipe)) == {recipe}
     assert made_by("qunet64")["qunet64"].arguments == {"width": 64}
+
+
+def test_make_weights_runs_the_chain_of_every_card() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(["make", "-nB", "weights"], cwd=root, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if "argos train" in line]
+    for card in list_cards():
+        recipe = CARDS[card.name].run
+        steps = [line for line in lines if f"argos train {recipe} " in line and "--minutes" in line]
+        asked = re.search(r"`argos train .* --minutes (\d+)`", card.recipe)
+        assert asked is not None
+        assert f"--minutes {asked[1]} " in steps[-1], "the last training is the one of the card"
+        outs = [line.partition("--out ")[2].split()[0] for line in steps]
+        for before, step in pairwise(range(len(steps))):
+            assert f"--start {outs[before]}/" in steps[step], "each begins with the one before"
+        shipped = next(line for line in lines if f"argos train {recipe} --ship --out {outs[-1]}" in line)
+        assert lines.index(shipped) > lines.index(steps[-1])
