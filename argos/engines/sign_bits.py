@@ -3,6 +3,9 @@
 A binary convolution ``NAME`` is stored as ``NAME.weight.signs``, uint8 ``(C_out, ceil(9 * C_in / 8))``, the bits of
 ``numpy.packbits`` over the 3x3 weights of each output channel, 1 where a weight is at least 0; and as
 ``NAME.weight.scale``, float64 ``()``, their mean magnitude. In evaluation the network needs no more of them.
+
+A training needs more: how far each weight is from turning. That lies in a file beside, ``MODEL.latents`` (safetensors):
+by name the magnitudes in 8 bits, two of them a fraction, and the digest of the model's file as ``of``.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 from argos.networks.layers.binary import BinaryConv2d
 
 SIGNS, SCALE = ".signs", ".scale"
+LATENTS, LATENT = ".latents", torch.float8_e5m2
 STEP = 2.0**-24
 """Every float16 is a multiple of it, so sums of magnitudes are whole numbers of it and are not rounded."""
 
@@ -36,6 +40,19 @@ def pack_signs(state: Mapping[str, Tensor], binary: Collection[str]) -> dict[str
         packed[name + SIGNS] = torch.from_numpy(np.packbits((weight >= 0).flatten(1).numpy(), axis=1))
         packed[name + SCALE] = weight.double().abs().mean()
     return packed
+
+
+def latents_of(state: Mapping[str, Tensor], binary: Collection[str]) -> dict[str, Tensor]:
+    """Magnitudes of the weights ``binary`` in 8 bits."""
+    return {name: value.detach().cpu().abs().to(LATENT).contiguous() for name, value in state.items() if name in binary}
+
+
+def with_latents(state: Mapping[str, Tensor], latents: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with the magnitudes of ``latents_of`` where there are some; their signs stay."""
+    magnitudes = {name: value.float().clamp(min=STEP) for name, value in latents.items()}
+    return {
+        name: torch.copysign(magnitudes[name], value) if name in magnitudes else value for name, value in state.items()
+    }
 
 
 def unpack_signs(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

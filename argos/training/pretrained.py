@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from argos.engines.sign_bits import SIGNS, unpack_signs
-from argos.engines.weights import Card, load_network, weights_path
+from argos.engines.sign_bits import LATENTS, SIGNS, binary_weights, unpack_signs, with_latents
+from argos.engines.weights import Card, digest, load_network, weights_path
 from argos.errors import WeightsError
 
 log = logging.getLogger(__name__)
@@ -103,35 +102,52 @@ def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
 def read_state(path: Path) -> dict[str, Tensor]:
     """Names and tensors of a ``.safetensors`` file, or of a ``.pth`` or ``.pt`` that holds a state dict.
 
-    Binary weights that the file has as bits become weights of one magnitude; the log says what that means.
+    Binary weights that the file has as bits get the magnitudes that lie beside it, or become weights of one magnitude;
+    then the log says what that means.
 
     Raises:
         WeightsError: the file cannot be read, or holds something else.
     """
     state = _read(path)
-    _warn_of_signs(path, state)
-    return unpack_signs(state)
+    if not any(name.endswith(SIGNS) for name in state):
+        return state
+    return with_latents(unpack_signs(state), _latents(path))
 
 
 def started_from(name: str) -> tuple[nn.Module, Card]:
-    """A model to train on: ``load_network``, and the log says what a model does not hold.
+    """A model to train on: ``load_network``, its binary weights as far from turning as its training left them.
 
     Raises:
         WeightsError: as ``load_network``.
     """
     network, card = load_network(name)
-    with safe_open(weights_path(name), "pt") as file:
-        _warn_of_signs(name, file.keys())
+    if binary_weights(network):
+        network.load_state_dict(with_latents(network.state_dict(), _latents(weights_path(name))))
     return network.requires_grad_(True), card
 
 
-def _warn_of_signs(name: object, stored: Iterable[str]) -> None:
-    if any(key.endswith(SIGNS) for key in stored):
-        log.warning(
-            "%s: of its binary weights it holds the signs; how far each was from turning is lost and has to be found "
-            "anew (argos train NAME --start RUN/average.pt begins with all of it)",
-            name,
-        )
+def _latents(path: Path) -> dict[str, Tensor]:
+    """Magnitudes of the binary weights of a model's file; none where its training has left none, and the log says so.
+
+    Raises:
+        WeightsError: the file beside it cannot be read.
+    """
+    beside = path.with_suffix(LATENTS)
+    try:
+        with safe_open(beside, "pt") as file:
+            if (file.metadata() or {}).get("of") == digest(path):
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+    except FileNotFoundError:
+        pass
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{beside}: cannot be read ({error}); remove it to begin with the signs alone") from error
+    log.warning(
+        "%s: holds the signs of its binary weights, and %s that tells how far each is from turning is not beside it: "
+        "that has to be found anew (argos train NAME --start RUN/average.pt begins with all of it)",
+        path,
+        beside.name,
+    )
+    return {}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

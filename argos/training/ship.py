@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from argos.engines.dense import AUTO_SIDE
-from argos.engines.sign_bits import binary_weights, pack_signs
+from argos.engines.sign_bits import LATENTS, binary_weights, latents_of, pack_signs
 from argos.engines.weights import Card, Task, digest, load_network
 from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
@@ -133,8 +133,8 @@ def write_model(
     Args:
         folder: where the model goes.
         card: without metrics and digest.
-        state: weights; counters of batches are left out, and of binary weights all but signs and scale: ``average.pt``
-            of the training keeps what is needed to go on from there.
+        state: weights; counters of batches are left out, and of binary weights all but signs and scale: what a
+            training needs of them goes to ``NAME.latents``.
         measured: path of the stored weights and the card so far -> the metrics.
 
     Returns:
@@ -151,13 +151,15 @@ def write_model(
     with TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / f"{card.name}.safetensors"
         save_file(stored, path, metadata={"network": card.network})
-        path.chmod(0o644)  # safetensors writes 0600
         card = msgspec.structs.replace(card, sha256=digest(path))
+        if binary:
+            save_file(latents_of(state, binary), path.with_suffix(LATENTS), metadata={"of": card.sha256})
         _write(card, path.with_suffix(".json"))
         metrics = {key: round(float(value), 4) for key, value in measured(path, card).items()}
         card = msgspec.structs.replace(card, metrics=metrics)
         _write(card, path.with_suffix(".json"))
-        for suffix in (".safetensors", ".json"):
+        for suffix in (".safetensors", ".json", *([LATENTS] if binary else [])):
+            path.with_suffix(suffix).chmod(0o644)  # safetensors writes 0600
             path.with_suffix(suffix).replace(folder / f"{card.name}{suffix}")
     return card
 

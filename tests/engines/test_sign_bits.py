@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from argos.engines.integer_qunet import IntegerQUNet
-from argos.engines.sign_bits import binary_weights, pack_signs, unpack_signs
+from argos.engines.sign_bits import binary_weights, latents_of, pack_signs, unpack_signs, with_latents
 from argos.engines.weights import SHIPPED, load_card, load_network
 from argos.errors import WeightsError
 from argos.networks.layers.binary import QuantizedUnit
@@ -106,6 +106,16 @@ def test_a_model_is_written_with_bits_and_loads(tmp_path: Path) -> None:
             assert torch.equal(ours.conv.weight >= 0, theirs.conv.weight >= 0)
 
 
+def test_latents_keep_every_sign_and_roughly_every_magnitude() -> None:
+    weight = torch.randn(8, 4, 3, 3) * torch.logspace(-4, 0, 8)[:, None, None, None]
+    weight.view(-1)[:3] = torch.tensor([0.0, -1e-9, 1e-9])
+    signs = unpack_signs(pack_signs({"conv.weight": weight}, {"conv.weight"}))
+    found = with_latents(signs, latents_of({"conv.weight": weight}, {"conv.weight"}))["conv.weight"]
+    assert torch.equal(found >= 0, weight >= 0)
+    large = weight.abs() > 1e-4
+    assert ((found - weight).abs()[large] <= 0.13 * weight.abs()[large]).all()
+
+
 def test_weights_of_float32_keep_signs_that_float16_has_not() -> None:
     weight = torch.full((2, 3, 3, 3), 0.01)
     weight[0, 0, 0] = -1e-9
@@ -118,7 +128,18 @@ def test_a_training_begins_with_bits_or_with_what_they_were_made_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = started(qunet(8), "qunet8")
-    assert "qunet8: of its binary weights it holds the signs" in caplog.text
+    assert not caplog.text, "its latents are beside it"
+    weight = begun.inc[1].conv.weight  # type: ignore[union-attr]
+    assert len(weight.abs().unique()) > 8
+    assert torch.equal(weight >= 0, load_network("qunet8")[0].inc[1].conv.weight >= 0)  # type: ignore[index, union-attr]
+    for suffix in (".safetensors", ".json"):
+        (tmp_path / f"qunet8{suffix}").write_bytes((SHIPPED / f"qunet8{suffix}").read_bytes())
+    started(qunet(8), str(tmp_path / "qunet8.safetensors"))
+    assert "qunet8.latents that tells how far each is from turning is not beside it" in caplog.text
+    caplog.clear()
+    (tmp_path / "qunet8.latents").write_bytes((SHIPPED / "qunet16.latents").read_bytes())
+    started(qunet(8), str(tmp_path / "qunet8.safetensors"))
+    assert "is not beside it" in caplog.text, "those of another model do not count"
     caplog.clear()
     network = latent(8)
     torch.save(network.state_dict(), tmp_path / "average.pt")
