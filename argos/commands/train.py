@@ -161,6 +161,8 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     print(f"{'':<16} {'before':>8} {'after':>8}")
     for key, value in adapted.after.items():
         print(f"{key:<16} {adapted.before[key]:>8.3f} {value:>8.3f}")
+    if adapted.worse:
+        print(f"worse than before: keep {args.start or args.name}, or train again with more --minutes or --frames")
     _say_models({"proposal" if args.name in QUNETS else "semantic": adapted.path})
     return 0
 

@@ -38,6 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from argos.engines.own_semantic import SemanticGives
     from argos.engines.segmenter import Takes
     from argos.errors import UsageError
+    from argos.sources.names import redact
+    from argos.training import datasets
+    from argos.training.checkpoint import check_folder
     from argos.training.own import photos_of_camera, photos_of_folder, train_own
 
     model = described(args.network, args.set)
@@ -48,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if args.start is not None:
         fill(network, Path(args.start))
     folder = args.out or Path("runs") / NAME
+    about = {"arguments": model.arguments, "start": args.start, "teacher": args.teacher,
+             "source": datasets.data_folder() if args.source is None else redact(args.source)}  # fmt: skip
+    check_folder(folder, about)  # collecting takes minutes
     if args.source is not None:
         mix, held = photos_of_camera(
             args.source, args.teacher or "unet_lite", every_s=args.every, most=args.frames, progress=_progress
@@ -56,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         mix, held = photos_of_folder(args.teacher)
     takes = Takes() if model.input is None else Takes(**model.input.model_dump())
     gives = SemanticGives() if model.output is None else SemanticGives(**model.output.model_dump())
-    learnt = train_own(network, model.network, takes, gives, mix, held, folder, args.minutes or 60.0)
+    learnt = train_own(network, model.network, takes, gives, mix, held, folder, args.minutes or 60.0, about)
     print(f"measured on {learnt.photos} pictures that it did not learn from")
     for key, value in learnt.figures.items():
         print(f"{key:<16} {value:>8.3f}")

@@ -18,6 +18,7 @@ from argos.errors import WeightsError
 from argos.networks.qunet import QUNet
 from argos.packing.limits import semantic_limits
 from argos.sources.names import redact
+from argos.training.checkpoint import check_folder
 from argos.training.collect import collect
 from argos.training.fit import fit
 from argos.training.measure import coverage, iou_by_source
@@ -48,6 +49,18 @@ class Adapted:
     before: Mapping[str, float]
     after: Mapping[str, float]
 
+    @property
+    def worse(self) -> bool:
+        """Whether the camera is better served by the model as it was before."""
+        return _merit(self.after) < _merit(self.before)
+
+
+def _merit(measures: Mapping[str, float]) -> float:
+    """IoU; of a proposer what it covers of the people, less what it proposes of the frame."""
+    if "pixels_covered" in measures:
+        return measures["pixels_covered"] - measures["area"]
+    return next(iter(measures.values()))
+
 
 def adapt(
     student: str,
@@ -73,7 +86,10 @@ def adapt(
     Raises:
         WeightsError: no such model, or one for another task.
         SourceError: see ``collect``.
+        DataError: ``folder`` holds another training, of another camera for one.
     """
+    about = {"start": student, "source": redact(source), "teacher": teacher, "frames": f"{most} every {every_s:g} s"}
+    check_folder(folder, about)  # collecting takes minutes
     network, card = started_from(student)
     if card.task == "instances":
         raise WeightsError(f"{student}: a detector cannot learn from the masks of a teacher; use qunet16 or asbunet")
@@ -98,7 +114,7 @@ def adapt(
     loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]] = (
         qunet_loss if isinstance(network, QUNet) else asbunet_loss
     )
-    trained = fit(network, mix, loss, recipe, folder, measure)
+    trained = fit(network, mix, loss, recipe, folder, measure, about=about)
     written = write_model(
         folder,
         _card(card, load_card(teacher), source, (len(learnt), len(held)), minutes),

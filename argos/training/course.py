@@ -16,6 +16,7 @@ from argos.errors import DataError
 from argos.networks.layers.grouping import GradualGroupConv2d, alpha_at, set_alpha
 from argos.networks.table import NETWORKS
 from argos.training import datasets
+from argos.training.checkpoint import check_folder
 from argos.training.fit import fit
 from argos.training.formats.read import every_photo, read_photos
 from argos.training.objectives import Name, objective
@@ -83,11 +84,12 @@ def follow(course: Course, folder: Path) -> Path | None:
         ``folder/average.pt``.
 
     Raises:
-        DataError: photos, annotations, or the network and the objective do not fit.
-        WeightsError: ``start`` or ``backbone`` does not fit.
+        DataError: photos, annotations, or the network and the objective do not fit; ``folder`` holds another training.
+        WeightsError: ``start`` or ``backbone`` does not fit, or the checkpoint in ``folder`` is damaged.
     """
     torch.manual_seed(course.recipe.seed)
     network = build(course)
+    check_folder(folder, what_of(course))
     photos = course_photos(course)
     trained = learn(course, network, photos, folder)
     task = TASKS.get(course.objective.removesuffix("_published"))
@@ -119,7 +121,25 @@ def learn(course: Course, network: nn.Module, photos: CoursePhotos, folder: Path
         if gradual:
             set_alpha(aim.wrapped, alpha_at(progress))
 
-    return fit(aim.wrapped, photos.mix, aim.loss, course.recipe, folder, aim.evaluate, before_step)
+    return fit(
+        aim.wrapped, photos.mix, aim.loss, course.recipe, folder, aim.evaluate, before_step, about=what_of(course)
+    )
+
+
+def what_of(course: Course) -> dict[str, object]:
+    """What a resumed training has to share besides network and recipe."""
+    return {
+        "model": course.model,
+        "arguments": course.arguments,
+        "objective": course.objective,
+        "data": ", ".join(course.data) or datasets.data_folder(),
+        "validation": ", ".join(course.validation) or datasets.data_folder(),
+        "subject": course.subject,
+        "scenes": (course.share, course.mosaic, course.min_height),
+        "start": course.start,
+        "anew": course.anew,
+        "backbone": course.backbone,
+    }
 
 
 def build(course: Course) -> nn.Module:

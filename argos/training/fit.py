@@ -6,14 +6,13 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from argos.training.checkpoint import identity_of, resume, save
 from argos.training.journal import Journal
 from argos.training.precision import arithmetic
 from argos.training.recipe import Recipe, learning_rate, optimizer_for
@@ -33,36 +32,6 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 """Figures of the averaged network in evaluation mode; the first one is the better the higher."""
 
 
-@dataclass(slots=True)
-class Progress:
-    """Where a training is; it goes into the checkpoint.
-
-    Attributes:
-        step: steps so far.
-        seen: scenes so far, of all processes.
-        spent: seconds so far, without the pauses between resumed runs.
-        best: highest first figure of an evaluation; minus infinity before the first.
-        waited: evaluations since then.
-        plateaus: how often the schedule has lowered the rate because of that.
-    """
-
-    step: int = 0
-    seen: int = 0
-    spent: float = 0.0
-    best: float = -float("inf")
-    waited: int = 0
-    plateaus: int = 0
-
-    def judge(self, figure: float, patience: int) -> None:
-        """Take the first figure of an evaluation into account."""
-        if figure > self.best:
-            self.best, self.waited = figure, 0
-            return
-        self.waited += 1
-        if self.waited % patience == 0:
-            self.plateaus += 1
-
-
 def fit(
     network: nn.Module,
     mix: Mix,
@@ -71,6 +40,7 @@ def fit(
     folder: Path,
     evaluate: Evaluate,
     before_step: Callable[[nn.Module, float], None] = lambda network, progress: None,
+    about: Mapping[str, object] = {},
 ) -> nn.Module:
     """Train ``network``; continues from ``folder/last.pt`` where there is one.
 
@@ -83,16 +53,22 @@ def fit(
             ``curves.png``, and TensorBoard's events where that is installed.
         evaluate: called now and then, and in the end.
         before_step: called with the network and the share of the training that is over.
+        about: what else makes the training this one, by name: data or source, start, teacher.
 
     Returns:
         The averaged network.
+
+    Raises:
+        DataError: the folder holds another training.
+        WeightsError: its checkpoint is damaged.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part, parts = part_of()
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).eval()
     optimizer = optimizer_for(network, recipe)
-    at = _resume(folder / "last.pt", network, average, optimizer)
+    identity = identity_of(network, recipe, about)
+    at = resume(folder, network, average, optimizer, identity)
     journal = Journal(folder, recipe.report_s, quiet=part > 0)
 
     start = time.monotonic() - at.spent
@@ -106,6 +82,8 @@ def fit(
         at.judge(agree(next(iter(figures.values()), 0.0)), recipe.schedule.patience)
         journal.evaluated(at.step, figures)
 
+    if at.step and agree(recipe.progress(at.spent, at.step)) >= 1:
+        journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
     while (progress := agree(recipe.progress(time.monotonic() - start, at.step))) < 1:
         rate = learning_rate(recipe, progress, at.step, at.plateaus)
         for group in optimizer.param_groups:
@@ -120,7 +98,7 @@ def fit(
         now = time.monotonic()
         if now - saved > recipe.save_s and part == 0:
             at.spent = now - start
-            _save(folder, network, average, optimizer, at)
+            save(folder, network, average, optimizer, at, identity)
             saved = now
         if agree(now - evaluated) > recipe.evaluate_min * 60:
             examine()
@@ -133,7 +111,7 @@ def fit(
         recalibrate(average, loss, (batch.to(device) for batch in islice(stream, enough)))
     at.spent = time.monotonic() - start
     if part == 0:
-        _save(folder, network, average, optimizer, at)
+        save(folder, network, average, optimizer, at, identity)
     examine()
     journal.say(f"done, step {at.step}")
     journal.close()
@@ -195,22 +173,3 @@ def recalibrate(network: nn.Module, loss: Loss, drawn: Iterable[Batch]) -> None:
     network.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-
-
-def _save(folder: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, at: Progress) -> None:
-    state = {"network": network.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
-             "chance": torch.get_rng_state(), **asdict(at)}  # fmt: skip
-    for name, value in (("last", state), ("average", average.state_dict())):
-        torch.save(value, folder / f"{name}.part")
-        (folder / f"{name}.part").replace(folder / f"{name}.pt")
-
-
-def _resume(path: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    if not path.exists():
-        return Progress()
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["chance"])
-    return Progress(**{key: state[key] for key in asdict(Progress())})

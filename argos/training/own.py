@@ -59,6 +59,7 @@ def train_own(
     held: Sequence[Photo],
     folder: Path,
     minutes: float,
+    about: Mapping[str, object] = {},
 ) -> Learnt:
     """Train a network by the loss of ours: weighted cross-entropy and dice on its log odds of person.
 
@@ -70,9 +71,11 @@ def train_own(
         held: photos to measure on.
         folder: of checkpoints, log and ``weights.safetensors``; continues there.
         minutes: length.
+        about: see ``fit``.
 
     Raises:
-        WeightsError: it gives no logits, or something else than ``gives`` says.
+        WeightsError: it gives no logits, or something else than ``gives`` says; or as ``fit``.
+        DataError: ``folder`` holds another training.
     """
     if gives.meaning != "logits":
         raise WeightsError(
@@ -84,7 +87,8 @@ def train_own(
         segmenter = OwnSemantic(of_module(trained, name, str(next(trained.parameters()).device)), takes, gives)
         return iou_by_source(scorer(segmenter, max(takes.size or (AUTO_SIDE,))), held)
 
-    trained = fit(network, mix, own_loss(name, takes, gives), recipe, folder, measure)
+    about = {**about, "model": name, "input": takes, "output": gives}
+    trained = fit(network, mix, own_loss(name, takes, gives), recipe, folder, measure, about=about)
     path = folder / "weights.safetensors"
     save_file({key: value.detach().cpu().contiguous() for key, value in trained.state_dict().items()}, path)
     return Learnt(path, len(held), measure(trained))

@@ -13,6 +13,7 @@ from argos.engines.weights import check_shapes, load_network
 from argos.errors import WeightsError
 from argos.networks.unets import UNetLite
 from argos.training import datasets
+from argos.training.checkpoint import check_folder
 from argos.training.fit import fit
 from argos.training.hints import HintedASBUNet, hinted_loss, taught_loss
 from argos.training.measure import coverage, iou_by_source
@@ -31,6 +32,7 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
     """ASBU-Net, specification C, 224 then 320 px views; ``teacher`` labels photos with boxes only and gives hints."""
     from argos.networks.asbunet import asbunet
 
+    about = _about(folder, start, teacher)
     torch.manual_seed(1)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3, precision="bfloat16")
@@ -41,7 +43,8 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
         return iou_by_source(semantic_scorer(network.student, 384), held)
 
     network = HintedASBUNet(started(asbunet(), start))
-    return fit(network, datasets.semantic_mix(data, min_height=20), hinted_loss(tutor), recipe, folder, evaluate)
+    mix = datasets.semantic_mix(data, min_height=20)
+    return fit(network, mix, hinted_loss(tutor), recipe, folder, evaluate, about=about)
 
 
 def train_qunet(
@@ -53,6 +56,7 @@ def train_qunet(
     """
     from argos.networks.qunet import qunet
 
+    about = _about(folder, start, teacher)
     torch.manual_seed(2)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0)
@@ -63,7 +67,7 @@ def train_qunet(
         return coverage(region_proposer(network, threshold=0.4), people)
 
     loss = qunet_loss if teacher is None else taught_loss(tutor_of(teacher))
-    return fit(started(qunet(width), start), mix, loss, recipe, folder, evaluate)
+    return fit(started(qunet(width), start), mix, loss, recipe, folder, evaluate, about=about)
 
 
 def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
@@ -78,6 +82,7 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
     from argos.training.detection import evaluate_ssdisb
     from argos.training.joint import Joint, joint_for_training, joint_loss
 
+    about = {**_about(folder, start, None), "backbone": backbone}
     torch.manual_seed(4)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
     # the line shows frames at a long side of 640 px: people who fill the picture are larger there than small views show
@@ -92,7 +97,14 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
         masks = iou_by_source(semantic_scorer(network.semantic(), 512), held)
         return {**evaluate_ssdisb(network.detector), **{f"semantic_{key}": value for key, value in masks.items()}}
 
-    return fit(joint_for_training(backbone, start), datasets.joint_mix(data), joint_loss, recipe, folder, evaluate)
+    network, mix = joint_for_training(backbone, start), datasets.joint_mix(data)
+    return fit(network, mix, joint_loss, recipe, folder, evaluate, about=about)
+
+
+def _about(folder: Path, start: str | None, teacher: str | None) -> dict[str, object]:
+    about: dict[str, object] = {"data": datasets.data_folder(), "start": start, "teacher": teacher}
+    check_folder(folder, about)  # reading the photos takes a minute
+    return about
 
 
 def labelled_photos(teacher: str | None) -> datasets.TrainingPhotos:

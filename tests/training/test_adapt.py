@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from argos.cli import main
-from argos.engines.weights import load_network
+from argos.engines.weights import load_card, load_network
 from argos.errors import SourceError
 from argos.networks.qunet import QUNet
 from argos.training import fit
+from argos.training.adapt import Adapted
 from argos.training.collect import collect
 from argos.training.photos import CROWD, IGNORE
 
@@ -55,6 +56,20 @@ def test_one_command_makes_a_model_that_loads(
     assert card.data[-1].startswith("10 frames of fake://people")
     assert "asbunet@sha256:" in card.data[-1]
     assert set(card.metrics) == {"pixels_covered", "area", "area_true"}
+    other = [part.replace("seed=5", "seed=6") for part in command]
+    assert main([*other, "--out", str(tmp_path), "--threads", "1"]) == 2
+    assert f"{tmp_path} holds another training: source is '{FILM}' there and" in capsys.readouterr().err
+    assert load_card(str(tmp_path / "qunet16-camera.safetensors")) == card, "the model of the first camera is untouched"
+
+
+def test_a_model_that_got_worse_is_known() -> None:
+    def adapted(*figures: tuple[float, float]) -> bool:
+        before, after = ({"pixels_covered": covered, "area": area, "area_true": 0.1} for covered, area in figures)
+        return Adapted(Path("x"), (8, 2), before, after).worse
+
+    assert adapted((0.9, 0.3), (0.8, 0.3))
+    assert not adapted((0.9, 0.3), (0.88, 0.2)), "it looks at far less"
+    assert Adapted(Path("x"), (8, 2), {"iou_camera": 0.5}, {"iou_camera": 0.4}).worse
 
 
 def test_what_cannot_be_adapted_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from argos.errors import DataError
-from argos.training.fit import Progress, fit
+from argos.errors import DataError, WeightsError
+from argos.training.checkpoint import Progress
+from argos.training.fit import fit
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.measure import coverage, iou_by_source
 from argos.training.photos import Photo
@@ -46,11 +47,13 @@ def red_loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
 RED = Mix([[red_photo()]], [1.0], [red_photo()], [], paste=0.0)
 
 
-def train(folder: Path, recipe: Recipe, figures: list[float] | None = None) -> nn.Module:
+def train(
+    folder: Path, recipe: Recipe, figures: list[float] | None = None, *, width: int = 4, about: str = "red"
+) -> nn.Module:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout2d(0.2), nn.Conv2d(4, 1, 1))
+    network = nn.Sequential(nn.Conv2d(3, width, 1), nn.Dropout2d(0.2), nn.Conv2d(width, 1, 1))
     left = iter(figures or [])
-    return fit(network, RED, red_loss, recipe, folder, lambda _: {"fine": next(left, 1.0)})
+    return fit(network, RED, red_loss, recipe, folder, lambda _: {"fine": next(left, 1.0)}, about={"data": about})
 
 
 def test_training_finds_red_people_and_ends_on_time(tmp_path: Path) -> None:
@@ -115,6 +118,38 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: P
     assert whole["step"] == resumed["step"] == 40
     for weights in ("network", "average"):
         assert all(torch.equal(whole[weights][key], resumed[weights][key]) for key in whole[weights])
+
+
+def test_only_the_training_of_a_folder_goes_on_there(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=2)
+    train(tmp_path, recipe)
+    with pytest.raises(DataError, match=r"data is 'red' there and 'blue' here; choose another folder with --out, or"):
+        train(tmp_path, recipe, about="blue")
+    with pytest.raises(DataError, match=r"rate is '0.1' there and '0.2' here"):
+        train(tmp_path, dataclasses.replace(recipe, peak_rate=0.2))
+    with pytest.raises(DataError, match="optimizer is 'adamw' there and 'sgd' here"):
+        train(tmp_path, dataclasses.replace(recipe, optimizer="sgd"))
+    with pytest.raises(DataError, match="network is 'Sequential of 21 parameters' there and 'Sequential of 41 para"):
+        train(tmp_path, recipe, width=8)
+    train(tmp_path, dataclasses.replace(recipe, steps=4, workers=1))
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert state["step"] == 4, "its length may change"
+    del state["identity"]  # as folders were written before
+    torch.save(state, tmp_path / "last.pt")
+    train(tmp_path, dataclasses.replace(recipe, steps=5, peak_rate=0.2))
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 5
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path, recipe = tmp_path / "last.pt", dataclasses.replace(RECIPE, steps=2)
+    train(tmp_path, recipe)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match=r"last.pt: damaged, it cannot be read as a checkpoint .*remove this one"):
+        train(tmp_path, recipe)
+    torch.save({"network": {}}, path)
+    with pytest.raises(WeightsError, match=r"last.pt: not a checkpoint of this training"):
+        train(tmp_path, recipe)
 
 
 def test_batches_do_not_depend_on_who_draws_them() -> None:

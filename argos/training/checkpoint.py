@@ -1,0 +1,145 @@
+"""Where a training stands, on disk; only the training that wrote it goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from argos.errors import DataError, WeightsError
+from argos.training.recipe import Recipe
+
+LENGTH = {"minutes", "steps", "stop_after", "evaluate_min", "report_s", "save_s", "workers"}
+"""What of a recipe may change when a training goes on: how long it is, and what its weights do not depend on."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training is.
+
+    Attributes:
+        step: steps so far.
+        seen: scenes so far, of all processes.
+        spent: seconds so far, without the pauses between resumed runs.
+        best: highest first figure of an evaluation; minus infinity before the first.
+        waited: evaluations since then.
+        plateaus: how often the schedule has lowered the rate because of that.
+    """
+
+    step: int = 0
+    seen: int = 0
+    spent: float = 0.0
+    best: float = -float("inf")
+    waited: int = 0
+    plateaus: int = 0
+
+    def judge(self, figure: float, patience: int) -> None:
+        """Take the first figure of an evaluation into account."""
+        if figure > self.best:
+            self.best, self.waited = figure, 0
+            return
+        self.waited += 1
+        if self.waited % patience == 0:
+            self.plateaus += 1
+
+
+def identity_of(network: nn.Module, recipe: Recipe, about: Mapping[str, object]) -> dict[str, str]:
+    """What makes a training this one: the network, the recipe but for its length, and what the caller knows.
+
+    Args:
+        network: that learns.
+        recipe: of the training.
+        about: data or source, start, teacher; whatever is to stay the same.
+    """
+    size = sum(parameter.numel() for parameter in network.parameters())
+    rules = {field.name.removeprefix("peak_"): getattr(recipe, field.name) for field in fields(recipe)
+             if field.name not in LENGTH}  # fmt: skip
+    everything = {**about, "network": f"{type(network).__name__} of {size:,} parameters", **rules}
+    return {key: str(value) for key, value in everything.items()}
+
+
+def check_folder(folder: Path, about: Mapping[str, object]) -> None:
+    """Refuse a folder that holds another training; what was written before folders said what they hold passes.
+
+    Args:
+        folder: of a training, or where one begins.
+        about: some of ``identity_of``, or all of it.
+
+    Raises:
+        DataError: with what differs, and the remedy.
+        WeightsError: the checkpoint is damaged.
+    """
+    path = folder / "last.pt"
+    if path.exists():
+        _check(path, _read(path), about)
+
+
+def save(
+    folder: Path,
+    network: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    at: Progress,
+    identity: Mapping[str, str],
+) -> None:
+    """Write ``last.pt`` and ``average.pt``; a run that ends in between leaves those of before."""
+    state = {"network": network.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
+             "chance": torch.get_rng_state(), "identity": dict(identity), **asdict(at)}  # fmt: skip
+    for name, value in (("last", state), ("average", average.state_dict())):
+        torch.save(value, folder / f"{name}.part")
+        (folder / f"{name}.part").replace(folder / f"{name}.pt")
+
+
+def resume(
+    folder: Path,
+    network: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    identity: Mapping[str, str],
+) -> Progress:
+    """Go on from ``folder/last.pt``, where there is one.
+
+    Raises:
+        DataError: it is of another training.
+        WeightsError: it is damaged, or its weights are those of another network.
+    """
+    path = folder / "last.pt"
+    if not path.exists():
+        return Progress()
+    state = _read(path)
+    _check(path, state, identity)
+    try:
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["chance"])
+        return Progress(**{key: state[key] for key in asdict(Progress())})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{path}: not a checkpoint of this training ({reason}); {_REMEDY}") from error
+
+
+_REMEDY = "choose another folder with --out, or remove this one"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)  # whatever wrote it had
+    except Exception as error:  # zip and pickle raise what they like
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{path}: damaged, it cannot be read as a checkpoint ({reason}); {_REMEDY}") from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path}: holds a {type(state).__name__}, no checkpoint; {_REMEDY}")
+    return state
+
+
+def _check(path: Path, state: Mapping[str, Any], about: Mapping[str, object]) -> None:
+    known: Mapping[str, str] = state.get("identity", {})
+    others = [f"{key} is {known[key]!r} there and {str(value)!r} here" for key, value in about.items()
+              if key in known and known[key] != str(value)]  # fmt: skip
+    if others:
+        raise DataError(f"{path.parent} holds another training: {'; '.join(others)}; {_REMEDY}")
