@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from argos.errors import DataError, WeightsError
 from argos.training.checkpoint import identity_of, resume, save
 from argos.training.journal import Journal
 from argos.training.precision import arithmetic
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 CALIBRATION = 60
 """Batches from which the running statistics of the averaged network are measured in the end."""
+
+MOST_SKIPPED = 20
+"""Steps in a row without a finite loss and gradient after which a training has diverged; single ones are skipped."""
 
 Loss = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
 """Named parts of the loss, whose sum is minimised."""
@@ -59,7 +63,7 @@ def fit(
         The averaged network.
 
     Raises:
-        DataError: the folder holds another training.
+        DataError: the folder holds another training, or this one has diverged.
         WeightsError: its checkpoint is damaged.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -75,10 +79,22 @@ def fit(
     scenes = SceneStream(mix, recipe, start, at.step * recipe.accumulate, part, parts)
     stream = iter(batches(scenes))
     saved = evaluated = time.monotonic()
+    skipped = in_a_row = 0
+    rate = 0.0
     network.train()
 
+    def diverged(what: str) -> DataError:
+        text = f"step {at.step}: {what} at a rate of {rate:g}, the training has diverged; begin anew with a smaller one"
+        journal.say(text)
+        return DataError(f"{folder}: {text}")
+
     def examine() -> None:
-        figures = evaluate(average) if part == 0 else {}
+        try:
+            figures = evaluate(average) if part == 0 else {}
+        except WeightsError as error:
+            if skipped:  # it says damaged weights or a device that computes wrongly, and has not seen the training
+                raise diverged(f"the network gives NaN and {skipped} steps were not finite") from error
+            raise
         at.judge(agree(next(iter(figures.values()), 0.0)), recipe.schedule.patience)
         journal.evaluated(at.step, figures)
 
@@ -91,6 +107,10 @@ def fit(
         before_step(network, progress)
         losses, seen = _step(network, loss, list(islice(stream, recipe.accumulate)), optimizer, recipe, device)
         at.step += 1
+        in_a_row = 0 if losses else in_a_row + 1
+        skipped += not losses
+        if in_a_row == MOST_SKIPPED:
+            raise diverged(f"loss or gradient not finite in {in_a_row} steps in a row")
         at.seen += seen * parts
         average_into(average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
         journal.stepped(at.step, progress, rate, losses, seen, time.monotonic() - start)
@@ -126,7 +146,10 @@ def _step(
     recipe: Recipe,
     device: torch.device,
 ) -> tuple[dict[str, float], int]:
-    """One step over accumulated batches; the parts of the loss, averaged, and how many scenes were seen."""
+    """One step over accumulated batches; the parts of the loss, averaged, and how many scenes were seen.
+
+    There are no parts where loss or gradient is not finite: nothing is learnt from such a step.
+    """
     optimizer.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
     finite, seen = True, 0
@@ -141,8 +164,9 @@ def _step(
             sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(taken)
     average_gradients(network)
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    if finite and bool(torch.isfinite(norm)):
-        optimizer.step()
+    if not (finite and bool(torch.isfinite(norm))):
+        return {}, seen
+    optimizer.step()
     return sums, seen
 
 

@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, folder: Path, every_s: float, quiet: bool = False) -> None:
         self._folder, self._every_s, self._quiet = folder, every_s, quiet
         self._sums: dict[str, float] = {}
-        self._steps = self._seen = 0
+        self._steps = self._skipped = self._seen = 0
         self._reported = time.monotonic()
         self._board: Any = None
         if not quiet:
@@ -41,11 +41,13 @@ class Journal:
             step: its number.
             progress: share of the training that is over.
             rate: learning rate.
-            losses: parts of the loss.
+            losses: parts of the loss; none of a step that was skipped because they were not finite.
             seen: scenes in it.
             spent: seconds since the training began.
         """
-        self._steps, self._seen = self._steps + 1, self._seen + seen
+        self._seen += seen
+        self._steps += bool(losses)
+        self._skipped += not losses
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         now = time.monotonic()
@@ -55,9 +57,11 @@ class Journal:
         speed = self._seen / (now - self._reported)
         left = spent / max(progress, 1e-9) * (1 - progress) / 60
         text = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+        skipped = {"skipped": self._skipped} if self._skipped else {}
+        text += f" {self._skipped} steps skipped, not finite" if skipped else ""
         self.say(f"step {step} {100 * progress:.1f}% {left:.0f} min left {speed:.1f} scenes/s {text}")
-        self._write("loss", step, {**means, "rate": rate, "scenes_per_s": speed})
-        self._reported, self._sums, self._steps, self._seen = now, {}, 0, 0
+        self._write("loss", step, {**means, "rate": rate, "scenes_per_s": speed, **skipped})
+        self._reported, self._sums, self._steps, self._skipped, self._seen = now, {}, 0, 0, 0
 
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         """Write the figures of an evaluation and draw the curves."""

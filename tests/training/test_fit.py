@@ -152,6 +152,15 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         train(tmp_path, recipe)
 
 
+def test_a_training_that_diverges_ends_and_says_so(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=1000, peak_rate=1e30, report_s=0.0)
+    with pytest.raises(DataError, match=r"step 2\d: loss or gradient not finite in 20 steps in a row at a rate of"):
+        train(tmp_path, recipe)
+    assert "1 steps skipped, not finite" in (tmp_path / "log.txt").read_text()
+    losses = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(line.get("bce", 0.0)) for line in losses)
+
+
 def test_batches_do_not_depend_on_who_draws_them() -> None:
     recipe = dataclasses.replace(RECIPE, steps=100)
     alone = iter(batches(SceneStream(RED, recipe, 0.0, 3)))

@@ -214,6 +214,13 @@ def test_pictures_that_cannot_be_read_are_counted_when_the_training_begins(
     assert "validation: 2 pictures, 1 cannot be read and are left out" in lines
 
 
+def test_a_short_training_that_diverges_does_not_blame_the_device(
+    specs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, "rate=1e30", "steps=6")) == 2
+    assert re.search(r"step 6: .* the training has diverged; begin anew with a smaller one", capsys.readouterr().err)
+
+
 def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nobody"]) == 2
     assert "no recipe 'nobody'; there are people, asbunet, qunet8, qunet16, qunet32, qunet64" in capsys.readouterr().err
