@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
     from argos.training import recipes
     from argos.training.ship import finish
 
+    if args.minutes is not None and not (math.isfinite(args.minutes) and args.minutes > 0):
+        raise UsageError(f"--minutes should be above 0, got {args.minutes:g}")
+    if args.every <= 0 or args.frames < 10:
+        raise UsageError(f"--every should be above 0 and --frames at least 10, got {args.every:g} and {args.frames}")
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
@@ -138,8 +143,6 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     from argos.errors import UsageError
     from argos.training.adapt import adapt
 
-    if args.every <= 0 or args.frames < 10:
-        raise UsageError(f"--every should be above 0 and --frames at least 10, got {args.every:g} and {args.frames}")
     if args.name == "people":
         raise UsageError("--from: a teacher's masks do not make detections; choose qunet16, qunet8 or asbunet")
 

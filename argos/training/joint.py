@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from argos.engines.weights import load_network
+from argos.engines.weights import check_shapes, load_network, weights_path
 from argos.errors import WeightsError
 from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.networks.unets import Decoder, UNetLite
@@ -76,7 +76,9 @@ def joint_for_training(backbone: Path | None = None, start: str | None = None) -
         detector, plus, segmenter = start.partition("+")
         if not plus:
             raise WeightsError(f"--start {start}: this recipe makes two models; write ssdisb+unet_lite")
-        network.detector.load_state_dict(load_network(detector, task="instances")[0].state_dict())
+        found = load_network(detector, task="instances")[0].state_dict()
+        check_shapes(weights_path(detector), network.detector.state_dict(), found, "the detector to train")
+        network.detector.load_state_dict(found)
         unet = load_network(segmenter, task="semantic")[0]
         if not isinstance(unet, UNetLite):
             raise WeightsError(f"--start {start}: {segmenter} should be a unet_lite")

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from argos.engines.weights import check_shapes, load_network
+from argos.engines.weights import check_shapes, load_network, weights_path
 from argos.errors import WeightsError
 from argos.networks.unets import UNetLite
 from argos.training import datasets
@@ -34,6 +34,7 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
 
     about = _about(folder, start, teacher)
     torch.manual_seed(1)
+    learner = HintedASBUNet(started(asbunet(), start))
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3, precision="bfloat16")
     tutor = tutor_of(teacher)
@@ -42,9 +43,8 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
         assert isinstance(network, HintedASBUNet)
         return iou_by_source(semantic_scorer(network.student, 384), held)
 
-    network = HintedASBUNet(started(asbunet(), start))
     mix = datasets.semantic_mix(data, min_height=20)
-    return fit(network, mix, hinted_loss(tutor), recipe, folder, evaluate, about=about)
+    return fit(learner, mix, hinted_loss(tutor), recipe, folder, evaluate, about=about)
 
 
 def train_qunet(
@@ -58,6 +58,7 @@ def train_qunet(
 
     about = _about(folder, start, teacher)
     torch.manual_seed(2)
+    learner = started(qunet(width), start)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
@@ -67,7 +68,7 @@ def train_qunet(
         return coverage(region_proposer(network, threshold=0.4), people)
 
     loss = qunet_loss if teacher is None else taught_loss(tutor_of(teacher))
-    return fit(started(qunet(width), start), mix, loss, recipe, folder, evaluate, about=about)
+    return fit(learner, mix, loss, recipe, folder, evaluate, about=about)
 
 
 def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
@@ -84,6 +85,7 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
 
     about = {**_about(folder, start, None), "backbone": backbone}
     torch.manual_seed(4)
+    learner = joint_for_training(backbone, start)
     data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
     # the line shows frames at a long side of 640 px: people who fill the picture are larger there than small views show
     if start is None:
@@ -97,8 +99,7 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
         masks = iou_by_source(semantic_scorer(network.semantic(), 512), held)
         return {**evaluate_ssdisb(network.detector), **{f"semantic_{key}": value for key, value in masks.items()}}
 
-    network, mix = joint_for_training(backbone, start), datasets.joint_mix(data)
-    return fit(network, mix, joint_loss, recipe, folder, evaluate, about=about)
+    return fit(learner, datasets.joint_mix(data), joint_loss, recipe, folder, evaluate, about=about)
 
 
 def _about(folder: Path, start: str | None, teacher: str | None) -> dict[str, object]:
@@ -131,15 +132,17 @@ def tutor_of(teacher: str) -> UNetLite:
 def started(network: N, start: str | None) -> N:
     """The network with the weights of a model (a shipped name or a path), or as it is for None.
 
-    The path may be that of ``average.pt`` of a training: it has the magnitudes of binary weights, a model their signs.
+    The path may be that of ``average.pt`` of a training.
 
     Raises:
-        WeightsError: no such model, or one of another shape.
+        WeightsError: no such model, or one of another network or width.
     """
     if start is None:
         return network
     if not start.endswith(".pt"):
-        network.load_state_dict(started_from(start)[0].state_dict())
+        found = started_from(start)[0].state_dict()
+        check_shapes(weights_path(start), network.state_dict(), found, f"the {type(network).__name__} to train")
+        network.load_state_dict(found)
         return network
     state = read_state(Path(start))
     student = {key.removeprefix(STUDENT): value for key, value in state.items() if key.startswith(STUDENT)}

@@ -221,6 +221,23 @@ def test_a_short_training_that_diverges_does_not_blame_the_device(
     assert re.search(r"step 6: .* the training has diverged; begin anew with a smaller one", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("minutes", ["0", "-3", "nan", "inf"])
+@pytest.mark.parametrize("name", ["qunet16", "semantic", "configs/train/qunet.yaml"])
+def test_a_training_has_a_length(name: str, minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", name, "--minutes", minutes]) == 2
+    assert f"--minutes should be above 0, got {minutes}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "start"), [("qunet16", "asbunet"), ("qunet16", "qunet8")])
+def test_a_start_of_another_network_is_said(
+    name: str, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "persons").mkdir()
+    monkeypatch.setenv("ARGOS_DATA", str(tmp_path))
+    assert main(["train", name, "--start", start, "--out", str(tmp_path / "run")]) == 4
+    assert re.search(f"{start}.safetensors: weights do not fit the QUNet to train: .*", capsys.readouterr().err)
+
+
 def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nobody"]) == 2
     assert "no recipe 'nobody'; there are people, asbunet, qunet8, qunet16, qunet32, qunet64" in capsys.readouterr().err
