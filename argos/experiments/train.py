@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import logging
 import statistics
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from argos.networks.ssd_isb import SSDISB
 from argos.packing.pack import BACKGROUND, resized
 from argos.training.course import Course, CoursePhotos, build, course_photos, learn
 from argos.training.detection import average_precision
+from argos.training.journal import read_scalars
 from argos.training.measure import iou_by_source
 from argos.training.objectives import EVALUATED_SIDE
 from argos.training.photos import Photo
@@ -163,8 +163,7 @@ def figures_of(scalars: Path) -> tuple[list[tuple[int, float]], dict[str, float]
     """Step and first figure of every evaluation of a training, and all figures of the last one."""
     curve: list[tuple[int, float]] = []
     last: dict[str, float] = {}
-    for line in scalars.read_text().splitlines():
-        entry: dict[str, Any] = json.loads(line)
+    for entry in read_scalars(scalars):
         if entry.pop("kind") == "figure":
             step = entry.pop("step")
             last = entry

@@ -73,7 +73,7 @@ def fit(
     optimizer = optimizer_for(network, recipe)
     identity = identity_of(network, recipe, about)
     at = resume(folder, network, average, optimizer, identity)
-    journal = Journal(folder, recipe.report_s, quiet=part > 0)
+    journal = Journal(folder, recipe.report_s, at.step, quiet=part > 0)
 
     start = time.monotonic() - at.spent
     scenes = SceneStream(mix, recipe, start, at.step * recipe.accumulate, part, parts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ class Journal:
         folder: made where it is missing. ``log.txt`` and ``scalars.jsonl`` are appended to, ``curves.png`` is drawn
             anew with each evaluation.
         every_s: seconds between two lines about the loss.
+        step: at which the training goes on; what an earlier run wrote of later ones is dropped, they come again.
         quiet: write nothing: another process of the same training does.
     """
 
-    def __init__(self, folder: Path, every_s: float, quiet: bool = False) -> None:
+    def __init__(self, folder: Path, every_s: float, step: int = 0, quiet: bool = False) -> None:
         self._folder, self._every_s, self._quiet = folder, every_s, quiet
         self._sums: dict[str, float] = {}
         self._steps = self._skipped = self._seen = 0
@@ -30,7 +32,8 @@ class Journal:
         self._board: Any = None
         if not quiet:
             folder.mkdir(parents=True, exist_ok=True)
-            self._board = _board(folder)
+            self._keep(lambda entry: entry["step"] <= step)
+            self._board = _board(folder, step)
 
     def stepped(
         self, step: int, progress: float, rate: float, losses: Mapping[str, float], seen: int, spent: float
@@ -64,10 +67,11 @@ class Journal:
         self._reported, self._sums, self._steps, self._skipped, self._seen = now, {}, 0, 0, 0
 
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write the figures of an evaluation and draw the curves."""
+        """Write the figures of an evaluation, in place of earlier ones at this step, and draw the curves."""
         self.say(f"step {step} " + " ".join(f"{name} {value:.4f}" for name, value in figures.items()))
-        self._write("figure", step, figures)
         if not self._quiet:
+            self._keep(lambda entry: (entry["kind"], entry["step"]) != ("figure", step))
+            self._write("figure", step, figures)
             draw_curves(self._folder / "scalars.jsonl", self._folder / "curves.png")
 
     def say(self, text: str) -> None:
@@ -82,6 +86,14 @@ class Journal:
         if self._board is not None:
             self._board.close()
 
+    def _keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        path = self._folder / "scalars.jsonl"
+        if path.exists():
+            kept = [json.dumps(entry) + "\n" for entry in read_scalars(path) if wanted(entry)]
+            part = path.with_suffix(".part")
+            part.write_text("".join(kept))
+            part.replace(path)
+
     def _write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         if self._quiet:
             return
@@ -92,13 +104,25 @@ class Journal:
                 self._board.add_scalar(f"{kind}/{name}", value, step)
 
 
-def _board(folder: Path) -> Any:
-    """A writer of TensorBoard's events; None where it is not installed."""
+def _board(folder: Path, step: int) -> Any:
+    """A writer of TensorBoard's events after a step; None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+
+
+def read_scalars(path: Path) -> list[dict[str, Any]]:
+    """The lines of a ``scalars.jsonl``: ``kind`` (loss or figure), ``step``, and values by name.
+
+    A line that was torn when the machine stopped is left out, with what was appended to it.
+    """
+    entries = []
+    for line in path.read_text(errors="replace").splitlines():
+        with suppress(json.JSONDecodeError):
+            entries.append(json.loads(line))
+    return entries
 
 
 def draw_curves(scalars: Path, picture: Path) -> None:
@@ -107,8 +131,7 @@ def draw_curves(scalars: Path, picture: Path) -> None:
     from matplotlib.figure import Figure
 
     curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for line in scalars.read_text().splitlines():
-        entry = json.loads(line)
+    for entry in read_scalars(scalars):
         for name in entry.keys() - {"kind", "step", "scenes_per_s"}:
             curves.setdefault((entry["kind"], name), []).append((entry["step"], entry[name]))
     columns = 4

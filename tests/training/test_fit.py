@@ -161,6 +161,22 @@ def test_a_training_that_diverges_ends_and_says_so(tmp_path: Path) -> None:
     assert all(np.isfinite(line.get("bce", 0.0)) for line in losses)
 
 
+def test_figures_of_steps_that_come_again_are_dropped(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=3, report_s=0.0)
+    train(tmp_path, recipe)
+    scalars = tmp_path / "scalars.jsonl"
+    whole = scalars.read_text()
+    with scalars.open("a") as file:  # as a machine leaves it that stopped after the last checkpoint
+        file.write('{"kind": "loss", "step": 2, "bc{"kind": "loss", "step": 3, "bce": 0.4}\n')  # appended to a torn one
+        file.write('{"kind": "loss", "step": 4, "bce": 0.5}\n{"kind": "loss", "step": 5, "bc')
+    train(tmp_path, recipe)
+    assert scalars.read_text() == whole, "nothing was trained, and evaluated once more in place of before"
+    train(tmp_path, dataclasses.replace(recipe, steps=6))
+    entries = [(line["kind"], line["step"]) for line in map(json.loads, scalars.read_text().splitlines())]
+    assert entries == [("loss", 1), ("loss", 2), ("loss", 3), ("figure", 3),
+                       ("loss", 4), ("loss", 5), ("loss", 6), ("figure", 6)]  # fmt: skip
+
+
 def test_batches_do_not_depend_on_who_draws_them() -> None:
     recipe = dataclasses.replace(RECIPE, steps=100)
     alone = iter(batches(SceneStream(RED, recipe, 0.0, 3)))
