@@ -101,6 +101,7 @@ class RecipeFile(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     stop_after: Annotated[int, Field(ge=0)] = 0
     evaluate_min: PositiveFloat = 40.0
+    evaluate_steps: PositiveInt | None = None
     seed: int = 1
     pretrained: str = ""
     pretrained_share: Share = 0.2
@@ -120,6 +121,7 @@ class RecipeFile(Section):
         recipe = Recipe(
             minutes=self.minutes or 0.0,
             steps=self.steps or 0,
+            evaluate_steps=self.evaluate_steps or 0,
             phases=tuple(Phase(**phase.model_dump()) for phase in self.phases),
             peak_rate=self.rate,
             schedule=Schedule(**self.schedule.model_dump()),

@@ -223,6 +223,8 @@ def computed_figures(network: DynamicUNet, held: Sequence[Photo]) -> dict[str, f
 def setting_of(recipe: RecipeFile) -> str:
     """Digest of a recipe: without its name and seed, and of the paths of photos only the ends."""
     data = recipe.model_dump(mode="json", exclude={"about", "seed"})
+    if data["evaluate_steps"] is None:  # results were kept before there was this key
+        del data["evaluate_steps"]
     for key in ("data", "validation"):
         data[key] = [f"{kind}:{'/'.join(Path(rest).parts[-2:])}" for kind, _, rest in
                      (spec.partition(":") for spec in data[key])]  # fmt: skip

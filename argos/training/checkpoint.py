@@ -13,7 +13,7 @@ from torch import nn
 from argos.errors import DataError, WeightsError
 from argos.training.recipe import Recipe
 
-LENGTH = {"minutes", "steps", "stop_after", "evaluate_min", "report_s", "save_s", "workers"}
+LENGTH = {"minutes", "steps", "stop_after", "evaluate_min", "evaluate_steps", "report_s", "save_s", "workers"}
 """What of a recipe may change when a training goes on: how long it is, and what its weights do not depend on."""
 
 
@@ -37,14 +37,15 @@ class Progress:
     waited: int = 0
     plateaus: int = 0
 
-    def judge(self, figure: float, patience: int) -> None:
-        """Take the first figure of an evaluation into account."""
+    def judge(self, figure: float, patience: int) -> bool:
+        """Take the first figure of an evaluation into account; whether it is the best so far."""
         if figure > self.best:
             self.best, self.waited = figure, 0
-            return
+            return True
         self.waited += 1
         if self.waited % patience == 0:
             self.plateaus += 1
+        return False
 
 
 def identity_of(network: nn.Module, recipe: Recipe, about: Mapping[str, object]) -> dict[str, str]:
@@ -89,9 +90,23 @@ def save(
     """Write ``last.pt`` and ``average.pt``; a run that ends in between leaves those of before."""
     state = {"network": network.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
              "chance": torch.get_rng_state(), "identity": dict(identity), **asdict(at)}  # fmt: skip
-    for name, value in (("last", state), ("average", average.state_dict())):
-        torch.save(value, folder / f"{name}.part")
-        (folder / f"{name}.part").replace(folder / f"{name}.pt")
+    _write(folder / "last.pt", state)
+    _write(folder / "average.pt", average.state_dict())
+
+
+def keep_best(folder: Path, average: nn.Module) -> None:
+    """Write ``best.pt``, the averaged weights of the best evaluation."""
+    _write(folder / "best.pt", average.state_dict())
+
+
+def take_best(folder: Path, average: nn.Module) -> None:
+    """Load the weights of the best evaluation, where they were kept.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    if (folder / "best.pt").exists():
+        average.load_state_dict(_read(folder / "best.pt"))
 
 
 def resume(
@@ -124,6 +139,11 @@ def resume(
 
 
 _REMEDY = "choose another folder with --out, or remove this one"
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    torch.save(value, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

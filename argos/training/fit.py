@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.errors import DataError, WeightsError
-from argos.training.checkpoint import identity_of, resume, save
+from argos.training.checkpoint import identity_of, keep_best, resume, save, take_best
 from argos.training.journal import Journal
 from argos.training.precision import arithmetic
 from argos.training.recipe import Recipe, learning_rate, optimizer_for
@@ -88,15 +88,25 @@ def fit(
         journal.say(text)
         return DataError(f"{folder}: {text}")
 
-    def examine() -> None:
+    def examine() -> Mapping[str, float]:
         try:
             figures = evaluate(average) if part == 0 else {}
         except WeightsError as error:
             if skipped:  # it says damaged weights or a device that computes wrongly, and has not seen the training
                 raise diverged(f"the network gives NaN and {skipped} steps were not finite") from error
             raise
-        at.judge(agree(next(iter(figures.values()), 0.0)), recipe.schedule.patience)
         journal.evaluated(at.step, figures)
+        return figures
+
+    def judge() -> None:
+        figure = agree(next(iter(examine().values()), 0.0))
+        if at.judge(figure, recipe.schedule.patience) and recipe.stop_after and part == 0:
+            keep_best(folder, average)
+
+    def due() -> bool:
+        if recipe.steps:
+            return at.step % (recipe.evaluate_steps or max(1, recipe.steps // 20)) == 0 and at.step < recipe.steps
+        return agree(time.monotonic() - evaluated) > recipe.evaluate_min * 60
 
     if at.step and agree(recipe.progress(at.spent, at.step)) >= 1:
         journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
@@ -115,17 +125,22 @@ def fit(
         average_into(average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
         journal.stepped(at.step, progress, rate, losses, seen, time.monotonic() - start)
 
+        if due():
+            judge()
+            evaluated = time.monotonic()
+            if recipe.stop_after and at.waited >= recipe.stop_after:
+                journal.say(f"step {at.step} no better in {at.waited} evaluations, the training ends here")
+                break
         now = time.monotonic()
         if now - saved > recipe.save_s and part == 0:
             at.spent = now - start
             save(folder, network, average, optimizer, at, identity)
             saved = now
-        if agree(now - evaluated) > recipe.evaluate_min * 60:
-            examine()
-            evaluated = time.monotonic()
-            if recipe.stop_after and at.waited >= recipe.stop_after:
-                journal.say(f"step {at.step} no better in {at.waited} evaluations, the training ends here")
-                break
+    else:
+        if recipe.stop_after:
+            judge()  # the last weights may be the best
+    if recipe.stop_after:
+        take_best(folder, average)
     if recipe.average:
         enough = min(CALIBRATION, at.step * recipe.accumulate)
         recalibrate(average, loss, (batch.to(device) for batch in islice(stream, enough)))

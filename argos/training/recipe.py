@@ -65,11 +65,13 @@ class Recipe:
         accumulate: batches per step, their gradients are averaged.
         average: decay of the exponential moving average of the weights, per step; 0 takes the last weights.
         precision: ``bfloat16`` computes matrix products in 16 bits where the device has instructions for it.
-        stop_after: evaluations without a better one after which the training ends; 0: never.
+        stop_after: evaluations without a better one after which the training ends, with the best weights; 0: never.
         seed: of the data and the initial weights.
         pretrained: prefix of the names of parameters that start from a trained network. Empty: none do.
         pretrained_share: of the learning rate, for those.
-        evaluate_min: minutes between evaluations.
+        evaluate_min: minutes between evaluations, where the length is in minutes.
+        evaluate_steps: steps between them, where it is in steps, so that plateaus do not depend on how busy the machine
+            is; 0: a twentieth of them.
         report_s, save_s: seconds between log lines, and between checkpoints.
         workers: processes that draw scenes; 0 draws them in the training process.
     """
@@ -90,6 +92,7 @@ class Recipe:
     pretrained: str = ""
     pretrained_share: float = 0.2
     evaluate_min: float = 40.0
+    evaluate_steps: int = 0
     report_s: float = 30.0
     save_s: float = 120.0
     workers: int = 1

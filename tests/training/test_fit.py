@@ -162,7 +162,7 @@ def test_a_training_that_diverges_ends_and_says_so(tmp_path: Path) -> None:
 
 
 def test_figures_of_steps_that_come_again_are_dropped(tmp_path: Path) -> None:
-    recipe = dataclasses.replace(RECIPE, steps=3, report_s=0.0)
+    recipe = dataclasses.replace(RECIPE, steps=3, report_s=0.0, evaluate_steps=3)
     train(tmp_path, recipe)
     scalars = tmp_path / "scalars.jsonl"
     whole = scalars.read_text()
@@ -212,15 +212,28 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
 
 def test_a_training_that_gets_no_better_lowers_its_rate_and_ends(tmp_path: Path) -> None:
     schedule = Schedule("plateau", factor=0.5, patience=2)
-    recipe = dataclasses.replace(RECIPE, steps=1000, schedule=schedule, stop_after=4, evaluate_min=0.0)
+    recipe = dataclasses.replace(RECIPE, steps=1000, schedule=schedule, stop_after=4, evaluate_steps=1)
     train(tmp_path, recipe, figures=[0.2, 0.5, 0.4, 0.4, 0.3, 0.5])
     state = torch.load(tmp_path / "last.pt", weights_only=True)
     assert (state["step"], state["best"]) == (6, 0.5)
     assert "no better in 4 evaluations" in (tmp_path / "log.txt").read_text()
+    best, average = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("best", "average"))
+    train(tmp_path / "two", dataclasses.replace(recipe, steps=2), figures=[0.2, 0.5])
+    second = torch.load(tmp_path / "two" / "last.pt", weights_only=True)["average"]
+    for key, value in second.items():
+        assert torch.equal(value, best[key])
+        assert torch.equal(value, average[key]), "the weights of the best evaluation, the second, not the last ones"
     at = Progress()
     for figure in (0.2, 0.1, 0.1, 0.3, 0.1, 0.1):
         at.judge(figure, patience=2)
     assert (at.best, at.waited, at.plateaus) == (0.3, 2, 2)
+
+
+@pytest.mark.parametrize(("steps", "every", "at"), [(40, 0, [*range(2, 42, 2)]), (7, 3, [3, 6, 7]), (2, 0, [1, 2])])
+def test_a_training_in_steps_is_evaluated_by_steps(tmp_path: Path, steps: int, every: int, at: list[int]) -> None:
+    train(tmp_path, dataclasses.replace(RECIPE, steps=steps, evaluate_steps=every, evaluate_min=0.0))
+    lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "figure"] == at
 
 
 def test_schedules() -> None:
