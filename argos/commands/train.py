@@ -116,6 +116,7 @@ def _by_file(args: argparse.Namespace) -> int:
     from argos.engines.weights import load_card
     from argos.errors import UsageError
     from argos.training.course import follow
+    from argos.training.together import part_of
 
     for option in ("start", "teacher", "source", "ship"):
         if getattr(args, option):
@@ -128,6 +129,8 @@ def _by_file(args: argparse.Namespace) -> int:
         overrides.append(f"backbone={json.dumps(str(args.backbone))}")
     folder = args.out or Path("runs") / path.stem
     model = follow(load_recipe(path, tuple(overrides)).course(path.stem), folder)
+    if part_of()[0] > 0:  # of several processes the first speaks
+        return 0
     print(model or folder / "average.pt")
     if model is not None and (task := load_card(str(model)).task) != "classes":  # no camera has a use for those
         _say_models({task: model})
@@ -160,6 +163,8 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
         most=args.frames,
         progress=progress,
     )
+    if adapted is None:  # the first process of torchrun says it
+        return 0
     print(f"learnt from {adapted.photos[0]} frames, measured on the {adapted.photos[1]} after them")
     print(f"{'':<16} {'before':>8} {'after':>8}")
     for key, value in adapted.after.items():

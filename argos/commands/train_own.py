@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     takes = Takes() if model.input is None else Takes(**model.input.model_dump())
     gives = SemanticGives() if model.output is None else SemanticGives(**model.output.model_dump())
     learnt = train_own(network, model.network, takes, gives, mix, held, folder, args.minutes or 60.0, about)
+    if learnt is None:  # the first process of torchrun says it
+        return 0
     print(f"measured on {learnt.photos} pictures that it did not learn from")
     for key, value in learnt.figures.items():
         print(f"{key:<16} {value:>8.3f}")

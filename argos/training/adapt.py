@@ -29,6 +29,7 @@ from argos.training.scenes import Mix
 from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
 from argos.training.ship import write_model
 from argos.training.stream import Batch
+from argos.training.together import part_of
 
 HELD = 0.2
 """Share of the photos, the last ones, that is measured on and not learnt from."""
@@ -72,7 +73,7 @@ def adapt(
     every_s: float = 0.5,
     most: int = 300,
     progress: Callable[[int], None] = lambda _: None,
-) -> Adapted:
+) -> Adapted | None:
     """Train a model for one camera.
 
     Args:
@@ -82,6 +83,9 @@ def adapt(
         folder: of checkpoints and log, and of the model ``NAME.safetensors`` with its card.
         minutes: length of the training.
         every_s, most, progress: see ``collect``.
+
+    Returns:
+        What came of it; None in every process of ``torchrun`` but the first, which measures and writes.
 
     Raises:
         WeightsError: no such model, or one for another task.
@@ -102,7 +106,8 @@ def adapt(
     def measure(asked: nn.Module) -> Mapping[str, float]:
         return _measure(asked, card.thresholds, held)
 
-    before = measure(load_network(student)[0])
+    first = part_of()[0] == 0
+    before = measure(load_network(student)[0]) if first else {}
     recipe = Recipe(
         minutes,
         (Phase(0.5, 160, 10), Phase(1.0, 256, 5)),
@@ -115,6 +120,8 @@ def adapt(
         qunet_loss if isinstance(network, QUNet) else asbunet_loss
     )
     trained = fit(network, mix, loss, recipe, folder, measure, about=about)
+    if not first:
+        return None
     written = write_model(
         folder,
         _card(card, load_card(teacher), source, (len(learnt), len(held)), minutes),

@@ -26,6 +26,7 @@ from argos.training.recipe import Recipe
 from argos.training.scenes import Mix
 from argos.training.ship import measure, neutral_card, write_model
 from argos.training.subjects import Subject, of_subject
+from argos.training.together import part_of
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def follow(course: Course, folder: Path) -> Path | None:
 
     Returns:
         The weights, with their card beside them; None for an encoder that is trained alone, which ends in
-        ``folder/average.pt``.
+        ``folder/average.pt``, and in every process of ``torchrun`` but the first.
 
     Raises:
         DataError: photos, annotations, or the network and the objective do not fit; ``folder`` holds another training.
@@ -93,7 +94,7 @@ def follow(course: Course, folder: Path) -> Path | None:
     photos = course_photos(course)
     trained = learn(course, network, photos, folder)
     task = TASKS.get(course.objective.removesuffix("_published"))
-    if task is None:
+    if task is None or part_of()[0] > 0:
         return None
     how = f"{course.about} {course.recipe}"
     card = neutral_card(course.name, task, course.model, course.arguments, course.about, how, course.recipe.seed,

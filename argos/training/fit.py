@@ -19,7 +19,7 @@ from argos.training.precision import arithmetic
 from argos.training.recipe import Recipe, learning_rate, optimizer_for
 from argos.training.scenes import Mix
 from argos.training.stream import Batch, SceneStream, batches
-from argos.training.together import agree, average_gradients, part_of
+from argos.training.together import agree, all_of, average_gradients, part_of, share
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def fit(
         about: what else makes the training this one, by name: data or source, start, teacher.
 
     Returns:
-        The averaged network.
+        The averaged network, the same in every process of ``torchrun``; only the first one evaluates and writes.
 
     Raises:
         DataError: the folder holds another training, or this one has diverged.
@@ -139,11 +139,12 @@ def fit(
     else:
         if recipe.stop_after:
             judge()  # the last weights may be the best
-    if recipe.stop_after:
+    if recipe.stop_after and part == 0:
         take_best(folder, average)
-    if recipe.average:
+    if recipe.average and part == 0:
         enough = min(CALIBRATION, at.step * recipe.accumulate)
         recalibrate(average, loss, (batch.to(device) for batch in islice(stream, enough)))
+    share(average)  # running statistics are of the scenes that a process has seen
     at.spent = time.monotonic() - start
     if part == 0:
         save(folder, network, average, optimizer, at, identity)
@@ -179,7 +180,7 @@ def _step(
             sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(taken)
     average_gradients(network)
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    if not (finite and bool(torch.isfinite(norm))):
+    if not all_of(finite and bool(torch.isfinite(norm))):  # who skips a step alone has another network from then on
         return {}, seen
     optimizer.step()
     return sums, seen

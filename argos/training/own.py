@@ -27,6 +27,7 @@ from argos.training.recipes import labelled_photos
 from argos.training.scenes import Mix
 from argos.training.segmentation import mask_loss, scorer, semantic_scorer
 from argos.training.stream import Batch
+from argos.training.together import part_of
 
 SIDES = ((0.6, 160, 8), (1.0, 256, 4))
 """Share of the training, side of the views and views per step, for networks that take any size."""
@@ -60,7 +61,7 @@ def train_own(
     folder: Path,
     minutes: float,
     about: Mapping[str, object] = {},
-) -> Learnt:
+) -> Learnt | None:
     """Train a network by the loss of ours: weighted cross-entropy and dice on its log odds of person.
 
     Args:
@@ -72,6 +73,9 @@ def train_own(
         folder: of checkpoints, log and ``weights.safetensors``; continues there.
         minutes: length.
         about: see ``fit``.
+
+    Returns:
+        What came of it; None in every process of ``torchrun`` but the first, which measures and writes.
 
     Raises:
         WeightsError: it gives no logits, or something else than ``gives`` says; or as ``fit``.
@@ -89,6 +93,8 @@ def train_own(
 
     about = {**about, "model": name, "input": takes, "output": gives}
     trained = fit(network, mix, own_loss(name, takes, gives), recipe, folder, measure, about=about)
+    if part_of()[0] > 0:
+        return None
     path = folder / "weights.safetensors"
     save_file({key: value.detach().cpu().contiguous() for key, value in trained.state_dict().items()}, path)
     return Learnt(path, len(held), measure(trained))

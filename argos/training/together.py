@@ -32,6 +32,22 @@ def average_gradients(network: nn.Module) -> None:
             parameter.grad /= dist.get_world_size()
 
 
+def all_of(value: bool) -> bool:
+    """Whether it holds in every process."""
+    if not dist.is_initialized():
+        return value
+    said = torch.tensor(float(value), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(said, dist.ReduceOp.MIN)
+    return bool(said)
+
+
+def share(network: nn.Module) -> None:
+    """Give every process the parameters and running statistics of the first one."""
+    if dist.is_initialized():
+        for value in network.state_dict().values():
+            dist.broadcast(value, 0)
+
+
 def agree(value: float) -> float:
     """What the first process says; clocks and figures of the others differ, and who stops alone lets the rest hang."""
     if not dist.is_initialized():

@@ -48,10 +48,18 @@ RED = Mix([[red_photo()]], [1.0], [red_photo()], [], paste=0.0)
 
 
 def train(
-    folder: Path, recipe: Recipe, figures: list[float] | None = None, *, width: int = 4, about: str = "red"
+    folder: Path,
+    recipe: Recipe,
+    figures: list[float] | None = None,
+    *,
+    width: int = 4,
+    about: str = "red",
+    norm: bool = False,
 ) -> nn.Module:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, width, 1), nn.Dropout2d(0.2), nn.Conv2d(width, 1, 1))
+    network = nn.Sequential(
+        nn.Conv2d(3, width, 1), nn.BatchNorm2d(width) if norm else nn.Dropout2d(0.2), nn.Conv2d(width, 1, 1)
+    )
     left = iter(figures or [])
     return fit(network, RED, red_loss, recipe, folder, lambda _: {"fine": next(left, 1.0)}, about={"data": about})
 
@@ -192,7 +200,7 @@ sys.path.insert(0, {tests!r})
 import torch
 from test_fit import RECIPE, train
 from argos.training.together import part_of
-network = train(Path({folder!r}) / "run", dataclasses.replace(RECIPE, steps=6, report_s=0.0))
+network = train(Path({folder!r}) / "run", dataclasses.replace(RECIPE, steps=6, report_s=0.0), norm=True)
 torch.save(network.state_dict(), Path({folder!r}) / f"weights{{part_of()[0]}}.pt")
 """
 
@@ -206,7 +214,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert (tmp_path / "run" / "log.txt").read_text().count("done, step 6") == 1
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["seen"] == 6 * 4 * 2
-    alone = train(tmp_path / "alone", dataclasses.replace(RECIPE, steps=6)).state_dict()
+    alone = train(tmp_path / "alone", dataclasses.replace(RECIPE, steps=6), norm=True).state_dict()
     assert not torch.equal(first["0.weight"], alone["0.weight"]), "they saw the batches of two"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +72,15 @@ def test_two_steps_of_every_recipe(path: Path, specs: dict[str, str], tmp_path: 
         assert sum(p.numel() for p in network.parameters()) > 1000
         assert card.metrics, "it was measured"
         assert card.summary == recipe.about
+
+
+def test_only_the_first_of_several_processes_writes_the_model(specs: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "argos"]
+    more = arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *more], check=True, timeout=170, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [str(tmp_path / "asbunet.safetensors")]
+    assert load_network(str(tmp_path / "asbunet.safetensors"))[1].metrics
 
 
 def test_the_encoder_of_one_training_begins_the_next(specs: dict[str, str], tmp_path: Path) -> None:
