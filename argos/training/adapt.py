@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.engines.dense import AUTO_SIDE
@@ -27,6 +29,7 @@ from argos.training.pretrained import started_from
 from argos.training.recipe import Phase, Recipe
 from argos.training.scenes import Mix
 from argos.training.segmentation import asbunet_loss, qunet_loss, region_proposer, semantic_scorer
+from argos.training.sheets import finder_of, held_sheet
 from argos.training.ship import write_model
 from argos.training.stream import Batch
 from argos.training.together import part_of
@@ -119,7 +122,11 @@ def adapt(
     loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]] = (
         qunet_loss if isinstance(network, QUNet) else asbunet_loss
     )
-    trained = fit(network, mix, loss, recipe, folder, measure, about=about)
+
+    def draw(asked: nn.Module) -> NDArray[np.uint8]:
+        return held_sheet(finder_of(asked, card), held, card.task == "proposal")
+
+    trained = fit(network, mix, loss, recipe, folder, measure, about=about, draw=draw)
     if not first:
         return None
     written = write_model(

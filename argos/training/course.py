@@ -122,9 +122,8 @@ def learn(course: Course, network: nn.Module, photos: CoursePhotos, folder: Path
         if gradual:
             set_alpha(aim.wrapped, alpha_at(progress))
 
-    return fit(
-        aim.wrapped, photos.mix, aim.loss, course.recipe, folder, aim.evaluate, before_step, about=what_of(course)
-    )
+    about = what_of(course)
+    return fit(aim.wrapped, photos.mix, aim.loss, course.recipe, folder, aim.evaluate, before_step, about, aim.draw)
 
 
 def what_of(course: Course) -> dict[str, object]:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.errors import DataError, WeightsError
@@ -35,6 +37,9 @@ Loss = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 """Figures of the averaged network in evaluation mode; the first one is the better the higher."""
 
+Draw = Callable[[nn.Module], NDArray[np.uint8]]
+"""What the averaged network finds in a dozen photos, ``(H, W, 3)`` uint8 RGB."""
+
 
 def fit(
     network: nn.Module,
@@ -45,6 +50,7 @@ def fit(
     evaluate: Evaluate,
     before_step: Callable[[nn.Module, float], None] = lambda network, progress: None,
     about: Mapping[str, object] = {},
+    draw: Draw | None = None,
 ) -> nn.Module:
     """Train ``network``; continues from ``folder/last.pt`` where there is one.
 
@@ -54,10 +60,11 @@ def fit(
         loss: what is minimised.
         recipe: how long and how fast.
         folder: gets ``last.pt`` (checkpoint), ``average.pt`` (averaged weights), ``log.txt``, ``scalars.jsonl``,
-            ``curves.png``, and TensorBoard's events where that is installed.
+            ``curves.png``, ``sheet.png``, and TensorBoard's events where that is installed.
         evaluate: called now and then, and in the end.
         before_step: called with the network and the share of the training that is over.
         about: what else makes the training this one, by name: data or source, start, teacher.
+        draw: makes ``sheet.png`` at each evaluation.
 
     Returns:
         The averaged network, the same in every process of ``torchrun``; only the first one evaluates and writes.
@@ -89,8 +96,12 @@ def fit(
         return DataError(f"{folder}: {text}")
 
     def examine() -> Mapping[str, float]:
+        if part > 0:
+            return {}
         try:
-            figures = evaluate(average) if part == 0 else {}
+            figures = evaluate(average)
+            if draw is not None:
+                journal.shows(draw(average))
         except WeightsError as error:
             if skipped:  # it says damaged weights or a device that computes wrongly, and has not seen the training
                 raise diverged(f"the network gives NaN and {skipped} steps were not finite") from error

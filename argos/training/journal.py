@@ -10,6 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 log = logging.getLogger(__name__)
 
 
@@ -17,8 +21,8 @@ class Journal:
     """Writes into the folder of a training.
 
     Args:
-        folder: made where it is missing. ``log.txt`` and ``scalars.jsonl`` are appended to, ``curves.png`` is drawn
-            anew with each evaluation.
+        folder: made where it is missing. ``log.txt`` and ``scalars.jsonl`` are appended to, ``curves.png`` and
+            ``sheet.png`` are drawn anew with each evaluation.
         every_s: seconds between two lines about the loss.
         step: at which the training goes on; what an earlier run wrote of later ones is dropped, they come again.
         quiet: write nothing: another process of the same training does.
@@ -73,6 +77,11 @@ class Journal:
             self._keep(lambda entry: (entry["kind"], entry["step"]) != ("figure", step))
             self._write("figure", step, figures)
             draw_curves(self._folder / "scalars.jsonl", self._folder / "curves.png")
+
+    def shows(self, picture: NDArray[np.uint8]) -> None:
+        """Write ``sheet.png`` anew, ``(H, W, 3)`` uint8 RGB; a picture of no rows is none."""
+        if picture.size:
+            cv2.imwrite(str(self._folder / "sheet.png"), picture[:, :, ::-1])
 
     def say(self, text: str) -> None:
         """Write a line to the log."""

@@ -86,6 +86,17 @@ def coverage(propose: Proposer, photos: Sequence[Photo]) -> dict[str, float]:
 
 
 @torch.inference_mode()
+def class_map(network: nn.Module, picture: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The class of every pixel of a picture ``(H, W, 3)`` uint8, ``(H, W)`` int64."""
+    rows, columns = picture.shape[:2]
+    device = next(network.parameters()).device
+    image = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255
+    logits = network(F.pad(image, (0, -columns % 8, 0, -rows % 8)))
+    size = (rows + -rows % 8, columns + -columns % 8)
+    logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[..., :rows, :columns]
+    return np.asarray(logits.argmax(1)[0].cpu().numpy(), np.int64)
+
+
 def class_figures(network: nn.Module, held: Sequence[Photo], classes: int) -> dict[str, float]:
     """Mean IoU of the classes that occur, and that of each; at the size of the photos.
 
@@ -98,15 +109,8 @@ def class_figures(network: nn.Module, held: Sequence[Photo], classes: int) -> di
         DataError: a label is no class of the network.
     """
     confusion = np.zeros((classes, classes), np.int64)
-    device = next(network.parameters()).device
     for photo in held:
-        rows, columns = photo.ids.shape
-        image = torch.from_numpy(photo.image).to(device).permute(2, 0, 1)[None].float() / 255
-        logits = network(F.pad(image, (0, -columns % 8, 0, -rows % 8)))
-        size = (rows + -rows % 8, columns + -columns % 8)
-        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[..., :rows, :columns]
-        found = logits.argmax(1)[0].cpu().numpy()
-        known = photo.ids != IGNORE
+        found, known = class_map(network, photo.image), photo.ids != IGNORE
         if int(photo.ids[known].max(initial=0)) >= classes:
             raise DataError(f"{photo.name}: label {photo.ids[known].max()}, and the network has {classes} classes")
         pairs = photo.ids[known].astype(np.int64) * classes + found[known]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.errors import DataError
@@ -19,12 +20,21 @@ from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
 from argos.training.bands import banded_jaccard
 from argos.training.detection import evaluate_ssdisb, truths_of
-from argos.training.fit import Evaluate, Loss
+from argos.training.fit import Draw, Evaluate, Loss
 from argos.training.losses import class_weights, dice_loss, inverse_frequency_loss, person_targets, weighted_bce
 from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
-from argos.training.measure import class_figures, coverage, iou_by_source
+from argos.training.measure import class_figures, class_map, coverage, iou_by_source
 from argos.training.photos import IGNORE, Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
+from argos.training.sheets import (
+    Judged,
+    dozen_of,
+    held_sheet,
+    instance_finder,
+    proposal_finder,
+    semantic_finder,
+    sheet_of,
+)
 from argos.training.stream import Batch
 
 Name = Literal[
@@ -41,11 +51,12 @@ COUNTED_PHOTOS = 200
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """Loss and figures; ``wrapped`` is the network that learns, the given one or one around it."""
+    """Loss, figures and sheet; ``wrapped`` is the network that learns, the given one or one around it."""
 
     wrapped: nn.Module
     loss: Loss
     evaluate: Evaluate
+    draw: Draw
 
 
 def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Sequence[Photo]) -> Objective:
@@ -68,30 +79,35 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
     match name:
         case "person" | "person_published":
             dice = 0.5 if name == "person" else 0.0
-            return Objective(network, person_loss(dice), lambda n: _person_figures(n, held))
+            return Objective(network, person_loss(dice), lambda n: _person_figures(n, held), _person_sheet(held))
         case "person_budget":
             _expect(network, DynamicUNet, name)
-            return Objective(network, budget_loss, lambda n: _person_figures(n, held))
+            return Objective(network, budget_loss, lambda n: _person_figures(n, held), _person_sheet(held))
         case "proposal" | "proposal_published":
             _expect(network, QUNet, name)
             loss = proposal_loss if name == "proposal" else published_proposal_loss
             people = [photo for photo in held if photo.source != "background"]
-            return Objective(network, loss, lambda n: _coverage_figures(n, people))
+            return Objective(network, loss, lambda n: _coverage_figures(n, people), proposal_sheet(people))
         case "instances" | "instances_published":
             _expect(network, SSDISB, name)
             chosen = instances_loss if name == "instances" else published_instances_loss
-            return Objective(network, chosen, lambda n: _instance_figures(n, held))
+            return Objective(
+                network,
+                chosen,
+                lambda n: _instance_figures(n, held),
+                lambda n: held_sheet(instance_finder(n, 0.5, 0.5), held),
+            )
         case "classes" | "classes_encoder":
             classes = getattr(network, "num_classes", None)
             if not isinstance(classes, int) or classes < 2:
                 raise DataError(f"objective {name}: the network should have num_classes of 2 or more, got {classes!r}")
-            weights = class_weights(class_shares(photos, classes))
+            entropy = classes_loss(class_weights(class_shares(photos, classes)))
             if name == "classes":
-                return Objective(network, classes_loss(weights), lambda n: class_figures(n, held, classes))
+                return Objective(network, entropy, lambda n: class_figures(n, held, classes), class_sheet(held))
             _expect(network, EncoderDecoder, name)
             assert isinstance(network, EncoderDecoder)
             wrapped = EncoderAlone(network)
-            return Objective(wrapped, classes_loss(weights), lambda n: class_figures(n, held, classes))
+            return Objective(wrapped, entropy, lambda n: class_figures(n, held, classes), class_sheet(held))
 
 
 def person_loss(dice: float) -> Loss:
@@ -200,6 +216,29 @@ def class_shares(photos: Sequence[Photo], classes: int) -> Tensor:
     if len(beyond):
         raise DataError(f"labels go up to {classes + int(beyond[-1])}, the network has {classes} classes")
     return torch.from_numpy(counts[:classes] / max(1, counts[:classes].sum())).float()
+
+
+def class_sheet(held: Sequence[Photo]) -> Draw:
+    """Where the class of a pixel is right (green) and where it is wrong (blue); the score is the share of the right."""
+
+    def draw(network: nn.Module) -> NDArray[np.uint8]:
+        shown = []
+        for photo in dozen_of(held):
+            right, known = class_map(network, photo.image) == photo.ids, photo.ids != IGNORE
+            labelled = replace(photo, ids=np.where(known, 1, IGNORE).astype(np.uint8))
+            shown.append(Judged(labelled, right, float(right[known].mean()) if known.any() else 0.0))
+        return sheet_of(shown, columns=4)
+
+    return draw
+
+
+def proposal_sheet(held: Sequence[Photo], threshold: float = 0.4) -> Draw:
+    """What a QU-Net proposes and misses."""
+    return lambda network: held_sheet(proposal_finder(network, threshold), held, proposer=True)
+
+
+def _person_sheet(held: Sequence[Photo]) -> Draw:
+    return lambda network: held_sheet(semantic_finder(network), held)
 
 
 def _person_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, float]:

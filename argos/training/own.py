@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,15 +19,17 @@ from argos.engines.own_semantic import OwnSemantic, SemanticGives
 from argos.engines.segmenter import Takes
 from argos.engines.weights import load_network
 from argos.errors import WeightsError
+from argos.packing.limits import person_mask
 from argos.training import datasets
 from argos.training.collect import collect
 from argos.training.fit import fit
-from argos.training.measure import iou_by_source
+from argos.training.measure import HALF, Scorer, iou_by_source
 from argos.training.photos import Photo
 from argos.training.recipe import Phase, Recipe
 from argos.training.recipes import labelled_photos
 from argos.training.scenes import Mix
 from argos.training.segmentation import mask_loss, scorer, semantic_scorer
+from argos.training.sheets import held_sheet
 from argos.training.stream import Batch
 from argos.training.together import part_of
 
@@ -87,12 +91,19 @@ def train_own(
         )
     recipe = Recipe(minutes, phases_of(takes), peak_rate=2e-3, average=0.99)
 
-    def measure(trained: nn.Module) -> dict[str, float]:
+    def score_of(trained: nn.Module) -> Scorer:
         segmenter = OwnSemantic(of_module(trained, name, str(next(trained.parameters()).device)), takes, gives)
-        return iou_by_source(scorer(segmenter, max(takes.size or (AUTO_SIDE,))), held)
+        return scorer(segmenter, max(takes.size or (AUTO_SIDE,)))
+
+    def measure(trained: nn.Module) -> dict[str, float]:
+        return iou_by_source(score_of(trained), held)
+
+    def draw(trained: nn.Module) -> NDArray[np.uint8]:
+        score = score_of(trained)
+        return held_sheet(lambda image: person_mask(score(image), HALF), held)
 
     about = {**about, "model": name, "input": takes, "output": gives}
-    trained = fit(network, mix, own_loss(name, takes, gives), recipe, folder, measure, about=about)
+    trained = fit(network, mix, own_loss(name, takes, gives), recipe, folder, measure, about=about, draw=draw)
     if part_of()[0] > 0:
         return None
     path = folder / "weights.safetensors"

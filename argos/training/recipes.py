@@ -6,7 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from argos.engines.weights import check_shapes, load_network, weights_path
@@ -17,9 +19,11 @@ from argos.training.checkpoint import check_folder
 from argos.training.fit import fit
 from argos.training.hints import HintedASBUNet, hinted_loss, taught_loss
 from argos.training.measure import coverage, iou_by_source
+from argos.training.objectives import proposal_sheet
 from argos.training.pretrained import read_state, started_from
 from argos.training.recipe import Phase, Recipe
 from argos.training.segmentation import qunet_loss, region_proposer, semantic_scorer
+from argos.training.sheets import held_sheet, instance_finder, semantic_finder
 from argos.training.teacher import label_boxes
 
 N = TypeVar("N", bound=nn.Module)
@@ -43,8 +47,12 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
         assert isinstance(network, HintedASBUNet)
         return iou_by_source(semantic_scorer(network.student, 384), held)
 
+    def draw(network: nn.Module) -> NDArray[np.uint8]:
+        assert isinstance(network, HintedASBUNet)
+        return held_sheet(semantic_finder(network.student), held)
+
     mix = datasets.semantic_mix(data, min_height=20)
-    return fit(learner, mix, hinted_loss(tutor), recipe, folder, evaluate, about=about)
+    return fit(learner, mix, hinted_loss(tutor), recipe, folder, evaluate, about=about, draw=draw)
 
 
 def train_qunet(
@@ -63,12 +71,13 @@ def train_qunet(
     recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0)
     mix = datasets.semantic_mix(data, min_height=12)
 
+    people = [photo for photo in held if photo.source != "background"]
+
     def evaluate(network: nn.Module) -> dict[str, float]:
-        people = [photo for photo in held if photo.source != "background"]
         return coverage(region_proposer(network, threshold=0.4), people)
 
     loss = qunet_loss if teacher is None else taught_loss(tutor_of(teacher))
-    return fit(learner, mix, loss, recipe, folder, evaluate, about=about)
+    return fit(learner, mix, loss, recipe, folder, evaluate, about=about, draw=proposal_sheet(people))
 
 
 def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
@@ -99,7 +108,14 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
         masks = iou_by_source(semantic_scorer(network.semantic(), 512), held)
         return {**evaluate_ssdisb(network.detector), **{f"semantic_{key}": value for key, value in masks.items()}}
 
-    return fit(learner, datasets.joint_mix(data), joint_loss, recipe, folder, evaluate, about=about)
+    def draw(network: nn.Module) -> NDArray[np.uint8]:
+        """Pixels by the segmenter, and below them people by the detector."""
+        assert isinstance(network, Joint)
+        finders = (semantic_finder(network.semantic()), instance_finder(network.detector, 0.5, 0.5))
+        return np.concatenate([held_sheet(find, held) for find in finders])
+
+    mix = datasets.joint_mix(data)
+    return fit(learner, mix, joint_loss, recipe, folder, evaluate, about=about, draw=draw)
 
 
 def _about(folder: Path, start: str | None, teacher: str | None) -> dict[str, object]:

@@ -49,6 +49,7 @@ def test_one_command_makes_a_model_that_loads(
     command = ["train", "qunet16", "--from", FILM, "--teacher", "asbunet", "--minutes", "0.03", "--every", "0.2"]
     assert main([*command, "--out", str(tmp_path), "--threads", "1"]) == 0
     out = capsys.readouterr().out
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
     assert "learnt from 10 frames, measured on the 2 after them" in out
     assert f"models: {{proposal: {tmp_path / 'qunet16-camera.safetensors'}}}" in out
     network, card = load_network(str(tmp_path / "qunet16-camera.safetensors"), task="proposal")

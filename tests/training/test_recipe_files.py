@@ -67,6 +67,9 @@ def test_two_steps_of_every_recipe(path: Path, specs: dict[str, str], tmp_path: 
     assert main(arguments(path, specs[kind], tmp_path)) == 0
     state = torch.load(tmp_path / "last.pt", weights_only=True)
     assert state["step"] == 2
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape[1] == 1800
+    assert sheet.std() > 10, "the photos that are measured on"
     if recipe.objective != "classes_encoder":
         network, card = load_network(str(tmp_path / f"{path.stem}.safetensors"))
         assert sum(p.numel() for p in network.parameters()) > 1000
