@@ -102,6 +102,7 @@ class RecipeFile(Section):
     stop_after: Annotated[int, Field(ge=0)] = 0
     evaluate_min: PositiveFloat = 40.0
     evaluate_steps: PositiveInt | None = None
+    workers: Annotated[int, Field(ge=0)] | None = None
     seed: int = 1
     pretrained: str = ""
     pretrained_share: Share = 0.2
@@ -117,7 +118,7 @@ class RecipeFile(Section):
     def course(self, name: str) -> Course:
         """What the trainer follows; the model that comes out is called ``name``."""
         same = ("optimizer", "momentum", "weight_decay", "accumulate", "average", "precision", "stop_after",
-                "evaluate_min", "seed", "pretrained", "pretrained_share")  # fmt: skip
+                "evaluate_min", "workers", "seed", "pretrained", "pretrained_share")  # fmt: skip
         recipe = Recipe(
             minutes=self.minutes or 0.0,
             steps=self.steps or 0,

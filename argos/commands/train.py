@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ship", action="store_true", help="do not train: write what the training in OUT made "
                         "to argos/weights, with the cards of the shipped models; for the project itself")  # fmt: skip
     train_own.add_arguments(parser)
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that draw the scenes; 0 draws them in the "
+                        "training process (default: 1, with a GPU one per core but one, at most 8)")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
 
 
@@ -63,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.minutes is not None and not (math.isfinite(args.minutes) and args.minutes > 0):
         raise UsageError(f"--minutes should be above 0, got {args.minutes:g}")
+    if args.workers is not None and args.workers < 0:
+        raise UsageError(f"--workers should be 0 or more, got {args.workers}")
     if args.every <= 0 or args.frames < 10:
         raise UsageError(f"--every should be above 0 and --frames at least 10, got {args.every:g} and {args.frames}")
     logging.getLogger("argos").setLevel(logging.INFO)
@@ -95,11 +99,11 @@ def run(args: argparse.Namespace) -> int:
     if args.source is not None:
         return _adapt(args, args.out or Path("runs") / f"{args.name}-camera")
     if args.name == "people":
-        recipes.train_people(folder, args.minutes, args.start, args.backbone)
+        recipes.train_people(folder, args.minutes, args.start, args.backbone, workers=args.workers)
     elif args.name == "asbunet":
-        recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite")
+        recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite", workers=args.workers)
     else:
-        recipes.train_qunet(folder, args.minutes, args.start, args.teacher, QUNETS[args.name])
+        recipes.train_qunet(folder, args.minutes, args.start, args.teacher, QUNETS[args.name], workers=args.workers)
     said = "".join(f" --{key} {value}" for key in ("start", "backbone", "teacher") if (value := getattr(args, key)))
     _say_models(finish(args.name, folder, f"argos train {args.name}{said} --minutes {args.minutes:g}"))
     return 0
@@ -127,6 +131,8 @@ def _by_file(args: argparse.Namespace) -> int:
         overrides += [f"minutes={args.minutes}", "steps=null"]
     if args.backbone:
         overrides.append(f"backbone={json.dumps(str(args.backbone))}")
+    if args.workers is not None:
+        overrides.append(f"workers={args.workers}")
     folder = args.out or Path("runs") / path.stem
     model = follow(load_recipe(path, tuple(overrides)).course(path.stem), folder)
     if part_of()[0] > 0:  # of several processes the first speaks
@@ -161,6 +167,7 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
         minutes=args.minutes,
         every_s=args.every,
         most=args.frames,
+        workers=args.workers,
         progress=progress,
     )
     if adapted is None:  # the first process of torchrun says it

@@ -62,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
         mix, held = photos_of_folder(args.teacher)
     takes = Takes() if model.input is None else Takes(**model.input.model_dump())
     gives = SemanticGives() if model.output is None else SemanticGives(**model.output.model_dump())
-    learnt = train_own(network, model.network, takes, gives, mix, held, folder, args.minutes or 60.0, about)
+    learnt = train_own(
+        network, model.network, takes, gives, mix, held, folder, args.minutes or 60.0, about, args.workers
+    )
     if learnt is None:  # the first process of torchrun says it
         return 0
     print(f"measured on {learnt.photos} pictures that it did not learn from")

@@ -222,7 +222,7 @@ def computed_figures(network: DynamicUNet, held: Sequence[Photo]) -> dict[str, f
 
 def setting_of(recipe: RecipeFile) -> str:
     """Digest of a recipe: without its name and seed, and of the paths of photos only the ends."""
-    data = recipe.model_dump(mode="json", exclude={"about", "seed"})
+    data = recipe.model_dump(mode="json", exclude={"about", "seed", "workers"})
     if data["evaluate_steps"] is None:  # results were kept before there was this key
         del data["evaluate_steps"]
     for key in ("data", "validation"):

@@ -75,6 +75,7 @@ def adapt(
     minutes: float,
     every_s: float = 0.5,
     most: int = 300,
+    workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Adapted | None:
     """Train a model for one camera.
@@ -86,6 +87,7 @@ def adapt(
         folder: of checkpoints and log, and of the model ``NAME.safetensors`` with its card.
         minutes: length of the training.
         every_s, most, progress: see ``collect``.
+        workers: see ``Recipe``.
 
     Returns:
         What came of it; None in every process of ``torchrun`` but the first, which measures and writes.
@@ -117,6 +119,7 @@ def adapt(
         peak_rate=2e-3,
         weight_decay=0.0 if isinstance(network, QUNet) else 1e-2,
         average=0.99,
+        workers=workers,
     )
     mix = Mix([learnt], [1.0], [], [], paste=0.0, mosaic=0.2)
     loss: Callable[[nn.Module, Batch], Mapping[str, Tensor]] = (

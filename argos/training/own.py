@@ -65,6 +65,7 @@ def train_own(
     folder: Path,
     minutes: float,
     about: Mapping[str, object] = {},
+    workers: int | None = None,
 ) -> Learnt | None:
     """Train a network by the loss of ours: weighted cross-entropy and dice on its log odds of person.
 
@@ -77,6 +78,7 @@ def train_own(
         folder: of checkpoints, log and ``weights.safetensors``; continues there.
         minutes: length.
         about: see ``fit``.
+        workers: see ``Recipe``.
 
     Returns:
         What came of it; None in every process of ``torchrun`` but the first, which measures and writes.
@@ -89,7 +91,7 @@ def train_own(
         raise WeightsError(
             f"{name}: gives {gives.meaning}, and training needs logits: leave the last sigmoid, softmax or argmax out"
         )
-    recipe = Recipe(minutes, phases_of(takes), peak_rate=2e-3, average=0.99)
+    recipe = Recipe(minutes, phases_of(takes), peak_rate=2e-3, average=0.99, workers=workers)
 
     def score_of(trained: nn.Module) -> Scorer:
         segmenter = OwnSemantic(of_module(trained, name, str(next(trained.parameters()).device)), takes, gives)

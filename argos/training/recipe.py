@@ -73,7 +73,7 @@ class Recipe:
         evaluate_steps: steps between them, where it is in steps, so that plateaus do not depend on how busy the machine
             is; 0: a twentieth of them.
         report_s, save_s: seconds between log lines, and between checkpoints.
-        workers: processes that draw scenes; 0 draws them in the training process.
+        workers: processes that draw scenes; 0 draws them in the training process, None is ``stream.workers_here``.
     """
 
     minutes: float
@@ -95,7 +95,7 @@ class Recipe:
     evaluate_steps: int = 0
     report_s: float = 30.0
     save_s: float = 120.0
-    workers: int = 1
+    workers: int | None = None
 
     def progress(self, seconds: float, step: int) -> float:
         """Share of the training that is over after so many seconds and steps; above 1 when it is late."""

@@ -32,7 +32,9 @@ STUDENT = "student."
 """Of the names of weights in a training with hints (``HintedASBUNet``); the rest of it is thrown away."""
 
 
-def train_asbunet(folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite") -> nn.Module:
+def train_asbunet(
+    folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite", *, workers: int | None = None
+) -> nn.Module:
     """ASBU-Net, specification C, 224 then 320 px views; ``teacher`` labels photos with boxes only and gives hints."""
     from argos.networks.asbunet import asbunet
 
@@ -40,7 +42,9 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
     torch.manual_seed(1)
     learner = HintedASBUNet(started(asbunet(), start))
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3, precision="bfloat16")
+    recipe = Recipe(
+        minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3, precision="bfloat16", workers=workers
+    )
     tutor = tutor_of(teacher)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
@@ -56,7 +60,13 @@ def train_asbunet(folder: Path, minutes: float, start: str | None = None, teache
 
 
 def train_qunet(
-    folder: Path, minutes: float, start: str | None = None, teacher: str | None = None, width: int = 16
+    folder: Path,
+    minutes: float,
+    start: str | None = None,
+    teacher: str | None = None,
+    width: int = 16,
+    *,
+    workers: int | None = None,
 ) -> nn.Module:
     """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees.
 
@@ -68,7 +78,8 @@ def train_qunet(
     torch.manual_seed(2)
     learner = started(qunet(width), start)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0)
+    recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0,
+                    workers=workers)  # fmt: skip
     mix = datasets.semantic_mix(data, min_height=12)
 
     people = [photo for photo in held if photo.source != "background"]
@@ -80,13 +91,21 @@ def train_qunet(
     return fit(learner, mix, loss, recipe, folder, evaluate, about=about, draw=proposal_sheet(people))
 
 
-def train_people(folder: Path, minutes: float, start: str | None = None, backbone: Path | None = None) -> nn.Module:
+def train_people(
+    folder: Path,
+    minutes: float,
+    start: str | None = None,
+    backbone: Path | None = None,
+    *,
+    workers: int | None = None,
+) -> nn.Module:
     """SSD-ISB and a U-Net on one EfficientNet-Lite0, 256 then 384 px views; 384 then 576 px where they begin trained.
 
     Args:
         folder: of the training.
         minutes: length.
         start: ``DETECTOR+SEGMENTER``, two models that this recipe made before.
+        workers: see ``Recipe``.
         backbone: ImageNet weights of the encoder. Without one of the two the encoder learns from nothing.
     """
     from argos.training.detection import evaluate_ssdisb
@@ -101,7 +120,8 @@ def train_people(folder: Path, minutes: float, start: str | None = None, backbon
         phases, rate = (Phase(0.6, 256, 8), Phase(1.0, 384, 4)), 1.5e-3
     else:
         phases, rate = (Phase(0.2, 384, 4), Phase(1.0, 576, 3)), 6e-4
-    recipe = Recipe(minutes, phases, peak_rate=rate, seed=4, pretrained="detector.backbone.")
+    recipe = Recipe(minutes, phases, peak_rate=rate, seed=4, pretrained="detector.backbone.",
+                    workers=workers)  # fmt: skip
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, Joint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +13,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from argos.machine import cores
 from argos.training.recipe import Recipe, phase_at
 from argos.training.scenes import Mix, Scene, draw_scene
 
 AHEAD = 4
 """Batches that each process draws in advance."""
+
+MOST_WORKERS = 8
+"""No more than that by default: each takes a core, and memory of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +89,19 @@ class SceneStream(IterableDataset[Batch]):
 
 def batches(stream: SceneStream) -> DataLoader[Batch]:
     """The stream drawn by the processes of its recipe; they take turns, so the order is that of one process."""
-    workers = stream.recipe.workers
+    workers = workers_here() if stream.recipe.workers is None else stream.recipe.workers
     own = torch.Generator()  # else starting a loader draws from the chance that dropout draws from
     ahead = AHEAD if workers else None
     return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=ahead, generator=own)
+
+
+def workers_here() -> int:
+    """How many processes draw scenes where nothing else is said.
+
+    One where a processor trains: the cores are busy with that. A GPU eats scenes faster than one core draws them: every
+    core but one draws, up to eight, shared with the other trainings that ``torchrun`` has started on this machine.
+    """
+    if not torch.cuda.is_available():
+        return 1
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(MOST_WORKERS, (int(cores()[1]) - 1) // here))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.errors import DataError, WeightsError
+from argos.training import stream
 from argos.training.checkpoint import Progress
 from argos.training.fit import fit
 from argos.training.losses import dice_loss, person_targets, weighted_bce
@@ -191,6 +192,18 @@ def test_batches_do_not_depend_on_who_draws_them() -> None:
     shared = iter(batches(SceneStream(RED, dataclasses.replace(recipe, workers=2), 0.0, 3)))
     for _ in range(4):
         assert torch.equal(next(alone).images, next(shared).images)
+
+
+def test_a_gpu_is_fed_by_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "cores", lambda: (64, 12.0))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert stream.workers_here() == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert stream.workers_here() == 8
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert stream.workers_here() == 2
+    monkeypatch.setattr(stream, "cores", lambda: (2, 1.0))
+    assert stream.workers_here() == 1
 
 
 TOGETHER = """

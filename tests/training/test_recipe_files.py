@@ -115,6 +115,14 @@ def test_a_network_of_several_classes_is_measured_and_no_camera_takes_it(
     assert "a model for classes, not for semantic" in capsys.readouterr().err
 
 
+def test_a_recipe_file_says_how_many_processes_draw() -> None:
+    path = FOLDER / "qunet.yaml"
+    assert load_recipe(path).course("x").recipe.workers is None
+    assert load_recipe(path, ("workers=3",)).course("x").recipe.workers == 3
+    with pytest.raises(ConfigError, match="workers: should be at least 0, got -1"):
+        load_recipe(path, ("workers=-1",))
+
+
 def test_groups_part_while_the_training_goes_on(specs: dict[str, str], tmp_path: Path) -> None:
     assert main(arguments(FOLDER / "essnet_gradual.yaml", specs["classes"], tmp_path, "steps=6")) == 0
     network = essnet_a("DG4", num_classes=11, gradual=True)
@@ -257,5 +265,7 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["train", "nobody"]) == 2
     assert "no recipe 'nobody'; there are people, asbunet, qunet8, qunet16, qunet32, qunet64" in capsys.readouterr().err
     assert main(["train", "asbunet", "--set", "rate=1"]) == 2
+    assert main(["train", "asbunet", "--workers", "-1"]) == 2
+    assert "--workers should be 0 or more, got -1" in capsys.readouterr().err
     assert main(["train", "configs/train/qunet.yaml", "--start", "x"]) == 2
     assert "--start is not for recipe files" in capsys.readouterr().err
