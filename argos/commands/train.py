@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from argos.engines.weights import Task
 
 QUNETS = {f"qunet{width}": width for width in (8, 16, 32, 64)}
+ADAPTED = "qunet16"
+"""What learns a camera where no name is given."""
 RECIPES = ("people", "asbunet", *QUNETS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos train``."""
-    parser.add_argument("name", metavar="NAME|RECIPE.yaml", help="people (SSD-ISB and a U-Net on one encoder), "
-                        "asbunet, qunet8 to qunet64, semantic (a network of your own: --network), or a recipe file: "
-                        "configs/train/ holds the documents' and ours")  # fmt: skip
+    parser.add_argument("name", nargs="?", metavar="NAME|RECIPE.yaml", help="people (SSD-ISB and a U-Net on one "
+                        "encoder), asbunet, qunet8 to qunet64, semantic (a network of your own: --network), or a "
+                        "recipe file: configs/train/ holds the documents' and ours (default: qunet16 with --from, "
+                        "semantic with --network)")  # fmt: skip
     parser.add_argument("--minutes", type=float, help="length; the schedule is spread over it (default: 60, or what "
                         "the recipe file says)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe "
@@ -63,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
     from argos.training import recipes
     from argos.training.ship import finish
 
+    if args.name is None:
+        if args.source is None and args.network is None:
+            raise UsageError("argos train needs the NAME of a network, a recipe file, or --from SOURCE to learn from")
+        args.name = train_own.NAME if args.network else ADAPTED
     if args.minutes is not None and not (math.isfinite(args.minutes) and args.minutes > 0):
         raise UsageError(f"--minutes should be above 0, got {args.minutes:g}")
     if args.workers is not None and args.workers < 0:

@@ -46,7 +46,7 @@ def test_one_command_makes_a_model_that_loads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "CALIBRATION", 2)  # a minute otherwise
-    command = ["train", "qunet16", "--from", FILM, "--teacher", "asbunet", "--minutes", "0.03", "--every", "0.2"]
+    command = ["train", "--from", FILM, "--teacher", "asbunet", "--minutes", "0.03", "--every", "0.2"]
     assert main([*command, "--out", str(tmp_path), "--threads", "1"]) == 0
     out = capsys.readouterr().out
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
@@ -76,6 +76,8 @@ def test_a_model_that_got_worse_is_known() -> None:
 def test_what_cannot_be_adapted_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "people", "--from", FILM, "--out", str(tmp_path)]) == 2
     assert "choose qunet16, qunet8 or asbunet" in capsys.readouterr().err
+    assert main(["train", "--teacher", "asbunet"]) == 2
+    assert "needs the NAME of a network, a recipe file, or --from SOURCE" in capsys.readouterr().err
     assert main(["train", "qunet16", "--from", FILM, "--every", "0"]) == 2
     assert "--every should be above 0" in capsys.readouterr().err
     assert main(["train", "qunet16", "--from", str(tmp_path / "no.mp4"), "--teacher", "asbunet"]) == 3

@@ -89,3 +89,6 @@ def test_what_cannot_learn_is_a_usage_error(
 ) -> None:
     assert main(["train", "semantic", *arguments]) == 2
     assert message in capsys.readouterr().err
+    if arguments:  # --network says which recipe it is
+        assert main(["train", *arguments]) == 2
+        assert message in capsys.readouterr().err
