@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from argos.machine import cores
     from argos.training import recipes
     from argos.training.ship import finish
+    from argos.training.together import part_of
 
     if args.name is None:
         if args.source is None and args.network is None:
@@ -111,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
         recipes.train_asbunet(folder, args.minutes, args.start, args.teacher or "unet_lite", workers=args.workers)
     else:
         recipes.train_qunet(folder, args.minutes, args.start, args.teacher, QUNETS[args.name], workers=args.workers)
+    if part_of()[0] > 0:  # of several processes the first writes
+        return 0
     said = "".join(f" --{key} {value}" for key in ("start", "backbone", "teacher") if (value := getattr(args, key)))
     _say_models(finish(args.name, folder, f"argos train {args.name}{said} --minutes {args.minutes:g}"))
     return 0
