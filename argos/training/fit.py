@@ -116,7 +116,7 @@ def fit(
 
     def due() -> bool:
         if recipe.steps:
-            return at.step % (recipe.evaluate_steps or max(1, recipe.steps // 20)) == 0 and at.step < recipe.steps
+            return at.step < recipe.steps and at.step % recipe.evaluated_steps == 0
         return agree(time.monotonic() - evaluated) > recipe.evaluate_min * 60
 
     if at.step and agree(recipe.progress(at.spent, at.step)) >= 1:

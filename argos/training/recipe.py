@@ -71,7 +71,7 @@ class Recipe:
         pretrained_share: of the learning rate, for those.
         evaluate_min: minutes between evaluations, where the length is in minutes.
         evaluate_steps: steps between them, where it is in steps, so that plateaus do not depend on how busy the machine
-            is; 0: a twentieth of them.
+            is; 0: a twentieth of them, 100 or more.
         report_s, save_s: seconds between log lines, and between checkpoints.
         workers: processes that draw scenes; 0 draws them in the training process, None is ``stream.workers_here``.
     """
@@ -96,6 +96,11 @@ class Recipe:
     report_s: float = 30.0
     save_s: float = 120.0
     workers: int | None = None
+
+    @property
+    def evaluated_steps(self) -> int:
+        """Steps between two evaluations, where the length is in steps."""
+        return self.evaluate_steps or max(100, self.steps // 20)
 
     def progress(self, seconds: float, step: int) -> float:
         """Share of the training that is over after so many seconds and steps; above 1 when it is late."""

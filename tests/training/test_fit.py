@@ -250,11 +250,12 @@ def test_a_training_that_gets_no_better_lowers_its_rate_and_ends(tmp_path: Path)
     assert (at.best, at.waited, at.plateaus) == (0.3, 2, 2)
 
 
-@pytest.mark.parametrize(("steps", "every", "at"), [(40, 0, [*range(2, 42, 2)]), (7, 3, [3, 6, 7]), (2, 0, [1, 2])])
+@pytest.mark.parametrize(("steps", "every", "at"), [(230, 0, [100, 200, 230]), (7, 3, [3, 6, 7]), (2, 0, [2])])
 def test_a_training_in_steps_is_evaluated_by_steps(tmp_path: Path, steps: int, every: int, at: list[int]) -> None:
     train(tmp_path, dataclasses.replace(RECIPE, steps=steps, evaluate_steps=every, evaluate_min=0.0))
     lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["kind"] == "figure"] == at
+    assert dataclasses.replace(RECIPE, steps=6000).evaluated_steps == 300
 
 
 def test_schedules() -> None:
