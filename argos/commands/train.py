@@ -159,6 +159,7 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     Raises:
         UsageError: the recipe has no student to adapt.
     """
+    from argos.engines.weights import load_card
     from argos.errors import UsageError
     from argos.training.adapt import adapt
 
@@ -188,7 +189,7 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
         print(f"{key:<16} {adapted.before[key]:>8.3f} {value:>8.3f}")
     if adapted.worse:
         print(f"worse than before: keep {args.start or args.name}, or train again with more --minutes or --frames")
-    _say_models({"proposal" if args.name in QUNETS else "semantic": adapted.path})
+    _say_models({load_card(str(adapted.path)).task: adapted.path})
     return 0
 
 

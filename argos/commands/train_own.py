@@ -51,12 +51,13 @@ def run(args: argparse.Namespace) -> int:
     if args.start is not None:
         fill(network, Path(args.start))
     folder = args.out or Path("runs") / NAME
-    about = {"arguments": model.arguments, "start": args.start, "teacher": args.teacher,
+    teacher = args.teacher or ("unet_lite" if args.source else None)
+    about = {"arguments": model.arguments, "start": args.start, "teacher": teacher,
              "source": datasets.data_folder() if args.source is None else redact(args.source)}  # fmt: skip
     check_folder(folder, about)  # collecting takes minutes
     if args.source is not None:
         mix, held = photos_of_camera(
-            args.source, args.teacher or "unet_lite", every_s=args.every, most=args.frames, progress=_progress
+            args.source, teacher or "unet_lite", every_s=args.every, most=args.frames, progress=_progress
         )
     else:
         mix, held = photos_of_folder(args.teacher)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -157,9 +158,14 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
+def _resolved(text: str) -> str:
+    """A text with the paths in it written out, so that one folder has one name."""
+    return re.sub(r"[^\s'\",()=?&:]*/[^\s'\",()=?&:]*", lambda path: str(Path(path[0]).resolve()), text)
+
+
 def _check(path: Path, state: Mapping[str, Any], about: Mapping[str, object]) -> None:
     known: Mapping[str, str] = state.get("identity", {})
     others = [f"{key} is {known[key]!r} there and {str(value)!r} here" for key, value in about.items()
-              if key in known and known[key] != str(value)]  # fmt: skip
+              if key in known and _resolved(known[key]) != _resolved(str(value))]  # fmt: skip
     if others:
         raise DataError(f"{path.parent} holds another training: {'; '.join(others)}; {_REMEDY}")

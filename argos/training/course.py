@@ -30,6 +30,10 @@ from argos.training.together import part_of
 
 log = logging.getLogger(__name__)
 
+LOOKED_AT = 1000
+"""Pictures of each set that are decoded before the training begins, so that those that cannot be read are counted; what
+is broken of the others is named when it is drawn."""
+
 TASKS: dict[str, Task] = {
     "person": "semantic",
     "person_budget": "semantic",
@@ -184,7 +188,7 @@ def course_photos(course: Course) -> CoursePhotos:
         )  # fmt: skip
         return CoursePhotos(everything.masks, held, mix)
     sets = [read_photos(spec) for spec in course.data]
-    _say_read("data", sum(map(len, sets)), sum(files.left_out() for files in sets))
+    _say_read("data", sum(map(len, sets)), sum(files.left_out(LOOKED_AT) for files in sets))
     groups: list[Sequence[Photo]] = list(sets)
     if course.subject is not None:
         groups = [of_subject(photos, course.subject) for photos in groups]

@@ -109,19 +109,25 @@ def fit(
         journal.evaluated(at.step, figures)
         return figures
 
-    def judge() -> None:
+    def judge() -> bool:
+        """Whether these are the best weights so far, and kept: the checkpoint has to know their figure."""
         figure = agree(next(iter(examine().values()), 0.0))
-        if at.judge(figure, recipe.schedule.patience) and recipe.stop_after and part == 0:
+        best = at.judge(figure, recipe.schedule.patience) and bool(recipe.stop_after)
+        if best and part == 0:
             keep_best(folder, average)
+        return best
 
     def due() -> bool:
         if recipe.steps:
             return at.step < recipe.steps and at.step % recipe.evaluated_steps == 0
         return agree(time.monotonic() - evaluated) > recipe.evaluate_min * 60
 
+    def stopped() -> bool:
+        return bool(recipe.stop_after) and at.waited >= recipe.stop_after
+
     if at.step and agree(recipe.progress(at.spent, at.step)) >= 1:
         journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
-    while (progress := agree(recipe.progress(time.monotonic() - start, at.step))) < 1:
+    while not stopped() and (progress := agree(recipe.progress(time.monotonic() - start, at.step))) < 1:
         rate = learning_rate(recipe, progress, at.step, at.plateaus)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -133,13 +139,17 @@ def fit(
         if in_a_row == MOST_SKIPPED:
             raise diverged(f"loss or gradient not finite in {in_a_row} steps in a row")
         at.seen += seen * parts
-        average_into(average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
+        if losses:
+            average_into(average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
+        else:
+            restore_statistics(network, average)
         journal.stepped(at.step, progress, rate, losses, seen, time.monotonic() - start)
 
         if due():
-            judge()
+            if judge():
+                saved = -float("inf")
             evaluated = time.monotonic()
-            if recipe.stop_after and at.waited >= recipe.stop_after:
+            if stopped():
                 journal.say(f"step {at.step} no better in {at.waited} evaluations, the training ends here")
                 break
         now = time.monotonic()
@@ -148,7 +158,7 @@ def fit(
             save(folder, network, average, optimizer, at, identity)
             saved = now
     else:
-        if recipe.stop_after:
+        if recipe.stop_after and not stopped():
             judge()  # the last weights may be the best
     if recipe.stop_after and part == 0:
         take_best(folder, average)
@@ -195,6 +205,13 @@ def _step(
         return {}, seen
     optimizer.step()
     return sums, seen
+
+
+@torch.no_grad()
+def restore_statistics(network: nn.Module, average: nn.Module) -> None:
+    """Take back the running statistics of a step that is skipped: NaN in them would stay for good."""
+    for now, before in zip(network.buffers(), average.buffers(), strict=True):
+        now.copy_(before)
 
 
 @torch.no_grad()

@@ -56,6 +56,7 @@ def hinted_loss(teacher: UNetLite) -> Callable[[nn.Module, Batch], Mapping[str, 
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         images = batch.images.to(memory_format=torch.channels_last).float().div_(255)
+        teacher.to(images.device)  # where the student has gone
         with torch.no_grad(), arithmetic("bfloat16", images.device):
             seen = teacher.backbone(images * 2 - 1)
             opinion = torch.sigmoid(F.interpolate(teacher.decoder(seen).float(), scale_factor=2, mode="bilinear")[:, 0])
@@ -85,6 +86,7 @@ def taught_loss(teacher: UNetLite) -> Callable[[nn.Module, Batch], Mapping[str, 
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         images = batch.images.to(memory_format=torch.channels_last)
+        teacher.to(images.device)
         with torch.no_grad(), arithmetic("bfloat16", images.device):
             large = F.interpolate(images.float().div_(127.5).sub_(1), scale_factor=2, mode="bilinear")
             half = teacher.decoder(teacher.backbone(large))[:, 0]  # (N, S, S), half the side of what it saw

@@ -120,10 +120,17 @@ def started_from(name: str) -> tuple[nn.Module, Card]:
     Raises:
         WeightsError: as ``load_network``.
     """
+    if name.endswith(".pt"):
+        raise WeightsError(f"{name}: weights without a card; begin with the .safetensors file of that training")
     network, card = load_network(name)
-    if binary_weights(network):
+    if binary_weights(network) and _has_signs(weights_path(name)):
         network.load_state_dict(with_latents(network.state_dict(), _latents(weights_path(name))))
     return network.requires_grad_(True), card
+
+
+def _has_signs(path: Path) -> bool:
+    with safe_open(path, "pt") as file:
+        return any(name.endswith(SIGNS) for name in file.keys())  # noqa: SIM118  # it is no dict
 
 
 def _latents(path: Path) -> dict[str, Tensor]:

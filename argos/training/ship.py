@@ -234,7 +234,7 @@ def _stored(value: Tensor) -> Tensor:
 
 def _length(run: Path) -> tuple[int, float]:
     """Scenes seen and minutes spent, from the checkpoint; pauses between resumed runs do not count."""
-    state = torch.load(run / "last.pt", weights_only=True)
+    state = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
     return int(state["seen"]), float(state["spent"]) / 60
 
 

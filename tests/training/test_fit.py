@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from argos.errors import DataError, WeightsError
 from argos.training import stream
-from argos.training.checkpoint import Progress
-from argos.training.fit import fit
+from argos.training.checkpoint import Progress, check_folder
+from argos.training.fit import fit, restore_statistics
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.measure import coverage, iou_by_source
 from argos.training.photos import Photo
@@ -309,3 +309,22 @@ def test_ignored_pixels_weigh_nothing() -> None:
     logits = torch.tensor([[[-20.0, 20.0, 20.0, 20.0]]])
     assert float(weighted_bce(logits, person, valid, 3.0)) < 1e-6
     assert float(dice_loss(logits, person, valid)) < 1e-3
+
+
+def test_running_statistics_of_a_skipped_step_are_taken_back() -> None:
+    """NaN in them would stay: nothing times NaN is a number."""
+    network, average = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    network(torch.full((2, 3, 4, 4), torch.inf))
+    assert network.running_var is not None
+    assert network.running_var.isnan().all()
+    restore_statistics(network, average)
+    assert torch.equal(network.running_var, torch.ones(3))
+
+
+def test_one_folder_has_one_name_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = f"('coco:{tmp_path}/data/people.json?class=person',)"
+    torch.save({"identity": {"data": here}}, tmp_path / "last.pt")
+    check_folder(tmp_path, {"data": ("coco:./data/people.json?class=person",)})
+    with pytest.raises(DataError, match="holds another training: data is"):
+        check_folder(tmp_path, {"data": ("coco:./data/other.json?class=person",)})

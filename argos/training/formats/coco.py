@@ -68,7 +68,7 @@ def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any
     path = folder / entry["file_name"]
     image = read_rgb(path)
     rows, columns = image.shape[:2]
-    said = entry.get("height", rows), entry.get("width", columns)
+    said = entry.get("height") or rows, entry.get("width") or columns
     if said != (rows, columns):
         raise DataError(f"{path}: {columns}x{rows} pixels, where its annotations are for {said[1]}x{said[0]}")
     ids = np.zeros((rows, columns), np.uint8)
@@ -77,14 +77,15 @@ def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any
     box_ids: list[int] = []
     for annotation in sorted(annotations, key=_area, reverse=True):  # smaller people are in front
         x, y, w, h = annotation["bbox"]
-        box, number, crowd = (x, y, x + w, y + h), len(boxes) + 1, annotation.get("iscrowd", 0)
-        if not annotation.get("segmentation"):
+        box, number, crowd = (x, y, x + w, y + h), len(boxes) + 1, annotation.get("iscrowd")
+        shape = _drawable(annotation.get("segmentation"))
+        if not shape:
             inside = ids[max(0, int(y)) : int(np.ceil(y + h)), max(0, int(x)) : int(np.ceil(x + w))]
             inside[inside == 0] = IGNORE
             number = 0
         else:
             try:
-                mask = _mask(annotation["segmentation"], (rows, columns))
+                mask = _mask(shape, (rows, columns))
             except Exception as error:  # pycocotools raises what it likes
                 raise DataError(f"{path}: annotation {annotation.get('id', '?')}: segmentation: {error}") from error
             if crowd or number >= CROWD:
@@ -102,7 +103,14 @@ def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any
 
 
 def _area(annotation: dict[str, Any]) -> float:
-    return float(annotation.get("area", annotation["bbox"][2] * annotation["bbox"][3]))
+    return float(annotation.get("area") or annotation["bbox"][2] * annotation["bbox"][3])
+
+
+def _drawable(segmentation: Any) -> Any:
+    """A segmentation without outlines of less than three points: none holds a pixel, and two mean a box."""
+    if not isinstance(segmentation, list):
+        return segmentation
+    return [polygon for polygon in segmentation if len(polygon) >= 6]
 
 
 def _mask(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ def read_document(path: Path) -> dict[str, Any]:
         if key in names:
             raise DataError(f"{path}: image {key}: two images have this id, {names[key]} and {name}")
         for side in ("width", "height"):
-            if side in entry and not (_is_whole(entry[side]) and entry[side] > 0):
+            if entry.get(side) is not None and not (_is_whole(entry[side]) and entry[side] > 0):
                 raise DataError(f"{path}: image {key}: {side} should be pixels, 1 or more, got {entry[side]!r}")
         if not isinstance(entry.get("source") or "", str):
             raise DataError(f"{path}: image {key}: source should be a name, got {entry['source']!r}")
@@ -92,10 +92,10 @@ def check_annotation(path: Path, annotation: Any, images: Mapping[int | str, Map
         raise DataError(f"{where}: bbox should be [x, y, width, height], got {box!r}")
     if box[2] < 0 or box[3] < 0:
         raise DataError(f"{where}: bbox {box} has a negative size")
-    area = annotation.get("area", 0)
+    area = annotation.get("area") or 0
     if not (type(area) in (int, float) and 0 <= area < inf):
         raise DataError(f"{where}: area should be a number of pixels, 0 or more, got {area!r}")
-    if annotation.get("iscrowd", 0) not in (0, 1):
+    if (annotation.get("iscrowd") or 0) not in (0, 1):
         raise DataError(f"{where}: iscrowd should be 0 or 1, got {annotation['iscrowd']!r}")
 
 
@@ -113,10 +113,8 @@ def check_segmentation(path: Path, annotation: Mapping[str, Any], image: Mapping
         for number, polygon in enumerate(shape):
             if not isinstance(polygon, list):
                 raise DataError(f"{where} should be a list of polygons [[x, y, x, y, ...], ...], got {_short(shape)}")
-            if not _are_numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
-                raise DataError(
-                    f"{where}[{number}] should be numbers x, y, x, y, ... of three points, got {_short(polygon)}"
-                )
+            if not _are_numbers(polygon) or len(polygon) % 2:
+                raise DataError(f"{where}[{number}] should be numbers x, y, x, y, ..., got {_short(polygon)}")
     elif shape:
         raise DataError(f"{where} should be a list of polygons or an RLE, got {_short(shape)}")
 
@@ -125,7 +123,7 @@ def _check_rle(where: str, shape: Mapping[str, Any], image: Mapping[str, Any]) -
     size, counts = shape.get("size"), shape.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not all(_is_whole(side) and side > 0 for side in size):
         raise DataError(f"{where}.size should be [height, width] in pixels, got {size!r}")
-    said = [image.get("height", size[0]), image.get("width", size[1])]
+    said = [image.get("height") or size[0], image.get("width") or size[1]]
     if size != said:
         raise DataError(f"{where}.size should be that of image {image['id']}, {said} (height, width), got {size}")
     if isinstance(counts, str):
@@ -165,6 +163,9 @@ def run_lengths(text: str) -> list[int] | None:
 
 
 def _is_whole(value: object) -> bool:
+    """Whether it is a whole number; some tools write 1.0 for 1."""
+    if isinstance(value, float):
+        return value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -59,10 +59,10 @@ class PhotoFiles(Sequence[Photo]):
             if photo is not None:
                 yield photo
 
-    def left_out(self) -> int:
-        """How many cannot be read; decodes them all, and keeps those for which there is room."""
-        for _ in self:
-            pass
+    def left_out(self, most: int | None = None) -> int:
+        """How many cannot be read, of the first ``most``; decodes them, and keeps those for which there is room."""
+        for index in range(len(self) if most is None else min(most, len(self))):
+            self._decoded(index)
         return len(self.broken)
 
     def _decoded(self, index: int) -> Photo | None:
