@@ -42,7 +42,9 @@ def test_a_kick_and_a_restart_are_survived_with_new_epochs(rtsp_camera: StartCam
         reading.until(lambda: reading.states[-1].code == "refused")
         camera.start()
         reading.until(lambda: reading.frames[-1].epoch == 2)
-    assert [f.index for f in reading.frames] == list(range(len(reading.frames)))
+    indices = [f.index for f in reading.frames]
+    assert indices[0] == 0
+    assert indices == sorted(set(indices)), "they go on; a picture that came damaged has one of its own"
     up = [s.epoch for s in reading.states if s.state == "up"]
     assert up == [0, 1, 2]
     assert {s.code for s in reading.states if s.state == "lost"} >= {"ended", "refused"}
