@@ -103,7 +103,8 @@ class RegionsSection(Section):
 
     mode: Literal["auto", "pack", "gather", "full", "mask"] = Field(
         default="auto",
-        description="pack: regions into canvases; gather: in place, active blocks only; full: the whole frame; "
+        description="pack: regions into canvases; gather: in place, active blocks only, the whole frame where more than half of "
+        "them are active; full: the whole frame; "
         "mask: the whole frame with the rest blanked; auto: skip (nothing proposed), pack, full or, after argos tune, "
         "gather: the cheapest, frame by frame",
     )

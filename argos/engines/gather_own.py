@@ -38,6 +38,10 @@ class SparseOwnSemantic:
         self._segmenter = segmenter
         self.sparse = _sparse(segmenter.network, semantics)
 
+    def pays(self, active: NDArray[np.bool_]) -> bool:
+        """As ``SparseNetwork.pays``, for the picture before it is filled up."""
+        return self.sparse.pays(_filled(active, self._segmenter.takes))
+
     @torch.inference_mode()
     def scores(
         self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None
@@ -66,6 +70,10 @@ class SparseOwnInstances:
         self.segmenter = segmenter
         self.sparse = _sparse(segmenter.network, semantics)
 
+    def pays(self, active: NDArray[np.bool_]) -> bool:
+        """As ``SparseNetwork.pays``, for the picture before it is filled up."""
+        return self.sparse.pays(_filled(active, self.segmenter.takes))
+
     @torch.inference_mode()
     def instances(self, pixels: NDArray[np.uint8], active: NDArray[np.bool_], held: Held | None = None) -> Instances:
         """People with an active pixel in the middle of their box, in pixels of ``pixels`` ``(H, W, 3)``.
@@ -79,6 +87,12 @@ class SparseOwnInstances:
         kept = np.flatnonzero(active[y, x])
         masks = tuple(found.masks[k] for k in kept.tolist())
         return Instances(found.boxes[kept], found.scores[kept], found.labels[kept], masks, found.size)
+
+
+def _filled(active: NDArray[np.bool_], takes: Takes) -> NDArray[np.bool_]:
+    """The mask of a picture that is filled up to what a network takes."""
+    height, width = takes.padded((active.shape[0], active.shape[1]))
+    return np.pad(active, ((0, height - active.shape[0]), (0, width - active.shape[1])))
 
 
 def runs_on_blocks(segmenter: Segmenter) -> bool:
@@ -159,10 +173,8 @@ def _run(
     takes: Takes,
     held: Held | None,
 ) -> Mapping[str, Any]:
-    height, width = takes.padded((active.shape[0], active.shape[1]))
-    filled = np.pad(active, ((0, height - active.shape[0]), (0, width - active.shape[1])))
     try:
-        return named_outputs(sparse.forward(image, filled, held))
+        return named_outputs(sparse.forward(image, _filled(active, takes), held))
     except ArgosError:
         raise
     except Exception as error:  # foreign code may raise anything

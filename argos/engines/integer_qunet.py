@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,7 @@ class IntegerQUNet:
         self.skipped = [_reduction(stored[n], taken[f"up{4 - n}.0"]) for n in range(4)]
         weight, bias, grid = (part.cpu().numpy() for part in network.exact_last_weights())
         self.last = weight[:, :, 0, 0].astype(np.int32), bias.astype(np.int32), grid
-        self._one = self._one_if_enough()
+        self._one, self._process = self._one_if_enough(), os.getpid()
 
     def __call__(self, image: Tensor) -> Tensor:
         """Segment pictures.
@@ -127,7 +128,9 @@ class IntegerQUNet:
         if image.dtype != torch.uint8:
             raise ValueError(f"image should be uint8, got {image.dtype}")
         pictures = np.ascontiguousarray(image.permute(0, 2, 3, 1).numpy())
-        return self._all(pictures) if self._one is None else self._one.submit(self._all, pictures).result()
+        if self._one is None or os.getpid() != self._process:  # a process that was forked off has no such thread
+            return self._all(pictures)
+        return self._one.submit(self._all, pictures).result()
 
     @torch.inference_mode()
     def _all(self, pictures: Codes) -> Tensor:

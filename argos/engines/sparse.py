@@ -134,7 +134,7 @@ class SparseNetwork:
         if self.semantics != "exact":
             share = float(block_grid(active, size, self.block).active.mean())
         else:
-            plan = next((plan for shape, plan in self._plans.items() if shape[2:] == size), None)
+            plan = next((plan for shape, plan in list(self._plans.items()) if shape[2:] == size), None)
             share = 0.0 if plan is None else plan.share(plan.needed(active))
         return share <= self._dense_above
 

@@ -24,6 +24,8 @@ def prepare_threads(threads: int | None) -> None:
         threads: CPU threads; None: ``usual_threads``.
     """
     count = str(threads or usual_threads())
-    for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("OMP_NUM_THREADS", count), ("NUMBA_NUM_THREADS", count)):
+    for name, value in (("OMP_WAIT_POLICY", "PASSIVE"), ("OMP_NUM_THREADS", count)):
         os.environ.setdefault(name, value)
+    if "numba" not in sys.modules:  # one that has started its threads refuses another number
+        os.environ.setdefault("NUMBA_NUM_THREADS", count)
     sys.setswitchinterval(0.0005)  # a stage that returns from C waits less for a busy interpreter

@@ -63,7 +63,8 @@ def detections(
         boxes = torch.minimum(decode(deltas[top], output.anchors[top]).clamp(min=0), limit)
         good = (scores >= score_threshold) & ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(dim=1)
         boxes, scores, label, anchors = boxes[good], scores[good], label[top][good], output.anchors[top][good]
-        best_first = nms(boxes.numpy(force=True), scores.numpy(force=True), label.numpy(force=True), nms_iou)
+        where, sure = boxes.float().numpy(force=True), scores.float().numpy(force=True)  # numpy has no bfloat16
+        best_first = nms(where, sure, label.numpy(force=True), nms_iou)
         kept = torch.from_numpy(best_first[:max_people])
         result.append(Detections(boxes[kept], scores[kept], label[kept], anchors[kept]))
     return result

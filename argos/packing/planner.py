@@ -29,6 +29,9 @@ NARROW, MEASURES = 0.6, 0.005
 """Where regions take more than this share of a full frame, a full frame is measured again now and then: as often as
 this share of the time pays for. It is never slower than mode ``full``, and the closer the two, the less it costs."""
 
+GATHERED = 0.5
+"""Active share of a frame above which the sparse engine hands it over to the dense one (``engines.sparse``)."""
+
 NO_COSTS: Mapping[Tasks, Costs] = MappingProxyType({})
 
 
@@ -121,7 +124,7 @@ class Planner:
         weighed = [n for n, mode in enumerate(modes) if mode == "pack" and self._is_sure(seen[n])]
         measured = {n for n, mode in enumerate(modes) if mode == "pack" or self._is_blind(seen[n])} - set(weighed)
         limits = {n: self._limit_ms(seen[n]) for n in weighed}
-        gather = {n: self.times(seen[n].tasks).expect("gather", seen[n].pixels, seen[n].active) for n in weighed}
+        gather = {n: self._gather_ms(seen[n]) for n in weighed}
         packed = [n for n in weighed if self.times(seen[n].tasks).grows(_least_canvas(seen[n])) < limits[n]]
         layout = _together([seen[n] for n in packed], canvas_size, gutter) if packed else None
         pack_ms = math.inf
@@ -168,6 +171,12 @@ class Planner:
             # one that was disturbed is entered as what they usually take: that is spent either way
             asked_ms = min(seen.question_ms, account.question_ms) if seen.regions is not None else 0.0
             account.book(times.expect("full", seen.pixels), cost_ms + beside_ms + asked_ms, at_s)
+
+    def _gather_ms(self, seen: Seen) -> float:
+        """What blocks take in place; where too many are active they are not run at all."""
+        if seen.active > GATHERED * seen.pixels:
+            return math.inf
+        return self.times(seen.tasks).expect("gather", seen.pixels, seen.active)
 
     def _pack_ms(self, tasks: set[Tasks], pixels: int) -> float:
         """What canvases of cameras with these tasks take; before such were run, as much as those of each together."""

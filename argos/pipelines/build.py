@@ -119,10 +119,8 @@ def people_of_config(
         people = People(proposer, masks, one_by_one, canvas, known[program], semantics)
         open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
         in_place = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "gather"}
-        tuned = {of_camera for of_camera, costs in known[program].items() if costs.gather is not None}
-        automatic = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "auto"}
         size = network_size(USUAL_SHAPE, auto_scale(USUAL_SHAPE, people.largest), people.largest)
-        people.in_place.warm(in_place | tuned & automatic, size)
+        people.in_place.warm(in_place, size)
         return people
 
     program = fastest_program(known, tasks, packing.canvas)
@@ -156,14 +154,16 @@ def _semantics_that_run(
     segmenters = {"semantic": semantic, "instances": instances}
     given = {task: found for task, found in segmenters.items() if found is not None}
     chosen, size = config.engine.sparse, config.engine.packing.canvas
+    modes = {camera.regions.mode for camera in config.cameras.values()}
+    gathers = not modes.isdisjoint({"gather", "auto"})
     for task, segmenter in given.items():
-        if chosen == "exact" and runs_on_blocks(segmenter):
+        if chosen == "exact" and gathers and runs_on_blocks(segmenter):
             try:
                 try_on_blocks(segmenter, "exact", size)
             except UsageError as error:
                 log.warning("engine.sparse: exact is not for %s (%s); masked is taken", cards[task].name, error)
                 chosen = "masked"
-    if any(camera.regions.mode == "gather" for camera in config.cameras.values()):
+    if "gather" in modes:
         for segmenter in given.values():
             try_on_blocks(segmenter, chosen, size)
     return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter
 from argos.engines.gather import SparseInstances, SparseJoint
-from argos.engines.gather_own import SparseOwnInstances, sparse_instances, sparse_semantic
+from argos.engines.gather_own import SparseOwnInstances, SparseOwnSemantic, sparse_instances, sparse_semantic
 from argos.engines.joint import JointSegmenter
 from argos.engines.own_instances import OwnInstances
 from argos.engines.segmenter import PADDING, Instancewise, Semantic
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.packing.costs import Tasks
 from argos.types import Frame, Instances, Size
+
+log = logging.getLogger(__name__)
 
 WARMED = (0.05, 0.2, 0.4)
 """Active shares of the pictures on which networks are tried before the first frame."""
@@ -33,11 +36,13 @@ class Finder:
     Attributes:
         task: under which is kept what it held; of both ``joint``.
         sparse: the network.
+        pays: of the active pixels, whether a run is expected to take less time than the whole picture.
         find: of ``(H, W, 3)`` uint8, ``(H, W)`` bool active pixels, and what it held of the camera.
     """
 
     task: str
     sparse: SparseNetwork
+    pays: Callable[[NDArray[np.bool_]], bool]
     find: Callable[[NDArray[np.uint8], NDArray[np.bool_], Held | None], Found]
 
     def run(
@@ -107,6 +112,9 @@ class InPlace:
                 active = np.zeros(size, np.bool_)
                 active[:, : round(share * size[1])] = True
                 finder.find(pixels, active, None)
+                if share == WARMED[0] and not finder.pays(active):
+                    words = "engine.sparse: %s: active blocks depend on so much that whole frames are computed instead"
+                    log.warning(words, self.semantics)
 
     def held_of(self, frame: Frame, task: str) -> Held | None:
         """What the network of a task held of this camera in this epoch; None where nothing is held."""
@@ -132,11 +140,13 @@ class InPlace:
         if name == "joint":
             assert self._joint is not None
             both = self._of_both = SparseJoint(self._joint, self.semantics)
-            return Finder(name, both.sparse, both.segment)
+            return Finder(name, both.sparse, both.sparse.pays, both.segment)
         if name == "semantic":
             assert self._semantic is not None
             masks = sparse_semantic(self._semantic, self.semantics)
-            return Finder(name, masks.sparse, lambda *given: (masks.scores(*given), None))
+            pays = masks.pays if isinstance(masks, SparseOwnSemantic) else masks.sparse.pays
+            return Finder(name, masks.sparse, pays, lambda *given: (masks.scores(*given), None))
         assert self._instances is not None
         people = self._of_people = sparse_instances(self._instances, self.semantics)
-        return Finder(name, people.sparse, lambda *given: (None, people.instances(*given)))
+        pays = people.pays if isinstance(people, SparseOwnInstances) else people.sparse.pays
+        return Finder(name, people.sparse, pays, lambda *given: (None, people.instances(*given)))

@@ -306,7 +306,7 @@ class People:
         size = work.network_size
         active = work.active(size)
         finders = self.in_place.finders(work.tasks)
-        if not all(finder.sparse.pays(active) for finder in finders):
+        if not all(finder.pays(active) for finder in finders):
             work.mode = "full"
             yield from self._whole(work)
             return

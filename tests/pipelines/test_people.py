@@ -101,7 +101,8 @@ def test_gathering_more_than_pays_is_a_full_frame(people: People) -> None:
 
 def test_gathering_every_block_finds_what_full_does(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SparseNetwork, "pays", lambda network, active: True)
-    gathered, full = one(people, replace(VIEW, mode="gather")), one(people, VIEW)
+    line = People(people.proposer, people.semantic, people.instances, people.canvas)
+    gathered, full = one(line, replace(VIEW, mode="gather")), one(people, VIEW)
     assert gathered.mode == "gather"
     assert gathered.deep_share == pytest.approx(1.0, abs=0.01)
     assert gathered.semantic is not None
