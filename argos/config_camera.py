@@ -103,10 +103,9 @@ class RegionsSection(Section):
 
     mode: Literal["auto", "pack", "gather", "full", "mask"] = Field(
         default="auto",
-        description="pack: regions into canvases; gather: in place, active blocks only, the whole frame where more than half of "
-        "them are active; full: the whole frame; "
-        "mask: the whole frame with the rest blanked; auto: skip (nothing proposed), pack, full or, after argos tune, "
-        "gather: the cheapest, frame by frame",
+        description="pack: regions into canvases; gather: in place, active blocks only, the whole frame where more "
+        "than half of them are active; full: the whole frame; mask: the whole frame with the rest blanked; auto: skip "
+        "(nothing proposed), pack, full or, after argos tune, gather: the cheapest, frame by frame",
     )
     threshold: Share | None = Field(
         default=None, description="probability from which a cell is proposed, 0..1; null: the value in the model's card"
