@@ -48,7 +48,7 @@ class Step:
 STEPS = (
     Step("people_720p_semantic.json", (*BENCH, *CLIP, "--frames", "24", "--set", "camera.tasks=[semantic]",
                                        "--set", "engine.scale=1.0"), "--out"),
-    Step("people_default.json", (*BENCH, *CLIP, "--frames", "30", "--set", "camera.tasks=[instances,semantic]"),
+    Step("people_default.json", (*BENCH, *CLIP, "--frames", "90", "--set", "camera.tasks=[instances,semantic]"),
          "--out"),
     Step("walking_default.json", (*BENCH, "fixed_short_face-demographics-walking.mp4", "--frames", "30",
                                   "--set", "camera.tasks=[instances,semantic]"), "--out", of_data=True),
@@ -60,8 +60,8 @@ STEPS = (
     Step("qunet_integer.json", QUNET),
     *(Step(f"qunet_integer_{limit.lower()}.json", QUNET, environment={"ONEDNN_MAX_CPU_ISA": limit})
       for limit in ("AVX512_CORE_VNNI", "AVX512_CORE", "AVX2_VNNI", "AVX2")),
-    Step("sparse.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50")),
-    Step("sparse_720p.json", ("benchmarks/sparse.py", "--repeats", "5", "--shares", "10,25,50",
+    Step("sparse.json", ("benchmarks/sparse.py", "--exact", "--repeats", "5", "--shares", "10,25,50")),
+    Step("sparse_720p.json", ("benchmarks/sparse.py", "--exact", "--repeats", "5", "--shares", "10,25,50",
                               "--size", "720x1280", "--no-layers")),
     Step("compiled.json", ("benchmarks/compiled.py",)),
     Step("gpu.json", ("benchmarks/gpu.py",)),  # where there is one

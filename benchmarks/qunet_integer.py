@@ -3,18 +3,20 @@
     python benchmarks/qunet_integer.py --widths 8,16 --json qunet_integer.json
 
 Both ratios are to the integer engine; on a busy machine only that of processor time means something. Weights are drawn
-at random: speed and equality only. ONEDNN_MAX_CPU_ISA=AVX2 (or another limit) shows what a smaller processor gains; it
-limits the kernels of Numba as well here.
+at random there. The shipped ones follow, with what they propose of the sample either way. ONEDNN_MAX_CPU_ISA=AVX2 (or
+another limit) shows what a smaller processor gains; it limits the kernels of Numba as well here.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,25 @@ from argos.engines.threads import prepare_threads
 prepare_threads(None)
 limit_numba()
 
+import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from argos.engines.fold import fold_batch_norm  # noqa: E402
 from argos.engines.integer_qunet import IntegerQUNet  # noqa: E402
+from argos.engines.weights import load_network  # noqa: E402
 from argos.machine import cores, processor  # noqa: E402
 from argos.networks.qunet import FULL_PRECISION, qunet  # noqa: E402
+from argos.pipelines.truth import Truth  # noqa: E402
+from argos.propose.qunet import QUNetProposer  # noqa: E402
+from argos.propose.regions import grow  # noqa: E402
+from argos.sources.read import read  # noqa: E402
+from argos.training.segmentation import DILATION, LEAST_AREA  # noqa: E402
+from argos.types import RegionMask  # noqa: E402
+
+SHIPPED = ("qunet8", "qunet16")
+SAMPLES = Path(__file__).parents[1] / "samples"
+FILM, TRUTH = str(SAMPLES / "people.mp4"), SAMPLES / "people_truth.json"
 
 
 def main() -> None:
@@ -44,7 +58,9 @@ def main() -> None:
     given = parser.parse_args()
     height, width = map(int, given.size.split("x"))
     networks = {base: compare(int(base), (height, width), given.repeats) for base in given.widths.split(",")}
-    report = {"machine": machine(), "size": [height, width], "repeats": given.repeats, "widths": networks}
+    shipped = {name: proposals(name) for name in SHIPPED}
+    report = {"machine": machine(), "size": [height, width], "repeats": given.repeats, "widths": networks,
+              "shipped": shipped}  # fmt: skip
     for base, sides in networks.items():
         print(f"width {base}, {given.size}, {sides['differing_logits']} logits differ")
         for name, side in sides["sides"].items():
@@ -54,6 +70,9 @@ def main() -> None:
             )
         for route in dict.fromkeys(sides["routes"].values()):
             print(f"  {route:<22}{', '.join(name for name, used in sides['routes'].items() if used == route)}")
+    for name, sides in shipped.items():
+        for side, found in sides.items():
+            print(f"{name}, {side}: {found['covered']:.4f} of the people's pixels in {found['area']:.4f} of the frame")
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n")
 
@@ -70,6 +89,37 @@ def compare(width: int, size: tuple[int, int], repeats: int) -> dict[str, Any]:
         differing = int((engine(image) != network(image)).sum())
         sides = measure({"integer": engine, "float QU-Net": network, "float U-Net": folded}, image, repeats)
     return {"differing_logits": differing, "logits": 2 * size[0] * size[1], "routes": engine.routes, "sides": sides}
+
+
+def proposals(name: str) -> dict[str, dict[str, float]]:
+    """What a shipped model proposes of every tenth frame of the sample, by its float network and by the engine.
+
+    Returns:
+        By side, the share of the person pixels that is covered, the share of the frame that is proposed, and how many
+        scores differ from those of the float network.
+    """
+    network, card = load_network(name, task="proposal")
+    sides = {"float": False, "integer": True}
+    proposers = {side: QUNetProposer(copy.deepcopy(network), integer=integer) for side, integer in sides.items()}
+    truth, limit = Truth(TRUTH).person, card.thresholds["threshold"]
+    found = {side: {"covered": 0.0, "area": 0.0, "differing_scores": 0.0} for side in sides}
+    pixels, frames = 0, 0
+    for frame in islice(read(FILM, "sample"), 0, None, 10):
+        people = truth(frame.index)
+        scores = {side: propose(frame).scores for side, propose in proposers.items()}
+        pixels, frames = pixels + int(people.sum()), frames + 1
+        for side, of_side in scores.items():
+            seen = RegionMask(of_side, of_side >= limit, frame.size)
+            cells = grow(seen, dilation=DILATION, min_area=LEAST_AREA).mask
+            shape = (people.shape[1], people.shape[0])
+            proposed = cv2.resize(cells.view(np.uint8), shape, interpolation=cv2.INTER_NEAREST) > 0
+            found[side]["covered"] += float((people & proposed).sum())
+            found[side]["area"] += float(cells.mean())
+            found[side]["differing_scores"] += float((of_side != scores["float"]).sum())
+    for of_side in found.values():
+        of_side["covered"] /= max(1, pixels)
+        of_side["area"] /= frames
+    return found
 
 
 def measure(

@@ -161,7 +161,11 @@ def qunet(report: Report) -> list[str]:
         *table([f"{width}x{height}", "ms", "x integer", "x integer, processor time"], rows),
         "",
         f"{differing} of {logits} logits differ between the integers and the float QU-Net.",
-    ]
+        "",
+        *table(["shipped, on the sample", "people's pixels covered", "of the frame proposed", "scores that differ"],
+               [[f"{name}, {side}", f"{of['covered']:.4f}", f"{of['area']:.4f}", f"{of['differing_scores']:.0f}"]
+                for name, sides in report["shipped"].items() for side, of in sides.items()]),
+    ]  # fmt: skip
 
 
 def compiled(report: Report) -> list[str]:
@@ -187,7 +191,19 @@ def sparse(report: Report) -> list[str]:
     height, width = report["size"]
     threads = f"{report['threads']} thread{'s' if report['threads'] > 1 else ''}"
     head = [f"{width}x{height}, {threads}", "dense ms", *(f"{share} active" for share in shares), "moved"]
-    return table(head, rows)
+    return [*table(head, rows), "", *executed(report)]
+
+
+def executed(report: Report) -> list[str]:
+    """Multiply-accumulates of both semantics, and the time of ``exact``, as shares of those of the dense network."""
+    shares = list(next(iter(report["networks"].values())))
+    rows = [
+        [name] + [cell for row in by_share.values() for cell in (
+            f"{row['blocks_macs']:.0%}", f"{row['exact_macs']:.0%}", f"{row['exact']['ms_ratio']:.2f}")]
+        for name, by_share in report["networks"].items()
+    ]  # fmt: skip
+    head = [f"{share}: {what}" for share in shares for what in ("masked, work", "exact, work", "exact, time")]
+    return table(["executed", *head], rows)
 
 
 def gpu(report: Report) -> list[str]:
@@ -388,7 +404,9 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     compiled, "python benchmarks/compiled.py"),
             Section("Sparse networks", "sparse.json",
                     "Time on the active blocks as a share of the dense time, in `masked` semantics. *moved*: mean "
-                    "change of the result inside of the mask against the dense network, in its standard deviations.",
+                    "change of the result inside of the mask against the dense network, in its standard deviations. "
+                    "*work*: multiply-accumulates executed, as a share of the dense network's; `exact` adds what the "
+                    "active blocks depend on, and where that is more than half all is computed.",
                     sparse, "python benchmarks/sparse.py"),
             Section("Sparse networks on 720p", "sparse_720p.json",
                     "The same on larger pictures, where what each layer costs besides its blocks weighs less.",
