@@ -11,12 +11,13 @@ import torch
 from argos.engines.block_held import Held
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.gather import SparseSemantic
-from argos.engines.sparse import SparseNetwork
+from argos.engines.sparse import DENSE_ABOVE, SparseNetwork
 from argos.networks.asbunet import asbunet
 from argos.networks.qunet import qunet
 from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.packing.limits import InstanceLimits, SemanticLimits, limited
 from argos.packing.pack import paste
+from argos.packing.planner import GATHERED
 from argos.pipelines import people as people_module
 from argos.pipelines.people import People
 from argos.pipelines.views import Analysis, Canvas, View
@@ -97,6 +98,11 @@ def test_gathering_more_than_pays_is_a_full_frame(people: People) -> None:
     assert gathered.mode == "full"
     assert gathered.deep_share == 1.0
     assert_same(gathered, one(people, VIEW))
+
+
+def test_the_planner_offers_gather_as_far_as_the_engine_runs_it() -> None:
+    """Neither floor may import the other, so each has the number."""
+    assert GATHERED == DENSE_ABOVE
 
 
 def test_gathering_every_block_finds_what_full_does(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
