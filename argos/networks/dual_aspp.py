@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from argos.networks.backbones.efficientnet_lite import NARROW, EfficientNetLite0
 from argos.networks.backbones.features import DeepFeatures
 from argos.networks.backbones.mobilenet_v2 import MobileNetV2
 from argos.networks.backbones.mobilenet_v3 import BUILDS, MobileNetV3
@@ -25,12 +26,27 @@ from argos.networks.layers.conv_norm import conv_norm
 CITYSCAPES_CLASSES = 19
 STRIDE = 32
 
-ENCODERS = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "resnet101", "xception65")
+ENCODERS = ("efficientnet_lite0", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "resnet101", "xception65")
 HEADS = ("none", "deeplab", "dual")
 
 DEEP_RATES, FINE_RATES = (6, 12, 18), (12, 24, 36)
 DEEP_CHANNELS, FINE_CHANNELS = 128, 19
 """Of the two pyramids of Dual ASPP, at 1/32 and 1/8."""
+
+
+class LiteEncoder(nn.Module):
+    """EfficientNet-Lite0, whose weights we have, for the dual head; it is in no table of the paper."""
+
+    channels = (NARROW[1], NARROW[2], NARROW[4])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = EfficientNetLite0()
+
+    def forward(self, image: Tensor) -> DeepFeatures:
+        """Run the encoder on ``(N, 3, H, W)`` floats in -1..1."""
+        maps = self.backbone(image)
+        return DeepFeatures(maps.stride4, maps.stride8, maps.stride32)
 
 
 class PlainHead(nn.Module):
@@ -132,7 +148,7 @@ def dual_aspp(
     """Build a network of the paper's tables.
 
     Args:
-        encoder: one of ``ENCODERS``; ResNet101 and Xception65 without the dual head.
+        encoder: one of ``ENCODERS``; ResNet101 and Xception65 without the dual head, EfficientNet-Lite0 with it.
         head: ``none``, ``deeplab`` (DeepLabV3+) or ``dual``. The first two take the encoder at 1/16, the last at 1/32.
         num_classes: 19 as published; any number.
         skip_channels: of the skip from 1/4 in the dual head; 0 for none as recommended, 19 for the ablation.
@@ -153,6 +169,8 @@ def dual_aspp(
         )
     if head == "dual" and encoder in ("resnet101", "xception65"):
         raise ValueError(f"head must be 'none' or 'deeplab' with the encoder {encoder!r}, got 'dual'")
+    if head != "dual" and encoder == "efficientnet_lite0":
+        raise ValueError(f"head must be 'dual' with the encoder {encoder!r}, got {head!r}")
     built = make_encoder(encoder, 32 if head == "dual" else 16, build)
     makers: dict[str, Callable[[], nn.Module]] = {
         "none": lambda: PlainHead(built.channels, num_classes),
@@ -162,7 +180,9 @@ def dual_aspp(
     return DualASPP(built, makers[head](), num_classes)
 
 
-def make_encoder(encoder: str, output_stride: int, build: str) -> MobileNetV2 | MobileNetV3 | ResNet101 | Xception65:
+def make_encoder(
+    encoder: str, output_stride: int, build: str
+) -> MobileNetV2 | MobileNetV3 | ResNet101 | Xception65 | LiteEncoder:
     """Build the encoder of a head; see ``dual_aspp``.
 
     Raises:
@@ -176,6 +196,8 @@ def make_encoder(encoder: str, output_stride: int, build: str) -> MobileNetV2 | 
         return MobileNetV3(encoder.removeprefix("mobilenet_v3_"), output_stride, build)
     if build == "standard":
         raise ValueError(f"build must be 'published' or 'pruned' with the encoder {encoder!r}, got 'standard'")
+    if encoder == "efficientnet_lite0":
+        return LiteEncoder()
     if encoder == "resnet101":
         return ResNet101(classifier=build == "published")
     return Xception65() if encoder == "xception65" else MobileNetV2(output_stride)

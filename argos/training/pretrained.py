@@ -46,7 +46,9 @@ def encoder_of(network: nn.Module) -> nn.Module | None:
 def load_backbone(backbone: nn.Module, path: Path) -> Matched:
     """Fill a backbone from a state dict of the same network under other names.
 
-    Layers are matched in order: torchvision, timm and their kin list them as they run, whatever they call them.
+    Where the file has all of its names, maybe behind one prefix, layers are matched by name: weights of ours. Else in
+    order: torchvision, timm and their kin list layers as they run, whatever they call them; ``.safetensors`` lists them
+    by the alphabet.
 
     Args:
         backbone: filled in place.
@@ -56,23 +58,33 @@ def load_backbone(backbone: nn.Module, path: Path) -> Matched:
         WeightsError: the file cannot be read, or a layer of the backbone is missing or of another shape.
     """
     stored = {k: v for k, v in read_state(path).items() if not k.endswith("num_batches_tracked")}
-    names = list(stored)
-    taken: list[tuple[str, str]] = []
-    state: dict[str, Tensor] = {}
-    for name, wanted in backbone.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        found = names[len(taken)] if len(taken) < len(names) else None
-        if found is None or stored[found].shape != wanted.shape:
+    wanted = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    pairs = _by_name(list(wanted), list(stored)) or list(zip(stored, wanted, strict=False))
+    for number, name in enumerate(wanted):
+        found = pairs[number][0] if number < len(pairs) else None
+        if found is None or stored[found].shape != wanted[name].shape:
             what = f"{found} is {tuple(stored[found].shape)}" if found else "the file ends"
-            raise WeightsError(
-                f"{path}: not the weights of this backbone: {name} is {tuple(wanted.shape)}, but {what} there "
-                f"({len(taken)} tensors before it match)"
+            sorted_away = (
+                "; .safetensors keeps no order of layers: save the state dict of the classifier with torch.save"
+                if path.suffix == ".safetensors"
+                else ""
             )
-        state[name] = stored[found].float()
-        taken.append((found, name))
-    backbone.load_state_dict(state, strict=False)
-    return Matched(tuple(taken), tuple(names[len(taken) :]))
+            raise WeightsError(
+                f"{path}: not the weights of this backbone: {name} is {tuple(wanted[name].shape)}, but {what} there "
+                f"({number} tensors before it match){sorted_away}"
+            )
+    backbone.load_state_dict({name: stored[found].float() for found, name in pairs}, strict=False)
+    taken = {found for found, _ in pairs}
+    return Matched(tuple(pairs), tuple(name for name in stored if name not in taken))
+
+
+def _by_name(wanted: list[str], stored: list[str]) -> list[tuple[str, str]]:
+    """Names in a file and in a backbone, where the file has each of the backbone behind the same prefix; else none."""
+    for last in (name for name in stored if name.endswith(wanted[0])):
+        prefix = last.removesuffix(wanted[0])
+        if all(prefix + name in stored for name in wanted):
+            return [(prefix + name, name) for name in wanted]
+    return []
 
 
 def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
