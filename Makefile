@@ -62,8 +62,10 @@ clip: .venv/installed
 # goes on where it was, one that is done (runs/NAME_N/done) is not run again; make -n weights prints them. See docs/training.md.
 BACKBONE ?= efficientnet-lite0.pth
 STEP = $(BIN)/argos train $(1) --out $(@D) && touch $@
+SHIP = $(BIN)/argos train $(1) --ship --out $(@D) && touch $@
 PAIR = runs/people_$(1)/ssdisb.safetensors+runs/people_$(1)/unet_lite.safetensors
-weights: runs/people_3/shipped runs/qunet16_5/shipped runs/qunet8_1/shipped runs/asbunet_5/shipped
+weights: runs/people_3/shipped runs/qunet16_5/shipped runs/qunet8_1/shipped runs/asbunet_5/shipped \
+	runs/ssdisb_multi/shipped runs/dual_aspp_camvid/shipped runs/essnet_camvid/shipped
 
 runs/people_1/done: | .venv/installed-dev
 	test -f "$(BACKBONE)" || { echo "make weights BACKBONE=FILE: ImageNet weights of EfficientNet-Lite0, see docs/training.md" >&2; exit 2; }
@@ -98,8 +100,22 @@ runs/asbunet_4/done: | runs/asbunet_3/done
 runs/asbunet_5/done: | runs/asbunet_4/done
 	$(call STEP,asbunet --start runs/asbunet_4/average.pt --teacher unet_lite --minutes 102)
 
+# by files, from the models shipped above
+runs/ssdisb_multi/done: | runs/people_3/shipped
+	$(call STEP,configs/train/ssdisb_multi.yaml --minutes 32)
+runs/dual_aspp_camvid/done: | runs/people_3/shipped
+	$(call STEP,configs/train/dual_aspp.yaml --minutes 45)
+runs/essnet_camvid/done: | .venv/installed-dev
+	$(call STEP,configs/train/essnet_modern.yaml --minutes 45)
+runs/ssdisb_multi/shipped: | runs/ssdisb_multi/done
+	$(call SHIP,configs/train/ssdisb_multi.yaml)
+runs/dual_aspp_camvid/shipped: | runs/dual_aspp_camvid/done
+	$(call SHIP,configs/train/dual_aspp.yaml)
+runs/essnet_camvid/shipped: | runs/essnet_camvid/done
+	$(call SHIP,configs/train/essnet_modern.yaml)
+
 runs/%/shipped: | runs/%/done
-	$(BIN)/argos train $(firstword $(subst _, ,$*)) --ship --out $(@D) && touch $@
+	$(call SHIP,$(firstword $(subst _, ,$*)))
 
 clean:
 	rm -rf .venv build dist out runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

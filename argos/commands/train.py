@@ -92,18 +92,7 @@ def run(args: argparse.Namespace) -> int:
     args.minutes = args.minutes or 60.0
     folder = args.out or Path("runs") / args.name
     if args.ship:
-        from argos.engines.weights import SHIPPED
-        from argos.training.cards import CARDS
-        from argos.training.ship import ship
-
-        models = [name for name, text in CARDS.items() if text.run == args.name]
-        if not models:
-            raise UsageError(f"--ship: {args.name} is not among the shipped models; the training leaves its "
-                             f"model in {folder}")  # fmt: skip
-        for model in models:
-            for key, value in ship(model, folder, SHIPPED).metrics.items():
-                print(f"{model:<10} {key:<16} {value:.4f}", flush=True)
-        return 0
+        return _ship(args.name, folder)
     if args.source is not None:
         return _adapt(args, args.out or Path("runs") / f"{args.name}-camera")
     if args.name == "people":
@@ -132,7 +121,7 @@ def _by_file(args: argparse.Namespace) -> int:
     from argos.training.course import follow
     from argos.training.together import part_of
 
-    for option in ("start", "teacher", "source", "ship"):
+    for option in ("start", "teacher", "source"):
         if getattr(args, option):
             raise UsageError(f"--{'from' if option == 'source' else option} is not for recipe files; --set sets keys")
     path = Path(args.name)
@@ -144,12 +133,34 @@ def _by_file(args: argparse.Namespace) -> int:
     if args.workers is not None:
         overrides.append(f"workers={args.workers}")
     folder = args.out or Path("runs") / path.stem
+    if args.ship:
+        return _ship(path.as_posix(), folder)
     model = follow(load_recipe(path, tuple(overrides)).course(path.stem), folder)
     if part_of()[0] > 0:  # of several processes the first speaks
         return 0
     print(model or folder / "average.pt")
     if model is not None and (task := load_card(str(model)).task) != "classes":  # no camera has a use for those
         _say_models({task: model})
+    return 0
+
+
+def _ship(recipe: str, folder: Path) -> int:
+    """Measure what a training made, and put it among the shipped models.
+
+    Raises:
+        UsageError: nothing that ships is made by this recipe.
+    """
+    from argos.engines.weights import SHIPPED
+    from argos.errors import UsageError
+    from argos.training.cards import CARDS
+    from argos.training.ship import ship
+
+    models = [name for name, text in CARDS.items() if text.run == recipe]
+    if not models:
+        raise UsageError(f"--ship: {recipe} is not among the shipped models; the training leaves its model in {folder}")
+    for model in models:
+        for key, value in ship(model, folder, SHIPPED).metrics.items():
+            print(f"{model:<16} {key:<16} {value:.4f}", flush=True)
     return 0
 
 

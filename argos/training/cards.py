@@ -30,6 +30,22 @@ TERMS = (
     "check whether your use allows data under these terms."
 )
 
+CAMVID_TERMS = (
+    "CC BY-NC 4.0: personal and research use, as CamVid and its masks are given. Where the encoder learnt from photos of people, "
+    "the terms of `unet_lite` hold as well."
+)
+
+CAMVID_RECIPE = (
+    "{scenes} scenes in {minutes:.0f} minutes on one CPU core: crops and flips of CamVid's 367 frames; colour, noise, blur and JPEG "
+    "drawn at random. Cross-entropy with the class weights of ENet; AdamW, 3 % warm-up, cosine to 1 % of the peak rate, moving "
+    "average of the weights. {own} `argos train {name} {options}--minutes {minutes:.0f}`."
+)
+
+CAMVID_MEASURED = (
+    "CamVid val, 101 frames of 480x360 from one drive: IoU of sky, building, pole, road, pavement, tree, sign, fence, car, "
+    "pedestrian and bicyclist (iou_0 to iou_10) over all pixels, miou their mean; unlabelled pixels do not count"
+)
+
 PEOPLE_SOURCES = ("ccp", "hsd", "coco", "jaialai", "voc07", "human416", "cutouts")
 
 PEOPLE_RECIPE = (
@@ -45,7 +61,7 @@ RECIPE = (
     "of photos, and people (1,265 cut-outs, 200 rendered) pasted on empty backgrounds; colour, noise, blur and JPEG "
     "drawn at random. "
     "AdamW, 3 % warm-up, cosine to 1 % of the peak rate, moving average of the weights. {own} "
-    "`argos train {name} {options}--minutes {minutes:.0f}` (argos/training/recipes.py)."
+    "`argos train {name} {options}--minutes {minutes:.0f}`."
 )
 
 
@@ -54,10 +70,12 @@ class CardText:
     """What is written by hand in a card; see ``Card``.
 
     Attributes:
-        run: name of the recipe and of its folder in ``runs/``.
+        run: name of the recipe, or its file.
         parts: prefixes of the weights in the training, and what they are called in the model.
         own: what is particular about the recipe.
         options: of ``argos train``, besides the length.
+        recipe: what trainings of its kind have in common, with places for ``own`` and the length.
+        terms: of the data.
     """
 
     run: str
@@ -73,6 +91,8 @@ class CardText:
     measured: str
     limits: str
     options: str = ""
+    recipe: str = RECIPE
+    terms: str = TERMS
 
 
 QUNET_MEASURED = (
@@ -80,6 +100,11 @@ QUNET_MEASURED = (
     "proposes by default; people_covered counts people at least 99 % inside; area: proposed, area_true: person, "
     "area_grown: people grown as much; pixels_covered_within: with as low a threshold as proposes 1.6 times that; "
     "empty_area: mean share proposed of photos without people"
+)
+
+INSTANCES_MEASURED = (
+    "AP at IoU 0.5 by pycocotools, long side 640: boxes on persons_boxes/ val, masks (area > 32^2) on "
+    "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5"
 )
 
 CARDS = {
@@ -175,11 +200,58 @@ CARDS = {
         "8 px where the thesis aligns to 32.",
         options="--start ssdisb+unet_lite ",
         seed=4,
-        measured="AP at IoU 0.5 by pycocotools, long side 640: boxes on persons_boxes/ val, masks (area > 32^2) on "
-        "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5",
+        measured=INSTANCES_MEASURED,
         limits="Looked at on 23 clips. People under about 20 px and most riders seen from far are missed; in dense crowds two people share "
         "a box or one gets two, and so do parked scooters and a trunk; raised arms stick out of the box and are cut; masks of "
         "people who stand before each other bleed.",
+    ),
+    "ssdisb_multi": CardText(
+        run="configs/train/ssdisb_multi.yaml",
+        parts={"": ""},
+        task="instances",
+        network="ssd_isb.person",
+        arguments={"align": 8, "centred": True, "backbone": "efficientnet_lite0", "shapes": "multi"},
+        summary="SSD-ISB Multi-Shape on EfficientNet-Lite0: a branch for each shape of person.",
+        thresholds={"score_threshold": 0.5, "nms": 0.5},
+        sources=(*PEOPLE_SOURCES, "imagenet"),
+        own="It began as ssdisb, each of its ten branches as the one of that; the encoder learnt at 0.2 times the rate. Views of 384, "
+        "then (from 30 % on) 512 px. Focal loss, gradients flow from the masks into the encoder.",
+        seed=1,
+        measured=INSTANCES_MEASURED,
+        limits="",
+    ),
+    "dual_aspp_camvid": CardText(
+        run="configs/train/dual_aspp.yaml",
+        parts={"": ""},
+        task="classes",
+        network="dual_aspp",
+        arguments={"encoder": "efficientnet_lite0", "num_classes": 11},
+        summary="Dual ASPP on EfficientNet-Lite0: the eleven classes of CamVid.",
+        thresholds={},
+        sources=("camvid", *PEOPLE_SOURCES, "imagenet"),
+        own="The encoder began as that of unet_lite (ImageNet, then people) and learnt at 0.3 times the rate. Views of 224, then (from "
+        "40 % on) 352 px.",
+        seed=1,
+        measured=CAMVID_MEASURED,
+        limits="",
+        recipe=CAMVID_RECIPE,
+        terms=CAMVID_TERMS,
+    ),
+    "essnet_camvid": CardText(
+        run="configs/train/essnet_modern.yaml",
+        parts={"": ""},
+        task="classes",
+        network="essnet_a",
+        arguments={"module": "D", "num_classes": 11},
+        summary="ESSNetA-D: the eleven classes of CamVid.",
+        thresholds={},
+        sources=("camvid",),
+        own="It began from nothing. Views of 224, then (half way) 352 px.",
+        seed=1,
+        measured=CAMVID_MEASURED,
+        limits="",
+        recipe=CAMVID_RECIPE,
+        terms=CAMVID_TERMS,
     ),
 }
 

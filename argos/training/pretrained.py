@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from argos.engines.weights import Card, digest, load_network, weights_path
 from argos.errors import WeightsError
 
 log = logging.getLogger(__name__)
+
+_ANY_BRANCH = re.compile(r"^branches\.\d+\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def _by_name(wanted: list[str], stored: list[str]) -> list[tuple[str, str]]:
 def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
     """Load the weights whose names and shapes are those of the network; say what did not.
 
+    Where SSD-ISB has more branches than the one of the file, each begins as that: their layers are the same.
+
     Args:
         network: gets them.
         path: a state dict of torch, or safetensors.
@@ -100,6 +105,8 @@ def take_what_fits(network: nn.Module, path: Path, anew: str = "") -> str:
     """
     found = read_state(path)
     own = network.state_dict()
+    if not any(name.startswith("branches.1.") for name in found):
+        found |= {name: found[only] for name in own if (only := _ANY_BRANCH.sub("branches.0.", name)) in found}
     fits = {
         key: value
         for key, value in found.items()

@@ -19,7 +19,7 @@ from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
 from argos.packing.limits import semantic_limits
 from argos.training import datasets
-from argos.training.cards import CARDS, RECIPE, SOURCES, TERMS, CardText, made_by
+from argos.training.cards import CARDS, SOURCES, CardText, made_by
 from argos.training.detection import average_precision, evaluate_ssdisb
 from argos.training.measure import boundary_f, class_figures, coverage, iou_by_source
 from argos.training.photos import Photo
@@ -55,8 +55,10 @@ def ship(name: str, run: Path, folder: Path) -> Card:
         summary=text.summary,
         thresholds=text.thresholds,
         data=[SOURCES[source] for source in text.sources],
-        terms=TERMS,
-        recipe=RECIPE.format(scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run, options=text.options),
+        terms=text.terms,
+        recipe=text.recipe.format(
+            scenes=f"{scenes:,}", minutes=minutes, own=text.own, name=text.run, options=text.options
+        ),
         seed=text.seed,
         metrics={},
         measured=text.measured,

@@ -99,6 +99,7 @@ def test_mobilenet_v2_without_its_head_has_1811712_parameters() -> None:
         (LARGE, 32, (24, 40, 160)),
         (SMALL, 16, (16, 24, 48)),
         (SMALL, 32, (16, 24, 96)),
+        ("efficientnet_lite0", 32, (24, 40, 320)),
     ],
 )
 def test_maps_of_the_encoders(encoder: str, output_stride: int, channels: tuple[int, int, int]) -> None:
@@ -121,6 +122,7 @@ def test_mobilenet_v2_at_a_sixteenth_computes_the_strided_map_between_its_sample
 
 
 GRADIENTS: list[tuple[str, str, int, str, tuple[str, ...]]] = [
+    ("efficientnet_lite0", "dual", 0, "published", ()),
     ("mobilenet_v2", "dual", 19, "published", ()),
     ("mobilenet_v2", "deeplab", 0, "published", ()),
     (LARGE, "dual", 0, "published", ()),
@@ -143,7 +145,8 @@ def test_gradients_reach_every_parameter_but_those_that_only_the_paper_counts(
     check_gradients(network, network(torch.rand(3, 3, 64, 64)), unused)
 
 
-@pytest.mark.parametrize(("encoder", "head"), [("mobilenet_v2", "dual"), (SMALL, "deeplab"), (LARGE, "none")])
+@pytest.mark.parametrize(("encoder", "head"), [("mobilenet_v2", "dual"), (SMALL, "deeplab"), (LARGE, "none"),
+                                                ("efficientnet_lite0", "dual")])  # fmt: skip
 @SIZES
 def test_logits_have_the_size_of_the_image(encoder: str, head: str, size: tuple[int, int]) -> None:
     with torch.no_grad():
@@ -189,7 +192,9 @@ def test_norm_behind_a_pool_takes_running_statistics_for_a_single_image() -> Non
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dual_aspp("vgg"), r"encoder must be one of \('mobilenet_v2', .*'xception65'\), got 'vgg'"),
+        (lambda: dual_aspp("vgg"), r"encoder must be one of \('efficientnet_lite0', .*'xception65'\), got 'vgg'"),
+        (lambda: dual_aspp("efficientnet_lite0", "none"), "head must be 'dual' with the encoder 'eff.*', got 'none'"),
+        (lambda: dual_aspp("efficientnet_lite0", build="standard"), "build must be 'published' or 'pruned' with the"),
         (lambda: dual_aspp(head="fpn"), r"head must be one of \('none', 'deeplab', 'dual'\), got 'fpn'"),
         (lambda: dual_aspp(num_classes=0), "num_classes must be at least 1, got 0"),
         (lambda: dual_aspp(skip_channels=-1), "skip_channels must be 0, or positive with the head 'dual', got -1"),

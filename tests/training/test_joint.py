@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from argos.engines.weights import load_network, weights_path
 from argos.errors import WeightsError
 from argos.networks.backbones.efficientnet_lite import EfficientNetLite0
+from argos.networks.dual_aspp import dual_aspp
 from argos.networks.ssd_isb import person_isb
 from argos.networks.unets import UNetLite
 from argos.training.cards import CARDS
 from argos.training.joint import Joint, joint_for_training, joint_loss
-from argos.training.pretrained import load_backbone
+from argos.training.pretrained import load_backbone, take_what_fits
 from argos.training.recipe import Phase, Recipe, parameter_groups
 from argos.training.scenes import Scene
 from argos.training.stream import Batch, collate
@@ -84,10 +86,32 @@ def test_backbone_from_a_file_with_other_names(tmp_path: Path) -> None:
     assert torch.equal(backbone.eval()(image).stride32, source.eval()(image).stride32)
 
 
+def test_the_encoder_of_a_model_of_ours_begins_another_by_name() -> None:
+    shipped, _ = load_network("ssdisb")  # its file lists heads before the encoder, by the alphabet
+    network = dual_aspp("efficientnet_lite0", num_classes=3)
+    assert len(load_backbone(network.encoder, weights_path("ssdisb")).taken) == 240
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = shipped.backbone(image).stride32  # type: ignore[union-attr, operator]
+        torch.testing.assert_close(network.eval().encoder(image).deep, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_every_branch_begins_as_the_single_one() -> None:
+    single, _ = load_network("ssdisb")
+    multi = person_isb(**CARDS["ssdisb_multi"].arguments)
+    take_what_fits(multi, weights_path("ssdisb"))
+    first = single.branches[0].state_dict()  # type: ignore[index, union-attr]
+    assert len(multi.branches) == 10
+    for branch in multi.branches:
+        assert all(torch.equal(value, first[key]) for key, value in branch.state_dict().items())
+
+
 def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"conv.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"other.pth: not the weights of this backbone: stem.0.weight"):
         load_backbone(EfficientNetLite0(), tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"keeps no order of layers: save the state dict .* with torch.save"):
+        load_backbone(EfficientNetLite0(), weights_path("asbunet"))
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="cannot be read"):
         load_backbone(EfficientNetLite0(), tmp_path / "bad.pth")
