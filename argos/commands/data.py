@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--side", type=int, default=320, help="pixels of the longer side of a photo at most (default: 320)"
     )
-    parser.add_argument("--quality", type=int, default=75, help="of the JPEGs, 1 to 100 (default: 75)")
+    parser.add_argument("--quality", type=int, default=70, help="of the JPEGs, 1 to 100 (default: 70)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
 
     groups = {group: datasets.photos_of(folder, group) for group in datasets.GROUPS}
     cutouts = datasets.cutouts_of(folder)
-    size = write_packed(groups, cutouts, args.out, max_side=args.side, quality=args.quality, progress=progress)
-    print(f"{args.out}: {sum(map(len, groups.values()))} photos, {len(cutouts)} cut-outs, {size / 1e6:.1f} MB")
+    camvid = {split: datasets.class_photos(folder, split) for split in ("train", "val")}
+    size = write_packed(groups, cutouts, camvid, args.out, max_side=args.side, quality=args.quality, progress=progress)
+    photos = sum(map(len, (*groups.values(), *camvid.values())))
+    print(f"{args.out}: {photos} photos, {len(cutouts)} cut-outs, {size / 1e6:.1f} MB")
     print(f"train with it: ARGOS_DATA={args.out} argos train ...")
     return 0

@@ -84,8 +84,9 @@ class TrainingPhotos:
     people: list[NDArray[np.uint8]]
 
 
-GROUPS = ("masks", "incomplete", "boxes", "streets", "backgrounds", "val_masks", "val_boxes")
-"""Roles of the photos: masks, masks of some of the people only, boxes, CamVid, nobody, and the validation split."""
+GROUPS = ("masks", "incomplete", "boxes", "backgrounds", "val_masks", "val_boxes")
+"""Roles of the photos: masks, masks of some of the people only, boxes, nobody, and the validation split. ``streets`` is
+CamVid, which a packed copy has as it is."""
 
 
 def photos_of(folder: Path, group: str) -> list[Photo]:
@@ -116,7 +117,7 @@ def left_out(folder: Path, task: Task) -> int:
 
 
 def _sets(folder: Path, group: str) -> list[PhotoFiles]:
-    if is_packed(folder):
+    if is_packed(folder) and group in GROUPS:
         return [read_packed(folder, group)]
     readers: dict[str, Callable[[], list[PhotoFiles]]] = {
         "masks": lambda: _masks(folder, "instances_train.json"),
@@ -160,13 +161,13 @@ def validation_photos(folder: Path) -> list[Photo]:
     return [*photos_of(folder, "val_masks"), *photos_of(folder, "backgrounds")[::EVERY_TENTH]]
 
 
-def class_photos(folder: Path) -> PhotoFiles:
-    """CamVid's validation split, its ids the numbers of 11 classes.
+def class_photos(folder: Path, split: str = "val") -> PhotoFiles:
+    """CamVid's validation split, or its training split; the ids are the numbers of 11 classes.
 
     Raises:
-        DataError: it is not there; a packed copy has none with classes.
+        DataError: it is not there.
     """
-    return camvid_photos(folder / "camvid" / "val", "classes")
+    return camvid_photos(folder / "camvid" / split, "classes")
 
 
 def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from argos.errors import DataError, PublishError
 from argos.training.formats.files import PhotoFiles
-from argos.training.photos import Photo, load_cutouts, read_pixels, read_rgb, shrunk_photo
+from argos.training.formats.labels import CAMVID_UNLABELLED
+from argos.training.photos import IGNORE, Photo, load_cutouts, read_pixels, read_rgb, shrunk_photo
 
 INDEX = "photos.json"
 """What is in the folder; written last, so that a folder without it is no packed copy."""
@@ -23,6 +24,7 @@ INDEX = "photos.json"
 def write_packed(
     groups: Mapping[str, Sequence[Photo]],
     cutouts: Sequence[NDArray[np.uint8]],
+    camvid: Mapping[str, Sequence[Photo]],
     out: Path,
     *,
     max_side: int,
@@ -34,6 +36,7 @@ def write_packed(
     Args:
         groups: photos by role.
         cutouts: ``(h, w, 4)`` uint8 RGBA people.
+        camvid: its photos by split, their ids the numbers of classes; they are laid out as CamVid is.
         out: a folder that is not there yet, or is empty.
         max_side: larger photos are shrunk to this.
         quality: of the JPEGs, 1 to 100.
@@ -48,8 +51,19 @@ def write_packed(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PublishError(f"{out}: is not an empty folder")
     index: dict[str, list[dict[str, Any]]] = {}
-    total, done = sum(map(len, groups.values())), 0
+    total, done = sum(map(len, (*groups.values(), *camvid.values()))), 0
     try:
+        for split, streets in camvid.items():
+            for name in ("images", "labels"):
+                (out / "camvid" / split / name).mkdir(parents=True)
+            for full in streets:
+                photo, stem = shrunk(full, max_side), Path(full.name).stem
+                image, label = (out / "camvid" / split / name / stem for name in ("images", "labels"))
+                _write(image.with_suffix(".jpg"), photo.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+                classes = np.where(photo.ids == IGNORE, CAMVID_UNLABELLED, photo.ids).astype(np.uint8)
+                _write(label.with_suffix(".png"), classes, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+                done += 1
+                progress(done, total)
         for name in ("images", "ids", "cutouts"):
             (out / name).mkdir(parents=True, exist_ok=True)
         for group, photos in groups.items():

@@ -30,7 +30,10 @@ def test_a_copy_says_the_same_in_smaller(tmp_path: Path, monkeypatch: pytest.Mon
     cutout[10:40, 5:15] = (10, 200, 30, 255)
     seen: list[tuple[int, int]] = []
     copy = tmp_path / "copy"
-    size = write_packed(groups, [cutout], copy, max_side=100, quality=90, progress=lambda *n: seen.append(n))
+    street = photo(True)
+    street.ids[30:40] = 9
+    streets = {"train": [street], "val": [street]}
+    size = write_packed(groups, [cutout], streets, copy, max_side=100, quality=90, progress=lambda *n: seen.append(n))
     assert seen[-1] == (14, 14)
     assert size == sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
     one, two = read_packed(copy, "masks")
@@ -46,6 +49,12 @@ def test_a_copy_says_the_same_in_smaller(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.abs(person[20, 10].astype(int) - cutout[20, 10]).max() < 12
     everything = datasets.training_photos(copy)
     assert [len(everything.masks), len(everything.boxes), len(everything.backgrounds)] == [2, 2, 1]
+    assert [len(everything.streets), everything.streets[0].source] == [1, "camvid"]
+    classes = datasets.class_photos(copy)[0].ids
+    assert (classes[16:19, :] == 9).all()
+    assert (classes[25:45, 22:38] == 1).all()
+    assert (classes[:4] == 255).all()
+    assert (everything.streets[0].ids[16:19, 22:38] == 254).all(), "pedestrians are not told apart"
     assert len(everything.people) == 1 + 2, "people of 40 px are too small to be cut out"
     assert [p.source for p in datasets.validation_photos(copy)] == ["ccp", "ccp", "background"]
 
@@ -53,7 +62,7 @@ def test_a_copy_says_the_same_in_smaller(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(PublishError, match="is not an empty folder"):
-        write_packed({}, [], tmp_path, max_side=100, quality=90)
+        write_packed({}, [], {}, tmp_path, max_side=100, quality=90)
     assert not is_packed(tmp_path)
     with pytest.raises(DataError, match="not the index of a packed copy"):
         read_packed(tmp_path, "masks")
