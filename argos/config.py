@@ -168,9 +168,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
         _refuse_gather(settings, cameras, document, faults)
         _refuse_recording_of_process(settings, cameras, document, faults)
 
-    # A value that could not be substituted was already named; what validation says of the hole left there is noise.
-    named = {fault.key for fault in document.faults}
-    faults = document.faults + [f for f in faults[len(document.faults) :] if f.key not in named]
+    faults = without_repeats(document, faults)
     if faults or settings is None:
         raise ConfigFaults(faults)
     engine = with_files_in(settings.engine, folder)
@@ -183,6 +181,17 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
         http=settings.http,
         logging=settings.logging,
     )
+
+
+def without_repeats(document: Document, faults: list[Fault]) -> list[Fault]:
+    """Drop what validation says of a value that could not be read: its place is empty, and that was already named.
+
+    Args:
+        document: with its own faults.
+        faults: those, and behind them those of the validation.
+    """
+    named = {fault.key for fault in document.faults}
+    return document.faults + [fault for fault in faults[len(document.faults) :] if fault.key not in named]
 
 
 def _entries(document: Document, stem: str, faults: list[Fault]) -> list[tuple[KeyPath, str, Any]]:

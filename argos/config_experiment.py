@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from argos.config import read_document, validate_section
+from argos.config import read_document, validate_section, without_repeats
 from argos.config_faults import ConfigFaults, Fault, did_you_mean
 from argos.config_recipe import RecipeFile
 from argos.config_values import Section
@@ -150,7 +150,7 @@ def load_experiment(path: Path) -> Experiment:
     faults: list[Fault] = list(document.faults)
     file = validate_section(ExperimentFile, document.data, document, [()], faults)
     if file is None or faults:
-        raise ConfigFaults(faults)
+        raise ConfigFaults(without_repeats(document, faults))
     recipes: dict[str, RecipeFile] = {}
     for key, variant in file.variants.items():
         if file.recipe is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from argos.config_faults import Fault, KeyPath, Mark, did_you_mean, dotted, shown
@@ -37,7 +38,20 @@ def apply_override(document: Document, override: str, rank: int) -> None:
     document.values |= {(*path, *below): place for below, place in value.values.items()}
     document.hidden |= {(*path, *below) for below in value.hidden}
     document.secrets |= value.secrets
-    document.faults += [Fault(f.mark, ".".join(filter(None, (dotted(path), f.key))), f.text) for f in value.faults]
+    remedy = _quoted(key, text) if value.data is None else ""
+    document.faults += [
+        Fault(f.mark, ".".join(filter(None, (dotted(path), f.key))), f.text + remedy) for f in value.faults
+    ]
+
+
+def _quoted(key: str, text: str) -> str:
+    """Remedy for a list of plain texts that is no YAML: the same in quotes, for a shell; nothing for other texts."""
+    plain = re.fullmatch(r"\[([^][{}'\"]*)\]", text.strip())
+    items = [item.strip() for item in plain[1].split(",")] if plain else []
+    if not items or not all(items):
+        return ""
+    quoted = ", ".join(f'"{redact(item)}"' for item in items)
+    return f" - put each text in quotes: --set '{key.strip()}=[{quoted}]'"
 
 
 def _place(document: Document, parts: list[str], value: Any) -> tuple[KeyPath, str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from argos.config import read_document, validate_section
+from argos.config import read_document, validate_section, without_repeats
 from argos.config_faults import ConfigFaults, Fault
 from argos.config_values import Section, Share
 from argos.training.course import Course
@@ -160,5 +160,5 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> RecipeFile:
     faults: list[Fault] = list(document.faults)
     recipe = validate_section(RecipeFile, document.data, document, [()], faults)
     if recipe is None or faults:
-        raise ConfigFaults(faults)
+        raise ConfigFaults(without_repeats(document, faults))
     return recipe

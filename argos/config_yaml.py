@@ -140,6 +140,8 @@ def _syntax_fault(error: yaml.MarkedYAMLError, text: str, label: str, rank: int)
     hint = ""
     if "'\\t'" in problem:
         hint = " (indent with spaces)"
+    elif not rank and "got '?'" in problem:
+        hint = " (inside { } and [ ], put text with a ? in quotes)"
     elif line < len(rows) and re.search(r"[{\[].*\$\{", rows[line]):
         hint = " (inside { } and [ ], put ${...} in quotes)"
     return Fault(_placed(Mark(rank, line + 1, column + 1, label)), "", f"not YAML: {problem}{hint}")

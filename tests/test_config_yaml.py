@@ -72,6 +72,8 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
         ("a: [1, 2\nb: 3\n", ["f:2:2: not YAML: expected ',' or ']', but got ':'"]),
         ("a: 1\n\tb: 2\n", ["f:2:1: not YAML: found character '\\t' that cannot start any token (indent with spaces)"]),
         ("a: b: c\n", ["f:1:5: not YAML: mapping values are not allowed here"]),
+        ("a: [b?c]\n",
+         ["f:1:6: not YAML: expected ',' or ']', but got '?' (inside { } and [ ], put text with a ? in quotes)"]),
         ("a: 'open\n", ["f:2:1: not YAML: found unexpected end of stream"]),
         ("a: 1\nb: \x07\n", ["f:2:4: not YAML: character 7 is not allowed"]),
         ("a: *b\n", ["f:1:4: not YAML: found undefined alias 'b'"]),
