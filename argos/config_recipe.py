@@ -35,15 +35,23 @@ class ScheduleSection(Section):
     patience: PositiveInt = 3
 
 
-class Pasting(Section):
-    """People pasted on empty backgrounds, and mosaics of four photos; people come from the photos with masks.
+class ScenesSection(Section):
+    """What the views show: windows of photos, mosaics of four, people pasted on empty backgrounds.
 
-    ``share`` of the scenes are pasted, ``mosaic`` of the rest are mosaics. ``min_height`` in pixels of the view.
+    ``share`` of the scenes are pasted, ``mosaic`` of the rest are mosaics; people come from the photos with masks.
+    ``min_height`` in pixels of the view. ``augment: false`` shows each photo whole and as it is.
     """
 
     share: Share = 0.45
     mosaic: Share = 0.65
     min_height: PositiveFloat = 22.0
+    augment: bool = True
+
+    @model_validator(mode="after")
+    def _plain(self) -> ScenesSection:
+        if not self.augment and (self.share or self.mosaic):
+            raise ValueError("augment: false shows photos as they are: set share and mosaic to 0")
+        return self
 
 
 class SubjectSection(Section):
@@ -87,7 +95,7 @@ class RecipeFile(Section):
     start: str | None = None
     anew: str = ""
     backbone: str | None = None
-    scenes: Pasting = Field(default_factory=Pasting)
+    scenes: ScenesSection = Field(default_factory=ScenesSection)
     phases: Annotated[tuple[PhaseSection, ...], Field(strict=False, min_length=1)]
     minutes: PositiveFloat | None = None
     steps: PositiveInt | None = None
@@ -106,6 +114,8 @@ class RecipeFile(Section):
     seed: int = 1
     pretrained: str = ""
     pretrained_share: Share = 0.2
+    pretrained_until: Share = 1.0
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _one_length(self) -> RecipeFile:
@@ -118,7 +128,8 @@ class RecipeFile(Section):
     def course(self, name: str) -> Course:
         """What the trainer follows; the model that comes out is called ``name``."""
         same = ("optimizer", "momentum", "weight_decay", "accumulate", "average", "precision", "stop_after",
-                "evaluate_min", "workers", "seed", "pretrained", "pretrained_share")  # fmt: skip
+                "evaluate_min", "workers", "seed", "pretrained", "pretrained_share", "pretrained_until",
+                "norm_momentum")  # fmt: skip
         recipe = Recipe(
             minutes=self.minutes or 0.0,
             steps=self.steps or 0,

@@ -220,11 +220,21 @@ def computed_figures(network: DynamicUNet, held: Sequence[Photo]) -> dict[str, f
     return {"computed": 1.0, "iou_behind": float(np.mean(ious)), "computed_behind": float(np.mean(areas))}
 
 
+LATER_KEYS = (
+    ("", "evaluate_steps", None),
+    ("", "pretrained_until", 1.0),
+    ("", "norm_momentum", None),
+    ("scenes", "augment", True),
+)
+"""Section, key and default of what recipes have had since results were kept: unset, it changes no digest."""
+
+
 def setting_of(recipe: RecipeFile) -> str:
     """Digest of a recipe: without its name and seed, and of the paths of photos only the ends."""
     data = recipe.model_dump(mode="json", exclude={"about", "seed", "workers"})
-    if data["evaluate_steps"] is None:  # results were kept before there was this key
-        del data["evaluate_steps"]
+    for section, key, value in LATER_KEYS:
+        if (at := data[section] if section else data)[key] == value:
+            del at[key]
     for key in ("data", "validation"):
         data[key] = [f"{kind}:{'/'.join(Path(rest).parts[-2:])}" for kind, _, rest in
                      (spec.partition(":") for spec in data[key])]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Course:
     Attributes:
         name: of the model that comes out.
         about: goes into its card.
-        share, mosaic, min_height: of pasted scenes, see ``Mix``.
+        share, mosaic, min_height, augment: of the scenes, see ``Mix``.
         subject: what of the photos it is about; all of them for None.
         anew: prefix of the names of weights that are not taken from ``start``.
     """
@@ -70,6 +70,7 @@ class Course:
     recipe: Recipe
     subject: Subject | None = None
     anew: str = ""
+    augment: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +121,11 @@ def learn(course: Course, network: nn.Module, photos: CoursePhotos, folder: Path
     aim = objective(course.objective, network, photos.learnt, photos.held)
     if course.start is not None:
         log.info("%s: %s", course.start, take_what_fits(aim.wrapped, course.start, course.anew))
-    gradual = any(isinstance(module, GradualGroupConv2d) for module in network.modules())
+    # groups that have parted in an earlier training stay apart
+    parting = any(isinstance(module, GradualGroupConv2d) and module.alpha > 0 for module in network.modules())
 
     def before_step(_: nn.Module, progress: float) -> None:
-        if gradual:
+        if parting:
             set_alpha(aim.wrapped, alpha_at(progress))
 
     about = what_of(course)
@@ -140,6 +142,7 @@ def what_of(course: Course) -> dict[str, object]:
         "validation": ", ".join(course.validation) or datasets.data_folder(),
         "subject": course.subject,
         "scenes": (course.share, course.mosaic, course.min_height),
+        "augment": course.augment,
         "start": course.start,
         "anew": course.anew,
         "backbone": course.backbone,
@@ -147,7 +150,7 @@ def what_of(course: Course) -> dict[str, object]:
 
 
 def build(course: Course) -> nn.Module:
-    """The network of a course, with the weights of a classifier in its encoder where they are given.
+    """The network of a course, where they are given with a classifier's weights and another momentum of its statistics.
 
     Raises:
         DataError: no such network, wrong arguments, or no place for a classifier.
@@ -164,6 +167,10 @@ def build(course: Course) -> nn.Module:
         if encoder is None:
             raise DataError(f"backbone: {course.model} has no encoder of a classifier")
         log.info("%s: %s", course.backbone, load_backbone(encoder, course.backbone))
+    if course.recipe.norm_momentum is not None:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = course.recipe.norm_momentum
     return network
 
 
@@ -186,6 +193,7 @@ def course_photos(course: Course) -> CoursePhotos:
         mix = datasets.joint_mix(everything) if "instances" in course.objective else datasets.semantic_mix(
             everything, course.min_height
         )  # fmt: skip
+        mix = replace(mix, paste=course.share, mosaic=course.mosaic, augment=course.augment)
         return CoursePhotos(everything.masks, held, mix)
     sets = [read_photos(spec) for spec in course.data]
     _say_read("data", sum(map(len, sets)), sum(files.left_out(LOOKED_AT) for files in sets))
@@ -202,7 +210,7 @@ def course_photos(course: Course) -> CoursePhotos:
     people = cut_people(learnt) if course.share and backgrounds else []
     share = course.share if people else 0.0
     weights = [float(len(photos)) for photos in groups]
-    mix = Mix(groups, weights, backgrounds, people, share, course.mosaic, course.min_height)
+    mix = Mix(groups, weights, backgrounds, people, share, course.mosaic, course.min_height, augment=course.augment)
     return CoursePhotos(learnt, held, mix)
 
 

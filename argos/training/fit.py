@@ -18,7 +18,7 @@ from argos.errors import DataError, WeightsError
 from argos.training.checkpoint import identity_of, keep_best, resume, save, take_best
 from argos.training.journal import Journal
 from argos.training.precision import arithmetic
-from argos.training.recipe import Recipe, learning_rate, optimizer_for
+from argos.training.recipe import Recipe, learning_rate, optimizer_for, set_rates
 from argos.training.scenes import Mix
 from argos.training.stream import Batch, SceneStream, batches
 from argos.training.together import agree, all_of, average_gradients, part_of, share
@@ -129,8 +129,7 @@ def fit(
         journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
     while not stopped() and (progress := agree(recipe.progress(time.monotonic() - start, at.step))) < 1:
         rate = learning_rate(recipe, progress, at.step, at.plateaus)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+        set_rates(optimizer, recipe, rate, progress)
         before_step(network, progress)
         losses, seen = _step(network, loss, list(islice(stream, recipe.accumulate)), optimizer, recipe, device)
         at.step += 1

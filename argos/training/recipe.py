@@ -69,6 +69,9 @@ class Recipe:
         seed: of the data and the initial weights.
         pretrained: prefix of the names of parameters that start from a trained network. Empty: none do.
         pretrained_share: of the learning rate, for those.
+        pretrained_until: share of the training after which those learn as fast as the others.
+        norm_momentum: share of a batch in the running statistics of batch normalisation (a decay of 0.99, as Keras and
+            TensorFlow count, is 0.01); None: as the network was built.
         evaluate_min: minutes between evaluations, where the length is in minutes.
         evaluate_steps: steps between them, where it is in steps, so that plateaus do not depend on how busy the machine
             is; 0: a twentieth of them, 100 or more.
@@ -91,6 +94,8 @@ class Recipe:
     seed: int = 1
     pretrained: str = ""
     pretrained_share: float = 0.2
+    pretrained_until: float = 1.0
+    norm_momentum: float | None = None
     evaluate_min: float = 40.0
     evaluate_steps: int = 0
     report_s: float = 30.0
@@ -135,6 +140,12 @@ def learning_rate(recipe: Recipe, progress: float, step: int, plateaus: int = 0)
         case "constant":
             share = 1.0
     return recipe.peak_rate * share
+
+
+def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, rate: float, progress: float) -> None:
+    """Give each group of ``parameter_groups`` the rate, times its share while pretrained ones are held back."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * (group["share"] if progress < recipe.pretrained_until else 1.0)
 
 
 def optimizer_for(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -52,6 +52,7 @@ class Mix:
         mosaic: share of mosaics among the scenes without pasted people.
         min_height: height of the smallest pasted person in pixels.
         max_height: of the largest, as a share of the view; between them heights are drawn log-uniformly.
+        augment: False shows each photo whole and as it is, and nothing else.
     """
 
     groups: Sequence[Sequence[Photo]]
@@ -62,10 +63,13 @@ class Mix:
     mosaic: float = 0.65
     min_height: float = 22.0
     max_height: float = 1.1
+    augment: bool = True
 
 
 def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     """Draw a scene of ``side`` x ``side`` pixels; mosaics are rarer in small views, they would show dwarfs."""
+    if not mix.augment:
+        return whole_photo(_draw_photo(mix, rng), side)
     kind = rng.random()
     if kind < mix.paste:
         scene = pasted_scene(mix, side, rng)
@@ -74,6 +78,22 @@ def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     else:
         scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=1.5)
     return Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
+
+
+def whole_photo(photo: Photo, side: int) -> Scene:
+    """A photo as it is, its longer side ``side`` pixels; what it leaves free of the view is black and ignored."""
+    rows, columns = photo.image.shape[:2]
+    scale = side / max(rows, columns)
+    height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
+    image = np.zeros((side, side, 3), np.uint8)
+    ids = np.full((side, side), IGNORE, np.uint8)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image[:height, :width] = cv2.resize(photo.image, (width, height), interpolation=how)
+    ids[:height, :width] = cv2.resize(photo.ids, (width, height), interpolation=cv2.INTER_NEAREST)
+    factor = np.array([width / columns, height / rows] * 2, np.float32)
+    return _clipped(
+        Scene(image, ids, photo.boxes * factor, photo.box_ids, photo.ignore * factor), drop=not photo.boxes_known
+    )
 
 
 def photo_view(photo: Photo, size: tuple[int, int], rng: np.random.Generator, max_zoom: float) -> Scene:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -20,12 +21,21 @@ from argos.cli import main
 from argos.config_recipe import load_recipe
 from argos.engines.weights import load_network
 from argos.errors import ConfigError
-from argos.networks.essnet import essnet_a
+from argos.networks.essnet import essnet, essnet_a
 from argos.networks.layers.grouping import GradualGroupConv2d
+from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
-from argos.training.course import build
+from argos.training import datasets
+from argos.training.course import build, course_photos
+from argos.training.detection import truths_of
+from argos.training.formats.read import every_photo
+from argos.training.losses import class_weights
+from argos.training.losses_ssd import mask_loss
+from argos.training.objectives import published_instances_loss
 from argos.training.pretrained import encoder_of, take_what_fits
-from argos.training.recipe import parameter_groups
+from argos.training.recipe import learning_rate, optimizer_for, parameter_groups, set_rates
+from argos.training.scenes import Scene, draw_scene
+from argos.training.stream import collate
 
 FOLDER = Path(__file__).parents[2] / "configs" / "train"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
@@ -87,17 +97,139 @@ def test_only_the_first_of_several_processes_writes_the_model(specs: dict[str, s
     assert load_network(str(tmp_path / "asbunet.safetensors"))[1].metrics
 
 
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "average.pt", weights_only=True)
+    return state
+
+
+def alphas(state: dict[str, torch.Tensor]) -> set[float]:
+    return {float(value) for key, value in state.items() if key.endswith(".alpha")}
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], prefix: str) -> list[bool]:
+    """Whether each matrix and vector of weights below a prefix has changed."""
+    keys = [key for key in after if key.startswith(prefix) and key.endswith("weight")]
+    return [not torch.equal(before[key], after[key]) for key in keys]
+
+
 def test_the_encoder_of_one_training_begins_the_next(specs: dict[str, str], tmp_path: Path) -> None:
     assert main(arguments(FOLDER / "essnet_encoder.yaml", specs["classes"], tmp_path / "first")) == 0
     start = tmp_path / "first" / "average.pt"
-    assert main(arguments(FOLDER / "essnet.yaml", specs["classes"], tmp_path / "second", f"start={start}")) == 0
-    before, after = (torch.load(tmp_path / n / "average.pt", weights_only=True) for n in ("first", "second"))
-    learnt = [key for key, value in before.items() if key.startswith("encoder.") and key.endswith("weight")]
-    assert learnt
-    assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in learnt), "the encoder hardly moves"
+    more = [f"start={start}", "rate=1.0e-6"]
+    assert main(arguments(FOLDER / "essnet.yaml", specs["classes"], tmp_path / "second", *more)) == 0
+    before, after = weights_of(tmp_path / "first"), weights_of(tmp_path / "second")
+    encoder = [key for key in after if key.startswith("encoder.") and key.endswith("weight")]
+    assert all(torch.allclose(before[key], after[key], atol=1e-5) for key in encoder), "it begins with them"
+    assert all(moved(before, after, "encoder.")), "and they go on learning"
     assert not any(key.startswith("decoder") for key in before)
     said = take_what_fits(essnet_a(num_classes=11), start)
     assert "2 left out" in said, "the convolution to the classes of the encoder alone"
+
+
+def test_groups_part_in_the_encoder_alone_which_is_then_almost_frozen_for_a_while(
+    specs: dict[str, str], tmp_path: Path
+) -> None:
+    first, second, third = (tmp_path / name for name in ("encoder", "held", "free"))
+    encoder = FOLDER / "essnet_gradual_encoder.yaml"
+    assert main(arguments(encoder, specs["classes"], first, "steps=6", "workers=0")) == 0
+    assert alphas(weights_of(first)) == {0.0}, "alpha has faded"
+    whole = FOLDER / "essnet_gradual.yaml"
+    given = [f"start={first / 'average.pt'}", "pretrained_until=0.5", "workers=0"]
+    assert main(arguments(whole, specs["classes"], second, "steps=1", *given)) == 0
+    held = weights_of(second)
+    assert not any(moved(weights_of(first), held, "encoder.")), "5e-20 is below the last digit of every weight"
+    assert alphas(held) == {0.0}, "it does not begin at 1 again"
+    assert main(arguments(whole, specs["classes"], third, "steps=2", *given)) == 0
+    assert all(moved(held, weights_of(third), "encoder.")), "from the half on it learns as fast as the decoder"
+    assert alphas(weights_of(third)) == {0.0}
+    shipped, _ = load_network(str(second / "essnet_gradual.safetensors"))
+    assert {float(m.alpha) for m in shipped.modules() if isinstance(m, GradualGroupConv2d)} == {0.0}
+
+
+def test_a_group_is_held_back_until_its_time() -> None:
+    recipe = load_recipe(FOLDER / "essnet_gradual.yaml").course("x").recipe
+    assert (recipe.optimizer, recipe.momentum, recipe.weight_decay, recipe.average) == ("adam", 0.9, 2e-4, 0.0)
+    optimizer = optimizer_for(essnet("DG2", gradual=True), recipe)
+    rates = []
+    for progress in (0.0, 0.0999, 0.1):
+        set_rates(optimizer, recipe, learning_rate(recipe, progress, 0), progress)
+        rates.append(sorted({float(group["lr"]) for group in optimizer.param_groups}))
+    assert rates[0] == rates[1] == [pytest.approx(5e-20), 5e-4]
+    assert rates[2] == [5e-4]
+    assert learning_rate(recipe, 0.5, 0, plateaus=2) == pytest.approx(1.25e-4)
+
+
+@pytest.mark.parametrize("name", ["essnet_encoder", "essnet", "essnet_gradual_encoder", "wspdnet_published"])
+def test_networks_of_essnets_thesis_normalise_and_drop_as_it_says(name: str) -> None:
+    network = build(load_recipe(FOLDER / f"{name}.yaml", ("start=null",)).course("x"))
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.1)}
+    assert {module.p for module in network.modules() if isinstance(module, (nn.Dropout, nn.Dropout2d))} >= {0.3}
+    assert float(class_weights(torch.zeros(1))) == pytest.approx(1 / math.log(1.10))
+
+
+def test_asbunets_statistics_move_by_a_hundredth_and_its_rate_falls_in_stairs() -> None:
+    course = load_recipe(FOLDER / "asbunet_published.yaml").course("x")
+    momenta = [module.momentum for module in build(course).modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(momenta) > 20
+    assert set(momenta) == {0.01}, "an average decay of 0.99"
+    others = build(load_recipe(FOLDER / "asbunet.yaml").course("x")).modules()
+    assert {module.momentum for module in others if isinstance(module, nn.BatchNorm2d)} == {0.1}
+    recipe = course.recipe
+    (group, *_) = optimizer_for(build(course), recipe).param_groups
+    assert (group["momentum"], group["weight_decay"]) == (0.9, 1e-12)
+    rates = [learning_rate(recipe, progress, 0) for progress in (0.0, 0.29, 0.3, 0.6, 0.9)]
+    assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4, 1e-5])
+
+
+@pytest.mark.parametrize(("name", "factor", "every"), [("ssdisb", 30, 10_000), ("ssdisb_multi", 150, 15_000)])
+def test_masks_of_ssdisb_weigh_and_its_rate_falls_as_the_thesis_says(name: str, factor: int, every: int) -> None:
+    course = load_recipe(FOLDER / f"{name}_published.yaml").course("x")
+    recipe = course.recipe
+    assert [learning_rate(recipe, 0.0, step) for step in (0, every - 1, every, 3 * every)] == pytest.approx(
+        [4e-5, 4e-5, 4e-5 * 0.75, 4e-5 * 0.75**3]
+    )
+    assert (recipe.accumulate, recipe.phases[0].batch, recipe.phases[0].side) == (4, 6, 640)
+    torch.manual_seed(0)
+    network = build(course).eval()
+    assert isinstance(network, SSDISB)
+    scene = Scene(np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8), np.array([[8, 8, 40, 60]], np.float32),
+                  np.ones(1, np.uint8), np.zeros((0, 4), np.float32))  # fmt: skip
+    scene.ids[8:60, 8:40] = 1
+    batch, truths = collate([scene]), truths_of(collate([scene]))
+    output = network(batch.images.float().div(255))
+    unweighted = float(mask_loss(network.masks(output.features, [t.boxes for t in truths]), truths).detach())
+    weighted = float(published_instances_loss(network, batch)["mask"].detach())
+    assert unweighted > 0.1
+    assert weighted == pytest.approx(factor * unweighted, rel=1e-4)
+
+
+def test_dual_aspp_published_sees_whole_photos_as_they_are(specs: dict[str, str]) -> None:
+    given = (f"data=[{specs['classes']!r}]", f"validation=[{specs['classes']!r}]")
+    photos = course_photos(load_recipe(FOLDER / "dual_aspp_published.yaml", given).course("x"))
+    first, second = (draw_scene(photos.mix, 64, np.random.default_rng(seed)) for seed in (1, 2))
+    assert np.array_equal(first.image, second.image), "nothing is left to chance"
+    assert set(np.unique(first.ids[:48])) <= {*range(11), 255}
+    assert (first.ids[48:] == 255).all(), "the photo is 4:3"
+    with pytest.raises(ConfigError, match="scenes: augment: false shows photos as they are: set share and mosaic to 0"):
+        load_recipe(FOLDER / "qunet.yaml", ("scenes.augment=false",))
+
+
+def test_scenes_of_the_projects_data_are_those_of_the_recipe(
+    specs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = every_photo([specs["people"]])[0][0]
+    own = datasets.TrainingPhotos([photo], [photo], [photo], [photo], [])
+    monkeypatch.setattr(datasets, "data_folder", Path)
+    monkeypatch.setattr(datasets, "rendered_rooms", lambda: [photo])
+    monkeypatch.setattr(datasets, "training_photos", lambda _: own)
+    monkeypatch.setattr(datasets, "validation_photos", lambda _: [photo])
+    for name in ("ssdisb_published", "ssdisb_multi_published"):
+        mix = course_photos(load_recipe(FOLDER / f"{name}.yaml").course("x")).mix
+        assert (mix.paste, mix.mosaic, mix.augment) == (0.0, 0.0, True), name
+    mix = course_photos(load_recipe(FOLDER / "asbunet.yaml").course("x")).mix
+    assert (mix.paste, mix.mosaic, mix.min_height) == (0.45, 0.65, 20.0)
 
 
 def test_a_network_of_several_classes_is_measured_and_no_camera_takes_it(
@@ -122,16 +254,6 @@ def test_a_recipe_file_says_how_many_processes_draw() -> None:
     assert load_recipe(path, ("workers=3",)).course("x").recipe.workers == 3
     with pytest.raises(ConfigError, match="workers: should be at least 0, got -1"):
         load_recipe(path, ("workers=-1",))
-
-
-def test_groups_part_while_the_training_goes_on(specs: dict[str, str], tmp_path: Path) -> None:
-    assert main(arguments(FOLDER / "essnet_gradual.yaml", specs["classes"], tmp_path, "steps=6")) == 0
-    network = essnet_a("DG4", num_classes=11, gradual=True)
-    network.load_state_dict(torch.load(tmp_path / "average.pt", weights_only=True))
-    alphas = {float(m.alpha) for m in network.modules() if isinstance(m, GradualGroupConv2d)}
-    assert alphas == {0.0}
-    shipped, _ = load_network(str(tmp_path / "essnet_gradual.safetensors"))
-    assert {float(m.alpha) for m in shipped.modules() if isinstance(m, GradualGroupConv2d)} == {0.0}
 
 
 def test_a_wrong_recipe_is_said_with_its_place(tmp_path: Path) -> None:
@@ -210,6 +332,16 @@ def test_a_classifier_begins_the_encoder_of_a_recipe(
         stem = learnt.state_dict()["encoder.stem.0.weight"]
         assert torch.allclose(stem, state["features.0.0.weight"], atol=1e-3)
         assert "tensors loaded, features.0.0.weight to features.14.conv.0.1.running_var" in caplog.text
+
+
+def test_a_list_that_is_no_yaml_is_one_fault_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(FOLDER / "dual_aspp.yaml")
+    assert main(["train", recipe, "--set", "data=[camvid:PATH?labels=classes]", "--set", "phases=[{side: 6?}]"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "data: not YAML: expected ',' or ']', but got '?'" in first
+    assert first.endswith(""" - put each text in quotes: --set 'data=["camvid:PATH?labels=classes"]'""")
+    assert "phases: not YAML: " in second
+    assert "in quotes" not in second
 
 
 def test_a_set_without_photos_is_said_before_the_training(

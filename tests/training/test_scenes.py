@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argos.training.photos import CROWD, IGNORE, Photo, cut_people
-from argos.training.scenes import Mix, Scene, draw_scene, mosaic_scene, pasted_scene, photo_view
+from argos.training.scenes import Mix, Scene, draw_scene, mosaic_scene, pasted_scene, photo_view, whole_photo
 
 RED = np.array([250, 10, 10], np.uint8)
 
@@ -103,3 +103,18 @@ def test_cut_people_are_transparent_around_the_person() -> None:
     (person,) = cut_people([original])
     assert person.shape == (y1 - y0, x1 - x0, 4)
     assert (person[4:-4, 4:-4, 3] == 255).all()
+
+
+def test_a_whole_photo_is_not_changed_but_in_size() -> None:
+    shown = photo()
+    scene = whole_photo(shown, 320)
+    assert_consistent(scene, 320)
+    assert np.array_equal(scene.image[:240], shown.image)
+    assert np.array_equal(scene.ids[:240], shown.ids)
+    assert (scene.ids[240:] == IGNORE).all(), "the photo is 320x240"
+    assert np.array_equal(scene.boxes, shown.boxes)
+    half = whole_photo(shown, 160)
+    assert np.allclose(half.boxes, shown.boxes / 2)
+    assert len(whole_photo(photo(boxes_known=False), 160).boxes) == 0
+    plain = Mix([[shown]], [1.0], [], [], paste=0, mosaic=0, augment=False)
+    assert np.array_equal(draw_scene(plain, 320, np.random.default_rng(3)).image, scene.image)
