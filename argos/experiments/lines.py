@@ -17,6 +17,7 @@ from argos.engines.count_macs import count_macs
 from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, network_size
 from argos.engines.weights import load_card, load_network
 from argos.errors import DataError
+from argos.experiments.models import PROPOSER, models_of_line
 from argos.experiments.results import Run, add_result, digest_of, read_results
 from argos.experiments.train import machine, today
 from argos.networks.counting import bit_operations
@@ -68,9 +69,9 @@ def run_lines(
     Raises:
         DataError: a model has another task than these photos can measure.
     """
-    done = {(run.variant, run.setting) for run in read_results(results)}
+    done = [(run.variant, run.setting, run.models) for run in read_results(results)]
     for key, line in chosen_lines(experiment, only).items():
-        if (key, setting_of(line, len(photos))) not in done:
+        if (key, setting_of(line, len(photos)), models_of_line(line)) not in done:
             run = _run(key, line, photos)
             add_result(results, run)
             yield run
@@ -94,6 +95,7 @@ def _run(key: str, line: Line, photos: Sequence[Photo]) -> Run:
         seed=0,
         setting=setting_of(line, len(photos)),
         figures=measure_line(line, photos),
+        models=models_of_line(line),
         machine=machine(),
         date=today(),
     )
@@ -101,7 +103,7 @@ def _run(key: str, line: Line, photos: Sequence[Photo]) -> Run:
 
 def setting_of(line: Line, photos: int) -> str:
     """Digest of a line, of the weights behind it, and of the number of photos."""
-    models = [load_card(line.model).identity, load_card("qunet16").identity]
+    models = [load_card(line.model).identity, load_card(PROPOSER).identity]
     return digest_of([line.model_dump(mode="json"), models, photos])
 
 
@@ -118,7 +120,7 @@ def measure_line(line: Line, photos: Sequence[Photo]) -> dict[str, float]:
         raise DataError(f"{line.model}: is a model for {task}; a line has one for instances or semantic")
     people, view = _line(line, task)
     macs = _macs_per_pixel(people)
-    proposal = load_network("qunet16", "cpu", "proposal")[0]
+    proposal = load_network(PROPOSER, "cpu", "proposal")[0]
     assert isinstance(proposal, QUNet)
     asking = bit_operations(proposal, PROPOSAL_SIZE, extras=True)
     seen = [_see(people, view, line, photo, macs, asking) for photo in photos]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from argos.config_experiment import Experiment, Figure
 from argos.experiments.results import Run, read_results
-from argos.experiments.verdicts import by_variant, is_current, judge, state_of
+from argos.experiments.verdicts import by_variant, has_older_weights, is_current, judge, state_of
 
 HEAD = """\
 # Results
@@ -21,6 +21,8 @@ beside ours; none is left out because it disagrees.
   length is fixed, by less than 0.01 in its last quarter. Mean, and lowest to highest.
 - **not converged**: fewer seeds, or a training that was still getting better; with the curves.
 - **measured**: nothing is trained, shipped models are run.
+- **with older weights**: the shipped models that were run, or that the training began with, were others than those of today, or
+  the result does not say which.
 - **not run**: nothing is known yet.
 
 A finding of a document *agrees* or *disagrees* with ours where every seed says the same, and is *undecided* where they
@@ -39,7 +41,7 @@ def page(experiments: Sequence[Experiment], results: Path) -> str:
     runs = {experiment.name: read_results(results / f"{experiment.name}.json") for experiment in experiments}
     lines = [HEAD, "| experiment | from | rows |", "|---|---|---|"]
     for experiment in experiments:
-        states = Counter(state_of(experiment, own) for own in by_variant(experiment, runs[experiment.name]).values())
+        states = Counter(_in_short(experiment, own) for own in by_variant(experiment, runs[experiment.name]).values())
         said = ", ".join(f"{count} {state}" for state, count in states.items())
         lines.append(f"| [{experiment.file.title}](#{experiment.name}) | {experiment.file.source} | {said} |")
     for experiment in experiments:
@@ -79,7 +81,9 @@ def section(experiment: Experiment, runs: Sequence[Run], results: Path) -> list[
         lines += ["", f"![{experiment.name}]({experiment.path.parent.name}/{results.name}/{experiment.name}.png)"]
     machines = sorted({f"{run.machine} ({run.date})" for run in runs})
     if machines:
-        lines += ["", f"Measured on {'; '.join(machines)}."]
+        models = sorted({model for run in runs for model in run.models})
+        with_models = f" With {', '.join(models)}." if models else ""
+        lines += ["", f"Measured on {'; '.join(machines)}.{with_models}"]
     return lines
 
 
@@ -93,9 +97,14 @@ def _ours(figure: Figure, values: Sequence[float | None]) -> str:
     return f"{mean} ({min(known):.{figure.digits}f} to {max(known):.{figure.digits}f})"
 
 
+def _in_short(experiment: Experiment, runs: Sequence[Run]) -> str:
+    older = any(has_older_weights(experiment, run) for run in runs)
+    return state_of(experiment, runs) + (" with older weights" if older else "")
+
+
 def _state(experiment: Experiment, runs: Sequence[Run]) -> str:
-    state = state_of(experiment, runs)
-    if state in ("not run", "measured"):
+    state = _in_short(experiment, runs)
+    if not any(run.steps for run in runs):
         return state
     minutes = sum(run.minutes for run in runs) / len(runs)
     steps = round(sum(run.steps for run in runs) / len(runs))

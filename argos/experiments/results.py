@@ -21,6 +21,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         curve: step and first figure of each evaluation.
         steps: of the training.
         minutes: that it took.
+        models: shipped models behind it, see ``models.models_of``; results kept before this was said have none.
         plateau: the first figure had stopped getting better: the training ended because of it, or see ``is_flat``.
         machine: on which.
         date: ISO 8601 day on which it ended.
@@ -33,6 +34,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     curve: list[tuple[int, float]] = []
     steps: int = 0
     minutes: float = 0.0
+    models: list[str] = []
     plateau: bool = False
     machine: str
     date: str

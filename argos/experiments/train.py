@@ -20,6 +20,7 @@ from argos.config_experiment import Experiment
 from argos.config_recipe import RecipeFile
 from argos.engines.dense import network_size, to_unit_floats
 from argos.engines.weights import load_network
+from argos.experiments.models import PROPOSER, models_of_recipe
 from argos.experiments.results import Run, add_result, digest_of, read_results
 from argos.machine import cores, processor
 from argos.networks.comparing import forward_ms
@@ -79,7 +80,9 @@ def train_all(
             course = recipe.model_copy(update={"seed": seed}).course(key)
             photos = _photos_once(course, known)
             log.info("%s: %s with seed %d", experiment.name, key, seed)
+            models = models_of_recipe(recipe)
             run = _train(course, photos, folder / f"{key}-{seed}-{setting}", key, setting, experiment.file.timed)
+            run = msgspec.structs.replace(run, models=models)
             add_result(results, run)
             yield run
     if experiment.file.timed is not None:
@@ -207,7 +210,7 @@ def computed_figures(network: DynamicUNet, held: Sequence[Photo]) -> dict[str, f
             picture = to_unit_floats(np.ascontiguousarray(resized(photo.image, size)[None]), device)
             shares.append(network.computed(float(network.decide(picture).share)))
         return {"computed": float(np.mean(shares))}
-    proposal, card = load_network("qunet16", "cpu", "proposal")
+    proposal, card = load_network(PROPOSER, "cpu", "proposal")
     propose = region_proposer(proposal, card.thresholds["threshold"])
     behind, areas = [], []
     for photo in held:

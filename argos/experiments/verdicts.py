@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from argos.config_experiment import Claim, Experiment
+from argos.experiments.models import models_of
 from argos.experiments.results import Run
 from argos.experiments.train import setting_of
 
@@ -45,6 +46,11 @@ def is_current(experiment: Experiment, run: Run) -> bool:
     """Whether a run followed the recipe that is in the file now; one of another length did not."""
     recipe = experiment.recipes.get(run.variant)
     return recipe is None or run.setting == setting_of(recipe)
+
+
+def has_older_weights(experiment: Experiment, run: Run) -> bool:
+    """Whether the shipped models behind a run are others now; of a run that does not say which they were, too."""
+    return run.models != models_of(experiment, run.variant)
 
 
 def state_of(experiment: Experiment, runs: Sequence[Run]) -> State:

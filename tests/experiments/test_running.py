@@ -11,17 +11,21 @@ import time
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 import torch
 
 from argos.cli import main
 from argos.config_experiment import load_experiment
+from argos.engines.weights import load_card
+from argos.experiments import lines
 from argos.experiments.lines import measure_line
+from argos.experiments.models import models_of, models_of_recipe
 from argos.experiments.page import page
 from argos.experiments.results import Run, add_result, read_results
 from argos.experiments.train import computed_figures, is_flat, setting_of
-from argos.experiments.verdicts import by_variant, judge, state_of
+from argos.experiments.verdicts import by_variant, has_older_weights, judge, state_of
 from argos.networks.dynamic import dynamic_unet
 from argos.sources.read import read
 from argos.training.formats.read import read_photos
@@ -265,8 +269,8 @@ def measured(name: str, variants: int) -> list[dict[str, float]]:
     photo = Photo(frame.pixels, ids, np.array([[10, 10, 60, 200]], np.float32), np.ones(1, np.uint8),
                   np.zeros((0, 4), np.float32), "clip", "first")  # fmt: skip
     file = load_experiment(root / "experiments" / f"{name}.yaml").file
-    lines = [variant.line for variant in file.variants.values() if variant.line][:variants]
-    figures = [measure_line(line, [photo]) for line in lines]
+    chosen = [variant.line for variant in file.variants.values() if variant.line][:variants]
+    figures = [measure_line(line, [photo]) for line in chosen]
     assert all(set(file.figures) - set(one) <= {"found_small", "found_medium"} for one in figures)
     return figures
 
@@ -283,6 +287,55 @@ def test_a_shipped_segmenter_is_measured() -> None:
     full, mask = measured("qunet_before_segmenter", 2)
     assert mask["computed"] < full["computed"] == 1.0
     assert 0 <= mask["found_all"] <= 1
+
+
+BEFORE_DEEP = Path(__file__).parents[2] / "experiments" / "qunet_before_deep.yaml"
+
+
+def test_runs_of_shipped_models_say_which_and_are_old_when_others_are_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = load_experiment(BEFORE_DEEP)
+    asked: list[str] = []
+    monkeypatch.setattr(lines, "measure_line", lambda line, _: asked.append(line.mode) or {"gops": 1.0})
+    results = tmp_path / "qunet_before_deep.json"
+    assert len(list(lines.run_lines(experiment, results, [], ["full", "mask"]))) == 2
+    deep, proposer = load_card("ssdisb"), load_card("qunet16")
+    runs = {run.variant: run for run in read_results(results)}
+    assert runs["full"].models == [f"ssdisb@sha256:{deep.sha256[:12]}"]
+    assert runs["mask"].models == [deep.identity, proposer.identity]
+    text = page([experiment], tmp_path)
+    assert "| 2 measured, 2 not run |" in text
+    assert f"With {proposer.identity}, {deep.identity}." in text
+    assert list(lines.run_lines(experiment, results, [], ["full", "mask"])) == [], "nothing is run twice"
+
+    add_result(results, msgspec.structs.replace(runs["mask"], models=[deep.identity, "qunet16@sha256:000000000000"]))
+    assert "| 1 measured, 1 measured with older weights, 2 not run |" in page([experiment], tmp_path)
+    add_result(results, msgspec.structs.replace(runs["full"], models=[]))
+    assert "| 2 measured with older weights, 2 not run |" in page([experiment], tmp_path), "it does not say which"
+    asked.clear()
+    assert len(list(lines.run_lines(experiment, results, [], ["full", "mask"]))) == 2
+    assert asked == ["full", "mask"], "they are run anew"
+    assert "| 2 measured, 2 not run |" in page([experiment], tmp_path)
+
+
+def test_trainings_that_begin_with_shipped_models_say_which() -> None:
+    begun = load_experiment(BEFORE_DEEP.with_name("isb_branches.yaml"))
+    assert models_of(begun, "multi_shape") == [load_card("ssdisb").identity]
+    measured_behind = load_experiment(BEFORE_DEEP.with_name("dynamic_convolutions.yaml"))
+    assert models_of(measured_behind, "plain") == [load_card("qunet16").identity]
+    assert models_of(measured_behind, "dynamic") == []
+    recipe = begun.recipes["multi_shape"]
+    assert models_of_recipe(recipe.model_copy(update={"start": "runs/mine/average.pt"})) == []
+    old = Run(variant="multi_shape", seed=1, setting=setting_of(recipe), figures={}, steps=9, machine="m", date="d")
+    assert has_older_weights(begun, old)
+    assert not has_older_weights(begun, msgspec.structs.replace(old, models=models_of(begun, "multi_shape")))
+
+
+def test_keys_that_recipes_got_later_leave_the_digest_of_kept_results(tmp_path: Path) -> None:
+    recipe = load_experiment(write(tmp_path)).recipes["d"]
+    assert setting_of(recipe) == "fa831e66c66d", "as it was before; a new key belongs into LATER_KEYS"
+    assert setting_of(recipe.model_copy(update={"norm_momentum": 0.01})) != setting_of(recipe)
 
 
 def test_camvid_can_be_read_smaller(tmp_path: Path) -> None:
