@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from argos.engines.gather import SparseInstances, SparseSemantic
 from argos.engines.own_instances import OwnInstances
 from argos.engines.own_network import OwnNetwork, named_outputs, said
 from argos.engines.own_semantic import OwnSemantic
-from argos.engines.segmenter import PADDING, Instancewise, Segmenter, Semantic, Takes
+from argos.engines.segmenter import Instancewise, Segmenter, Semantic, Takes
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.errors import ArgosError, UsageError
-from argos.types import Instances, Size
+from argos.types import Instances
 
 
 class SparseOwnSemantic:
@@ -130,26 +130,6 @@ def sparse_instances(segmenter: Instancewise, semantics: Semantics = "masked") -
     if isinstance(segmenter, ExportedInstances):
         raise UsageError(_refusal(segmenter.network.name, "runs as a whole"))
     raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
-
-
-def try_on_blocks(segmenter: Segmenter, semantics: Semantics, size: Size) -> None:
-    """Run once on one block of a grey picture, so that a network that does not fit is told before the first frame.
-
-    Args:
-        segmenter: as the pipeline runs it on whole pictures.
-        semantics: of ``SparseNetwork``.
-        size: of the picture, where the network takes any.
-
-    Raises:
-        UsageError: it cannot be run so; the message names the layer.
-    """
-    size = segmenter.size or size
-    grey, active = np.full((*size, 3), PADDING, np.uint8), np.zeros(size, np.bool_)
-    active[size[0] // 2, size[1] // 2] = True
-    if hasattr(segmenter, "scores"):
-        sparse_semantic(cast(Semantic, segmenter), semantics).scores(grey, active)
-    else:
-        sparse_instances(cast(Instancewise, segmenter), semantics).instances(grey, active)
 
 
 def _refusal(name: str, why: str) -> str:

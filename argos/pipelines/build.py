@@ -18,9 +18,7 @@ from argos.config import Camera, Config
 from argos.config_outputs import VirtualCameraOutput
 from argos.engines.dense import auto_scale, network_size
 from argos.engines.deployed import Deployed, Precision
-from argos.engines.gather_own import runs_on_blocks, try_on_blocks
 from argos.engines.segmenter import Semantic
-from argos.engines.sparse import Semantics
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
@@ -101,7 +99,6 @@ def people_of_config(
         cards["instances"] = card
         score_threshold, nms = least_strict(cameras, card)
         instances = replace(instances, score_threshold=score_threshold, nms=nms)
-    semantics = _semantics_that_run(config, semantic, instances, cards)
     precision = config.engine.precision
     calibration = calibration_of(config.engine.calibration) if precision == "int8" else None
     compile_kernels()
@@ -116,22 +113,21 @@ def people_of_config(
         masks = by_program(program, semantic, device, precision, calibration)
         one_by_one = by_program(program, instances, device, precision, calibration)
         _refuse_precision_of_nothing(precision, masks, one_by_one)
-        people = People(proposer, masks, one_by_one, canvas, known[program], semantics)
+        people = People(proposer, masks, one_by_one, canvas, known[program], config.engine.sparse)
         open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
-        in_place = {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == "gather"}
-        size = network_size(USUAL_SHAPE, auto_scale(USUAL_SHAPE, people.largest), people.largest)
-        people.in_place.warm(in_place, size)
         return people
 
     program = fastest_program(known, tasks, packing.canvas)
     log.debug("deep networks by %s", program)
     try:
-        return line(program), cards
+        people = line(program)
     except (UsageError, WeightsError) as error:
         if "torch" not in known or program == "torch":
             raise
         log.warning("%s; auto takes torch", error)
-        return line("torch"), cards
+        people = line("torch")
+    ready_in_place(people, cameras, cards)
+    return people, cards
 
 
 def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None:
@@ -142,31 +138,30 @@ def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None
         raise UsageError(own.format(precision, files if precision == "int8" else "remove engine.precision"))
 
 
-def _semantics_that_run(
-    config: Config, semantic: Semantic | None, instances: AnyInstances | None, cards: Mapping[str, Card]
-) -> Semantics:
-    """``engine.sparse``, or ``masked`` where a network cannot be run exactly.
+def ready_in_place(people: People, cameras: Sequence[Camera], cards: Mapping[str, Card]) -> None:
+    """Build and run what cameras of mode ``gather`` need; ``masked`` where a network cannot be run exactly.
+
+    Args:
+        people: the line.
+        cameras: that it is for.
+        cards: of its models by role.
 
     Raises:
-        UsageError: a camera has mode ``gather`` and a network cannot be run on active blocks; told at once, not at the
-            first frame.
+        UsageError: a network cannot be run on active blocks; told at once, not at the first frame.
     """
-    segmenters = {"semantic": semantic, "instances": instances}
-    given = {task: found for task, found in segmenters.items() if found is not None}
-    chosen, size = config.engine.sparse, config.engine.packing.canvas
-    modes = {camera.regions.mode for camera in config.cameras.values()}
-    gathers = not modes.isdisjoint({"gather", "auto"})
-    for task, segmenter in given.items():
-        if chosen == "exact" and gathers and runs_on_blocks(segmenter):
-            try:
-                try_on_blocks(segmenter, "exact", size)
-            except UsageError as error:
-                log.warning("engine.sparse: exact is not for %s (%s); masked is taken", cards[task].name, error)
-                chosen = "masked"
-    if "gather" in modes:
-        for segmenter in given.values():
-            try_on_blocks(segmenter, chosen, size)
-    return chosen
+    size = network_size(USUAL_SHAPE, auto_scale(USUAL_SHAPE, people.largest), people.largest)
+    gathered, auto = (
+        {tuple(sorted(camera.tasks)) for camera in cameras if camera.regions.mode == mode}
+        for mode in ("gather", "auto")
+    )
+    if people.in_place.semantics == "exact":
+        refused = people.in_place.refused(sorted(gathered | (auto if people.gathers else set())), size)
+        if refused is not None:
+            task, error = refused
+            name = " and ".join(cards[role].name for role in ("semantic", "instances") if task in (role, "joint"))
+            log.warning("engine.sparse: exact is not for %s (%s); masked is taken", name, error)
+            people.in_place.take("masked")
+    people.in_place.warm(gathered, size)
 
 
 def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from argos.engines.joint import JointSegmenter
 from argos.engines.own_instances import OwnInstances
 from argos.engines.segmenter import PADDING, Instancewise, Semantic
 from argos.engines.sparse import Semantics, SparseNetwork
+from argos.errors import UsageError
 from argos.packing.costs import Tasks
 from argos.types import Frame, Instances, Size
 
@@ -76,6 +77,7 @@ class InPlace:
         self._of_people: SparseInstances | SparseOwnInstances | None = None
         self._of_both: SparseJoint | None = None
         self._built: dict[str, Finder] = {}
+        self._warm: set[str] = set()
         self._held: dict[tuple[str, str], tuple[int, Held]] = {}  # by camera and task, with the epoch
 
     def finders(self, tasks: Tasks) -> list[Finder]:
@@ -99,15 +101,49 @@ class InPlace:
         if isinstance(self._of_people, SparseOwnInstances) and isinstance(instances, OwnInstances):
             self._of_people.segmenter = instances
 
+    def refused(self, tasks: Iterable[Tasks], size: Size) -> tuple[str, UsageError] | None:
+        """Run the networks that some cameras need on one block of a grey picture, so that one that does not fit is told
+        before the first frame.
+
+        Args:
+            tasks: of each camera.
+            size: of the picture.
+
+        Returns:
+            The first task whose network cannot be run so, and why; None where all can.
+
+        Raises:
+            UsageError: one cannot be run on blocks in any semantics.
+        """
+        pixels, active = np.full((*size, 3), PADDING, np.uint8), np.zeros(size, np.bool_)
+        active[size[0] // 2, size[1] // 2] = True
+        for finder in self._finders(tasks):
+            try:
+                finder.find(pixels, active, None)
+            except UsageError as error:
+                return finder.task, error
+        return None
+
+    def take(self, semantics: Semantics) -> None:
+        """Run in other semantics from now on; the networks are built anew."""
+        self.semantics = semantics
+        self._of_people = self._of_both = None
+        self._built, self._warm, self._held = {}, set(), {}
+
     def warm(self, tasks: Iterable[Tasks], size: Size) -> None:
         """Run the networks that some cameras need once, so that kernels are compiled before their first frame.
 
         Args:
             tasks: of each camera.
             size: of the pictures.
+
+        Raises:
+            UsageError: a network cannot be run on blocks; the message names the layer.
         """
         pixels = np.full((*size, 3), PADDING, np.uint8)
-        for finder in {finder.task: finder for of_camera in tasks for finder in self.finders(of_camera)}.values():
+        for finder in self._finders(tasks):
+            if finder.task in self._warm:
+                continue
             for share in WARMED:
                 active = np.zeros(size, np.bool_)
                 active[:, : round(share * size[1])] = True
@@ -115,6 +151,7 @@ class InPlace:
                 if share == WARMED[0] and not finder.pays(active):
                     words = "engine.sparse: %s: active blocks depend on so much that whole frames are computed instead"
                     log.warning(words, self.semantics)
+            self._warm.add(finder.task)
 
     def held_of(self, frame: Frame, task: str) -> Held | None:
         """What the network of a task held of this camera in this epoch; None where nothing is held."""
@@ -130,6 +167,10 @@ class InPlace:
         """Forget what the networks held of a camera."""
         for key in [key for key in self._held if key[0] == camera]:
             del self._held[key]
+
+    def _finders(self, tasks: Iterable[Tasks]) -> list[Finder]:
+        """Those that any of some cameras needs, each once."""
+        return list({finder.task: finder for of_camera in tasks for finder in self.finders(of_camera)}.values())
 
     def _finder(self, name: str) -> Finder:
         if name not in self._built:

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.engines.dense import auto_scale, network_size
-from argos.engines.gather_own import runs_on_blocks, try_on_blocks
-from argos.errors import UsageError
 from argos.packing.costs import Costs, fit_gather, fit_line
 from argos.packing.planner import AskedMode, Planner
 from argos.pipelines.backend import Program
@@ -129,15 +127,11 @@ def _measured(times: Mapping[tuple[str, int, int], Sequence[float]], rounds: int
 
 def _cannot_gather(people: People, view: View, frame: Frame) -> str:
     """Why a network of the view cannot be run on active blocks; empty where all can."""
-    asked = ((people.semantic, view.semantic), (people.instances, view.instances))
-    size = network_size(frame.size, view.scale or auto_scale(frame.size, people.largest))
-    try:
-        for segmenter, limits in asked:
-            if segmenter is not None and limits is not None and runs_on_blocks(segmenter):
-                try_on_blocks(segmenter, people.in_place.semantics, size)
-    except UsageError as error:
-        return str(error)
-    return ""
+    size = network_size(frame.size, view.scale or auto_scale(frame.size, people.largest), people.largest)
+    asked = {"instances": view.instances, "semantic": view.semantic}
+    tasks = tuple(task for task, limits in asked.items() if limits is not None)
+    refused = people.in_place.refused([tasks], size) if people.gathers else None
+    return "" if refused is None else str(refused[1])
 
 
 def _runs(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from main_job import PEOPLE, own_models
+from torch import Tensor, nn
 
 from argos.config import config_from_sources
+from argos.engines.fold import fold_batch_norm
 from argos.engines.weights import load_card
 from argos.errors import UsageError
 from argos.pipelines.build import instance_limits, people_of_config, view_of
@@ -29,6 +32,13 @@ class Gated(nn.Module):
 class Twice(Gated):
     def forward(self, image):
         return self.last(self.stem(image.repeat(2, 1, 1, 1)))[: len(image)]
+
+class Plain(Gated):
+    def forward(self, image):
+        return self.last(self.stem(image))
+
+def plain():
+    return Plain()
 
 def gated():
     torch.manual_seed(0)
@@ -81,6 +91,27 @@ def test_a_network_that_pools_whole_maps_runs_masked_in_place_of_exact_and_is_na
     if mode == "gather":
         (analysis,) = people.step([frame], [view], [False])
         assert analysis.mode == "gather"
+
+
+@pytest.mark.parametrize(("mode", "semantics"), [("gather", "masked"), ("gather", "exact"), ("auto", "exact")])
+def test_a_network_is_built_for_blocks_once(
+    networks: Path, mode: str, semantics: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded: list[object] = []
+
+    def counted(network: nn.Module, image: Tensor) -> nn.Module:
+        folded.append(network)
+        return fold_batch_norm(network, image)
+
+    monkeypatch.setattr("argos.engines.sparse.fold_batch_norm", counted)
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={networks}:plain"]
+    settings += [f"camera.regions.mode={mode}", "camera.regions.threshold=0.01", f"engine.sparse={semantics}"]
+    config = config_from_sources([PEOPLE], settings)
+    people, cards = people_of_config(config)
+    view, frame = view_of(next(iter(config.cameras.values())), config, cards), next(read(PEOPLE, "cam"))
+    (analysis,) = people.step([frame], [replace(view, mode="gather")], [False])
+    assert analysis.mode in ("gather", "full")
+    assert len(folded) == 1
 
 
 def test_a_network_that_blocks_cannot_follow_is_refused_in_mode_gather_at_the_start(networks: Path) -> None:
