@@ -368,6 +368,7 @@ class Pipeline:
     def _take_over(self, config: Config, changes: Changes) -> None:
         """Change what differs; what can fail comes first and leaves everything as it was."""
         check(self.config, config, [task for task in self._models if task != "proposal"])
+        self._running.make_ready(config)
         files = output_files(config)
         kept = recorders(config, changes.added)
         opened: dict[str, list[Output]] = {}

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from argos.config import Camera, Config, source_options
 from argos.engines.weights import Card
-from argos.pipelines.build import least_strict, view_of
+from argos.pipelines.build import least_strict, ready_in_place, view_of
 from argos.pipelines.changes import Changes, is_reopened, is_rewatched
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.ladder import MODEL, RATE, REGIONS, SCALE, Ladder, eased, period_s
+from argos.pipelines.people import People
 from argos.pipelines.relief import Line, Relief
 from argos.pipelines.shield import Shield
 from argos.pipelines.turns import Turns
@@ -149,6 +150,24 @@ class Cameras:
         self._ease(name)
         return True
 
+    def make_ready(self, config: Config) -> None:
+        """Make the networks ready for the modes that a configuration asks for; before ``apply``, as it may fail.
+
+        Args:
+            config: checked.
+
+        Raises:
+            UsageError: a network cannot be run in mode ``gather``.
+        """
+        for people, cards in self._lines():
+            ready_in_place(people, list(config.cameras.values()), cards)
+
+    def _lines(self) -> list[tuple[People, Mapping[str, Card]]]:
+        """The networks that frames go through, with the cards of their models by role."""
+        if isinstance(self._people, Relief):
+            return [(self._people.usual, self._cards), (self._people.small, self._people.cards)]
+        return [(self._people, self._cards)]
+
     def apply(self, config: Config, changes: Changes, recorders: Mapping[str, PacketRecorder]) -> None:
         """Change what differs; every camera that is not in ``changes`` goes on untouched.
 
@@ -162,11 +181,8 @@ class Cameras:
         before, self.config = self.config, config
         self.recorders.update(recorders)
         if any("instances" in camera.tasks for camera in config.cameras.values()):
-            cameras = list(config.cameras.values())
-            usual = self._people.usual if isinstance(self._people, Relief) else self._people
-            usual.keep_from(*least_strict(cameras, self._cards["instances"]))
-            if isinstance(self._people, Relief):
-                self._people.small.keep_from(*least_strict(cameras, self._people.cards["instances"]))
+            for people, cards in self._lines():
+                people.keep_from(*least_strict(list(config.cameras.values()), cards["instances"]))
         for name in changes.removed:
             self._remove(name)
         feeds = dict(self.feeds)

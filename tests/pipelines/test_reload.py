@@ -9,11 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from main_job import FAST, assert_gapless, finish, free_port, lines_of, own_models, start, until
+from main_job import FAST, PEOPLE, assert_gapless, finish, free_port, lines_of, own_models, start, until
 from watched_pipeline import SCENE, ZONE, more, running, written
 
-from argos.config import load_config
+from argos.config import config_from_sources, load_config
 from argos.errors import ConfigError
+from argos.pipelines.api import Pipeline
 from argos.types import Hello, Notice, Result, Status
 
 
@@ -92,6 +93,41 @@ def test_an_adjusted_camera_stays_connected_and_new_ids_begin_a_new_epoch(
     people = next(r.instances for r in door if r.epoch == 1)
     assert people is not None
     assert sorted(people.ids.tolist()) == [1, 2, 3]  # confirmed at once, and counted anew
+
+
+TWICE = """
+import torch
+
+class Twice(torch.nn.Conv2d):
+    def forward(self, image):
+        return super().forward(image.repeat(2, 1, 1, 1))[: len(image)]
+
+def twice():
+    return Twice(3, 1, 1)
+"""
+
+
+def test_a_mode_in_which_a_network_cannot_run_is_refused_and_the_old_one_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "twice.py").write_text(TWICE)
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={tmp_path}/twice.py:twice"]
+    before, after = (
+        config_from_sources([f"{PEOPLE}&frames=8"], [*settings, f"camera.regions.mode={mode}"])
+        for mode in ("mask", "gather")
+    )
+    with Pipeline(before) as pipeline:
+        results = iter(pipeline)
+        found = {next(results).mode}
+        for _ in range(2):  # what was refused once is no better the second time
+            pipeline.reload(after)
+            found |= {next(results).mode for _ in range(3)}
+        found |= {result.mode for result in results}
+    assert found <= {"mask", "full", "skip"}
+    assert pipeline.config == before
+    told = [record.getMessage() for record in caplog.records if "the old configuration stays" in record.getMessage()]
+    assert len(told) == 2
+    assert all("set regions.mode to pack" in words for words in told)
 
 
 def test_the_command_loads_a_file_that_changes_and_keeps_the_old_one_when_it_is_bad(tmp_path: Path) -> None:
