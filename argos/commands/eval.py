@@ -55,30 +55,28 @@ def run(args: argparse.Namespace) -> int:
     card = load_card(args.model)
     if args.sheet is not None and card.task == "classes":
         raise UsageError(f"--sheet: masks of people are drawn, and {card.name} tells classes apart; leave it out")
-    own, left_out = (None, 0) if args.data is None else every_photo(args.data, whole=True)
-    said = {} if own is not None else card.metrics
+    if args.data is None:
+        held, said = datasets.held_for(card.task, datasets.data_folder()), card.metrics
+    else:
+        own, left_out = every_photo(args.data, whole=True)
+        held, said = datasets.Held(own, left_out=left_out), {}
     path = str(weights_path(args.model))
-    found = measure(path, card, own)
+    found = measure(path, card, held)
     far = [key for key, value in said.items() if abs(found.get(key, -1.0) - value) > args.tolerance]
-    if own is None:
-        left_out = datasets.left_out(datasets.data_folder(), card.task)
-    photos: Sequence[Photo] = own or []
-    if own is None and (args.all or args.sheet):
-        photos = datasets.validation_photos(datasets.data_folder())
     if args.all:
-        found |= more_measures(path, card, photos)
+        found |= more_measures(path, card, held.photos)
     if args.json:
         print(json.dumps({"model": card.identity, "card": said, "measured": found, "differ": far,
-                          "left_out": left_out}))  # fmt: skip
+                          "left_out": held.left_out}))  # fmt: skip
     else:
         print(f"{card.identity}\n{'figure':<18} {'measured':>9} {'card':>9}")
         for key, value in found.items():
             column = f"{said[key]:>9.4f}" if key in said else f"{'-':>9}"
             print(f"{key:<18} {value:>9.4f} {column}{'  differs' if key in far else ''}")
-        if left_out:
-            print(f"{'left out':<18} {left_out:>9} pictures that cannot be read; the log names them")
+        if held.left_out:
+            print(f"{'left out':<18} {held.left_out:>9} pictures that cannot be read; the log names them")
     if args.sheet is not None:
-        for sheet in _sheets(args.model, args.sheet, photos):
+        for sheet in _sheets(args.model, args.sheet, held.photos):
             print(sheet)
     return MISSED if far else 0
 

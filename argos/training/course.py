@@ -104,7 +104,7 @@ def follow(course: Course, folder: Path) -> Path | None:
     how = f"{course.about} {course.recipe}"
     card = neutral_card(course.name, task, course.model, course.arguments, course.about, how, course.recipe.seed,
                         course.data, course.validation)  # fmt: skip
-    own = photos.held if course.validation else None
+    own = datasets.Held(photos.held) if course.validation else None
     write_model(folder, card, trained.state_dict(), lambda path, card: measure(str(path), card, own))
     return folder / f"{course.name}.safetensors"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,23 +97,17 @@ def photos_of(folder: Path, group: str) -> list[Photo]:
     Raises:
         DataError: something is missing.
     """
+    return _readable(folder, group)[0]
+
+
+def _readable(folder: Path, group: str) -> tuple[list[Photo], int]:
+    """``photos_of``, and how many others there are."""
     sets = _sets(folder, group)
     photos = [photo for files in sets for photo in files]
-    if len(photos) < (named := sum(map(len, sets))):
+    named = sum(map(len, sets))
+    if len(photos) < named:
         log.warning("%s: %d of %d pictures cannot be read and are left out", group, named - len(photos), named)
-    return photos
-
-
-def left_out(folder: Path, task: Task) -> int:
-    """How many of the photos on which models for a task are measured cannot be read.
-
-    Raises:
-        DataError: something is missing.
-    """
-    if task == "classes":
-        return class_photos(folder).left_out()
-    groups = ("val_masks", "backgrounds", *(("val_boxes",) if task == "instances" else ()))
-    return sum(files.left_out() for group in groups for files in _sets(folder, group))
+    return photos, named - len(photos)
 
 
 def _sets(folder: Path, group: str) -> list[PhotoFiles]:
@@ -156,9 +150,39 @@ def training_photos(folder: Path) -> TrainingPhotos:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What a model is measured on.
+
+    Attributes:
+        photos: with masks, and of nobody.
+        boxed: photos with boxes; None: those of ``photos`` that have some.
+        left_out: how many others cannot be read.
+    """
+
+    photos: Sequence[Photo]
+    boxed: Sequence[Photo] | None = None
+    left_out: int = 0
+
+
+def held_for(task: Task, folder: Path) -> Held:
+    """What models for a task are measured on.
+
+    Raises:
+        DataError: something is missing.
+    """
+    if task == "classes":
+        classes = class_photos(folder)
+        return Held(classes, left_out=classes.left_out())
+    masks, without_masks = _readable(folder, "val_masks")
+    empty, without_empty = _readable(folder, "backgrounds")
+    boxed, without_boxed = _readable(folder, "val_boxes") if task == "instances" else (None, 0)
+    return Held([*masks, *empty[::EVERY_TENTH]], boxed, without_masks + without_empty + without_boxed)
+
+
 def validation_photos(folder: Path) -> list[Photo]:
     """Photos with masks of the validation split, and the kept backgrounds."""
-    return [*photos_of(folder, "val_masks"), *photos_of(folder, "backgrounds")[::EVERY_TENTH]]
+    return list(held_for("semantic", folder).photos)
 
 
 def class_photos(folder: Path, split: str = "val") -> PhotoFiles:

@@ -17,7 +17,6 @@ from argos.networks.ssd_isb import SSDISB
 from argos.packing.limits import InstanceLimits, limited, whole_placement
 from argos.packing.pack import resized
 from argos.packing.stitch import stitch_instances
-from argos.training import datasets
 from argos.training.losses_ssd import Truth
 from argos.training.photos import CROWD, Photo
 from argos.training.stream import Batch
@@ -50,25 +49,24 @@ def truths_of(batch: Batch) -> list[Truth]:
     return truths
 
 
-def evaluate_ssdisb(detector: nn.Module, long_side: int = 512, held: Sequence[Photo] | None = None) -> dict[str, float]:
+def evaluate_ssdisb(
+    detector: nn.Module, held: Sequence[Photo], boxed: Sequence[Photo] | None = None, long_side: int = 512
+) -> dict[str, float]:
     """Box AP50 on the photos with boxes and mask AP50 on the photos with masks.
 
     Args:
         detector: an ``SSDISB`` in evaluation mode.
+        held: photos with masks, and empty ones.
+        boxed: photos with boxes; those of ``held`` that have some for ``None``.
         long_side: network pixels of the longer side of a photo.
-        held: photos; the validation split of the project's data for ``None``.
 
     Returns:
         ``box_ap50``, ``mask_ap50`` (area above 32^2), ``empty_ok`` (share of empty photos without a detection of
         0.5 or more); those for which there are photos.
     """
     assert isinstance(detector, SSDISB)
-    if held is None:
-        folder = datasets.data_folder()
-        boxed = datasets.photos_of(folder, "val_boxes")
-        known = [p for p in datasets.validation_photos(folder) if p.boxes_known]
-    else:
-        known = [p for p in held if p.boxes_known]
+    known = [p for p in held if p.boxes_known]
+    if boxed is None:
         boxed = [p for p in known if len(p.boxes)]
     masked = [p for p in known if p.box_ids.any()]
     empty = [p for p in known if not len(p.boxes) and not len(p.ignore)]

@@ -257,7 +257,7 @@ def _banded_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, floa
 
 
 def _instance_figures(network: nn.Module, held: Sequence[Photo]) -> dict[str, float]:
-    figures = evaluate_ssdisb(network, EVALUATED_SIDE, held)
+    figures = evaluate_ssdisb(network, held, long_side=EVALUATED_SIDE)
     masks = {name: value for name, value in figures.items() if name.startswith("mask")}
     return masks | figures  # a mask needs its box: masks judge both
 

@@ -114,7 +114,8 @@ def train_people(
     about = {**_about(folder, start, None), "backbone": backbone}
     torch.manual_seed(4)
     learner = joint_for_training(backbone, start)
-    data, held = datasets.training_photos(datasets.data_folder()), datasets.validation_photos(datasets.data_folder())
+    source = datasets.data_folder()
+    data, held = datasets.training_photos(source), datasets.validation_photos(source)
     # the line shows frames at a long side of 640 px: people who fill the picture are larger there than small views show
     if start is None:
         phases, rate = (Phase(0.6, 256, 8), Phase(1.0, 384, 4)), 1.5e-3
@@ -126,7 +127,8 @@ def train_people(
     def evaluate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, Joint)
         masks = iou_by_source(semantic_scorer(network.semantic(), 512), held)
-        return {**evaluate_ssdisb(network.detector), **{f"semantic_{key}": value for key, value in masks.items()}}
+        boxes = evaluate_ssdisb(network.detector, held, datasets.photos_of(source, "val_boxes"))
+        return {**boxes, **{f"semantic_{key}": value for key, value in masks.items()}}
 
     def draw(network: nn.Module) -> NDArray[np.uint8]:
         """Pixels by the segmenter, and below them people by the detector."""

@@ -166,26 +166,22 @@ def write_model(
     return card
 
 
-def measure(path: str, card: Card, held: Sequence[Photo] | None = None) -> dict[str, float]:
+def measure(path: str, card: Card, held: datasets.Held | None = None) -> dict[str, float]:
     """The metrics of a card, as the line computes them; rounded to four digits.
 
     Args:
         path: of the weights.
         card: of the model.
-        held: photos to measure on; the validation split of the project's data for ``None``.
+        held: what to measure on; the validation split of the project's data for ``None``.
     """
     network, _ = load_network(path)
-    photos: Sequence[Photo]
-    if held is not None:
-        photos = held
-    elif card.task == "classes":
-        photos = datasets.class_photos(datasets.data_folder())
-    else:
-        photos = datasets.validation_photos(datasets.data_folder())
+    if held is None:
+        held = datasets.held_for(card.task, datasets.data_folder())
+    photos = held.photos
     if card.task == "classes":
         metrics = class_figures(network, photos, int(network.num_classes))  # type: ignore[arg-type]
     elif card.task == "instances":
-        metrics = evaluate_ssdisb(network, AUTO_SIDE, held)
+        metrics = evaluate_ssdisb(network, photos, held.boxed, AUTO_SIDE)
     elif card.task == "semantic":
         metrics = iou_by_source(semantic_scorer(network, AUTO_SIDE), photos, semantic_limits(card.thresholds))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from pycocotools import mask
 
 from argos.cli import main
 from argos.sources.synthetic import parse_scene, render
+from argos.training.formats.files import PhotoFiles
 from argos.training.photos import IGNORE, Photo
 from argos.training.sheets import FALSE, FOUND, MISSED, Judged, judge, painted
 
@@ -55,6 +57,19 @@ def test_figures_stand_beside_those_of_the_card(data: Path, tmp_path: Path, caps
     found = json.loads(capsys.readouterr().out)
     assert found["measured"].keys() == found["card"].keys()
     assert found["differ"] == []
+
+
+def test_each_photo_is_decoded_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    plain = PhotoFiles.__init__
+
+    def counting(self: PhotoFiles, decoders: Sequence[Callable[[], Photo]], *rest: int) -> None:
+        plain(self, [lambda one=one: (decoded.append(1), one())[1] for one in decoders], *rest)
+
+    monkeypatch.setattr(PhotoFiles, "__init__", counting)
+    more = ["--all", "--sheet", str(tmp_path / "sheets"), "--threads", "1", "--tolerance", "1"]
+    assert main(["eval", "qunet16", *more]) == 0
+    assert len(decoded) == 3
 
 
 def test_a_missing_model_and_missing_data_are_said(
