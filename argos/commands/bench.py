@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from argos.errors import UsageError
+from argos.errors import PublishError, UsageError
 
 if TYPE_CHECKING:
     from argos.packing.planner import AskedMode
@@ -58,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
     """Measure; prints the table.
 
     Raises:
-        UsageError: not one camera, one that is live, or an unknown opponent.
+        UsageError: not one camera, one that is live, an unknown opponent, or a truth of something else.
         SourceError: no frame can be read.
+        PublishError: ``--out`` cannot be written.
     """
     from argos.commands.run import configuration
     from argos.engines.threads import prepare_threads
@@ -88,8 +89,12 @@ def run(args: argparse.Namespace) -> int:
     if config.engine.threads is not None:
         torch.set_num_threads(config.engine.threads)
     opponents = chosen(args.opponents)
+    truth = Truth(args.truth) if args.truth else None
+    if args.out:
+        _try_out(args.out)  # before minutes are spent
     frames = first_frames(config, args.frames)
-    truth = Truth(args.truth).person if args.truth else None
+    if truth is not None:
+        truth.check(frames)
 
     def progress(done: int) -> None:
         if sys.stderr.isatty():
@@ -97,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
                 f"\r{done}/{len(frames)} frames", end="\n" if done == len(frames) else "", file=sys.stderr, flush=True
             )
 
-    comparison = compare(config, frames, truth, opponents, progress)
+    comparison = compare(config, frames, None if truth is None else truth.person, opponents, progress)
     decode = decode_fps(config, len(frames))
     pipeline: dict[AskedMode, list[float]] = {"full": [], "pack": []}
     for _ in range(2):
@@ -116,10 +121,22 @@ def run(args: argparse.Namespace) -> int:
         "pack_over_full": sum(pipeline["pack"]) / sum(pipeline["full"]),
     }
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report) if args.json else reports.table(report))
     return 0
+
+
+def _try_out(path: Path) -> None:
+    """Open the file of the figures; what is in it stays.
+
+    Raises:
+        PublishError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise PublishError(f"--out: {path} cannot be written ({error.strerror}); name another file") from error
 
 
 def _positive(text: str) -> int:

@@ -126,13 +126,10 @@ def _frames(args: argparse.Namespace) -> list[Photo]:
     nobody = np.zeros((0, 4), np.float32)
     taken = []
     for frame in islice(read(args.images, "export", fail_fast=True), 0, FRAMES * STRIDE, STRIDE):
-        try:
-            ids = np.zeros(frame.pixels.shape[:2], np.uint8) if truth is None else truth.person(frame.index).view("u1")
-        except KeyError as error:
-            raise UsageError(
-                f"{path}: tells nothing of frame {frame.index}; is it the truth of another clip?"
-            ) from error
-        source = "frames" if truth is None else "clip"
+        ids, source = np.zeros(frame.size, np.uint8), "frames"
+        if truth is not None:
+            truth.check([frame])
+            ids, source = truth.person(frame.index).view("u1"), "clip"
         taken.append(Photo(frame.pixels, ids, nobody, np.zeros(0, np.uint8), nobody, source, str(frame.index)))
     if len(taken) < CALIBRATED_ON_EVERY:
         raise SourceError(f"{redact(args.images)}: {len(taken)} frames are too few to calibrate and to measure on; "

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from argos.errors import UsageError
 from argos.publishing.masks import mask_of_runs, read_rle_string
-from argos.types import Size
+from argos.types import Frame, Size
 
 
 class Truth:
@@ -26,19 +26,36 @@ class Truth:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             document = json.loads(path.read_text())
             self._sizes: dict[int, Size] = {i["id"]: (i["height"], i["width"]) for i in document["images"]}
-            self._people: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+            self._people: defaultdict[int, list[bytes]] = defaultdict(list)
             for annotation in document["annotations"]:
-                self._people[annotation["image_id"]].append(annotation["segmentation"])
-        except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+                self._people[annotation["image_id"]].append(annotation["segmentation"]["counts"].encode())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"{path}: not a COCO file with the truth of a clip ({error!r})") from error
+
+    def check(self, frames: Iterable[Frame]) -> None:
+        """Refuse frames of which it says nothing.
+
+        Raises:
+            UsageError: one has no truth, or is of another size there.
+        """
+        for frame in frames:
+            size = self._sizes.get(frame.index)
+            if size != frame.size:
+                height, width = frame.size
+                there = "is not in it" if size is None else f"is {size[1]}x{size[0]} there"
+                raise UsageError(
+                    f"{self._path}: frame {frame.index} {there}, and {width}x{height} in the source; is it the truth "
+                    "of another clip?"
+                )
 
     def masks(self, index: int) -> list[NDArray[np.bool_]]:
         """The mask of each person in frame ``index``, ``(H, W)`` bool."""
         size = self._sizes[index]
-        return [mask_of_runs(read_rle_string(rle["counts"].encode()), size) for rle in self._people[index]]
+        return [mask_of_runs(read_rle_string(runs), size) for runs in self._people[index]]
 
     def person(self, index: int) -> NDArray[np.bool_]:
         """All person pixels of frame ``index``, ``(H, W)`` bool."""

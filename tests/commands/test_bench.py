@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -62,6 +63,36 @@ def test_what_is_compared_has_the_threads_it_has_in_use(monkeypatch: pytest.Monk
 def test_an_unknown_opponent_is_named_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", FILM, "--opponents", "tile"]) == 2
     assert "unknown tile; should be all, none or of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("images", "shape", "message"),
+    [
+        ([], {}, r"frame 0 is not in it, and 128x96 in the source; is it the truth of another clip"),
+        ([{"id": 0, "height": 48, "width": 64}], {}, r"frame 0 is 64x48 there, and 128x96 in the source"),
+        ([{"id": 0, "height": 96, "width": 128}], [[0, 0, 9, 0, 9, 9]], r"not a COCO file with the truth of a clip"),
+    ],
+)
+def test_a_truth_of_something_else_is_refused_before_anything_is_measured(
+    images: list[object], shape: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = [{"image_id": 0, "segmentation": shape}] if shape else []
+    (tmp_path / "truth.json").write_text(json.dumps({"images": images, "annotations": people}))
+    assert main(["bench", FILM, "--frames", "1", "--truth", str(tmp_path / "truth.json")]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_truth_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "truth.json").write_bytes(b"\xff\xfe\x00")
+    assert main(["bench", FILM, "--frames", "1", "--truth", str(tmp_path / "truth.json")]) == 2
+    assert "truth.json: not a COCO file with the truth of a clip" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", FILM, "--frames", "1", "--out", str(tmp_path)]) == 6
+    assert f"--out: {tmp_path} cannot be written (Is a directory); name another file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("frames", ["0", "-3", "many"])
