@@ -75,7 +75,10 @@ class Work:
         assert self.mask is not None
         height, width = size
         cells = self.mask.mask.view(np.uint8)
-        return np.asarray(cv2.resize(cells, (width, height), interpolation=cv2.INTER_NEAREST), np.bool_)
+        rows, columns = min(height, cells.shape[0]), min(width, cells.shape[1])
+        if (rows, columns) != cells.shape:  # a pixel of several cells, any of which counts
+            cells = cv2.resize(cells * np.uint8(255), (columns, rows), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.resize(cells, (width, height), interpolation=cv2.INTER_NEAREST) > 0)
 
     def spend(self, stage: str, start: float, share: float = 1.0) -> None:
         """Add the time since ``start`` to a stage, this frame's share of it."""
