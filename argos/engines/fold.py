@@ -34,6 +34,8 @@ def fold_batch_norm(network: nn.Module, image: Tensor) -> nn.Module:
         The copy in eval mode; its outputs differ from the network's by rounding only.
     """
     network = copy.deepcopy(network).eval()
+    if not any(type(layer) is nn.BatchNorm2d for layer in network.modules()):
+        return network  # folded before, or never had any
     names = {module: name for name, module in network.named_modules()}
     for convolution, norm in _pairs(network, image):
         _fold(convolution, norm)

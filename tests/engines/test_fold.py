@@ -105,3 +105,12 @@ def test_a_subclass_with_its_own_forward_is_not_plain() -> None:
     assert is_plain(nn.ConvTranspose2d(1, 1, 1))
     assert not is_plain(Rounded(1, 1, 1))
     assert not is_plain(nn.ReLU())
+
+
+def test_a_network_without_normalisations_is_copied_and_not_run() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    network.register_forward_pre_hook(lambda *_: pytest.fail("was run"))
+    folded = fold_batch_norm(network, torch.zeros(1, 3, 8, 8))
+    assert folded is not network
+    assert folded[0].weight is not network[0].weight  # type: ignore[index]
+    torch.testing.assert_close(folded[0].weight, network[0].weight)  # type: ignore[index]
