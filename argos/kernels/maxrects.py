@@ -87,7 +87,7 @@ def _with_room(
     """The same arrays, or larger ones: the next rectangle may cut every free one in four."""
     if 4 * count + 4 <= len(free):
         return free, spare
-    larger = np.empty((2 * len(free), 6), np.int64)
+    larger = np.empty((max(2 * len(free), 4 * count + 4), 6), np.int64)
     for k in range(count):  # a slice would compile for seconds, for the words of an error that cannot be
         _put(larger, k, free[k, 0], free[k, 1], free[k, 2], free[k, 3], free[k, 4], free[k, 5])
     return larger, np.empty_like(larger)
