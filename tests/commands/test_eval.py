@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -70,6 +71,19 @@ def test_each_photo_is_decoded_once(data: Path, tmp_path: Path, monkeypatch: pyt
     more = ["--all", "--sheet", str(tmp_path / "sheets"), "--threads", "1", "--tolerance", "1"]
     assert main(["eval", "qunet16", *more]) == 0
     assert len(decoded) == 3
+
+
+def test_a_detector_is_measured_on_the_photos_with_boxes_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(data / "persons", data / "persons_boxes")
+    boxes = json.loads((data / "persons_boxes" / "instances_val.json").read_text())
+    boxes["images"].append({**boxes["images"][0], "id": 2, "file_name": "half.jpg"})
+    image = data / "persons_boxes" / "images" / "one.jpg"
+    image.with_name("half.jpg").write_bytes(image.read_bytes()[:-200])
+    (data / "persons_boxes" / "boxes_val.json").write_text(json.dumps(boxes))
+    assert main(["eval", "ssdisb", "--tolerance", "2", "--json", "--threads", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["measured"].keys() == {"box_ap50", "mask_ap50", "empty_ok"}
+    assert found["left_out"] == 1
 
 
 def test_a_missing_model_and_missing_data_are_said(
