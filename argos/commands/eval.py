@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="more figures: all twelve of COCO for instances, the "
                         "boundary's F measure for semantic")  # fmt: skip
     parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with "
-                        "the worst masks, and MODEL_best.png, the 12 best")  # fmt: skip
+                        "the worst masks, and MODEL_best.png, the 12 best; of classes the photo, the truth and what was "
+                        "found")  # fmt: skip
     parser.add_argument("--tolerance", type=float, default=0.01, help="greatest difference from a figure of the card; "
                         "more is exit status 7 (default: 0.01)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -44,17 +45,16 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from argos.engines.weights import load_card, weights_path
-    from argos.errors import UsageError
     from argos.machine import cores
     from argos.training import datasets
     from argos.training.formats.read import every_photo
-    from argos.training.ship import measure, more_measures
+    from argos.training.ship import held_photos, measure, more_measures
 
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
     card = load_card(args.model)
-    if args.sheet is not None and card.task == "classes":
-        raise UsageError(f"--sheet: masks of people are drawn, and {card.name} tells classes apart; leave it out")
+    if args.sheet is not None:
+        _make_folder(args.sheet)  # measuring takes minutes
     if args.data is None:
         held, said = datasets.held_for(card.task, datasets.data_folder()), card.metrics
     else:
@@ -65,9 +65,10 @@ def run(args: argparse.Namespace) -> int:
     far = [key for key, value in said.items() if abs(found.get(key, -1.0) - value) > args.tolerance]
     if args.all:
         found |= more_measures(path, card, held.photos)
+    sheets = [] if args.sheet is None else [str(path) for path in _sheets(args.model, args.sheet, held.photos)]
     if args.json:
         print(json.dumps({"model": card.identity, "card": said, "measured": found, "differ": far,
-                          "left_out": held.left_out}))  # fmt: skip
+                          "left_out": held.left_out, "sheets": sheets}))  # fmt: skip
     else:
         print(f"{card.identity}\n{'figure':<18} {'measured':>9} {'card':>9}")
         for key, value in found.items():
@@ -75,10 +76,18 @@ def run(args: argparse.Namespace) -> int:
             print(f"{key:<18} {value:>9.4f} {column}{'  differs' if key in far else ''}")
         if held.left_out:
             print(f"{'left out':<18} {held.left_out:>9} pictures that cannot be read; the log names them")
-    if args.sheet is not None:
-        for sheet in _sheets(args.model, args.sheet, held.photos):
+        for sheet in sheets:
             print(sheet)
     return MISSED if far else 0
+
+
+def _make_folder(folder: Path) -> None:
+    from argos.errors import PublishError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PublishError(f"{folder}: cannot be written ({error.strerror})") from error
 
 
 def _sheets(model: str, folder: Path, photos: Sequence[Photo]) -> list[Path]:
@@ -86,19 +95,21 @@ def _sheets(model: str, folder: Path, photos: Sequence[Photo]) -> list[Path]:
 
     from argos.engines.weights import load_network
     from argos.errors import PublishError
+    from argos.training.class_sheets import class_sheet, judge_classes
     from argos.training.sheets import finder_of, judge, sheet_of
 
     network, card = load_network(model)
-    judged = judge(finder_of(network, card), photos, card.task == "proposal")
+    if card.task == "classes":
+        classes = int(network.num_classes)  # type: ignore[arg-type]
+        told = judge_classes(network, photos, classes)
+        pictures = {"worst": class_sheet(told[:24], classes), "best": class_sheet(told[:-13:-1], classes)}
+    else:
+        judged = judge(finder_of(network, card), photos, card.task == "proposal")
+        pictures = {"worst": sheet_of(judged[:24]), "best": sheet_of(judged[:-13:-1])}
     paths = []
-    for name, part in (("worst", judged[:24]), ("best", judged[:-13:-1])):
+    for name, picture in pictures.items():
         path = folder / f"{card.name}_{name}.png"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            written = cv2.imwrite(str(path), sheet_of(part)[:, :, ::-1])
-        except OSError as error:
-            raise PublishError(f"{folder}: cannot be written ({error.strerror})") from error
-        if not written:
+        if not cv2.imwrite(str(path), picture[:, :, ::-1]):
             raise PublishError(f"{path}: cannot be written")
         paths.append(path)
     return paths

@@ -110,14 +110,33 @@ def class_figures(network: nn.Module, held: Sequence[Photo], classes: int) -> di
     """
     confusion = np.zeros((classes, classes), np.int64)
     for photo in held:
-        found, known = class_map(network, photo.image), photo.ids != IGNORE
-        if int(photo.ids[known].max(initial=0)) >= classes:
-            raise DataError(f"{photo.name}: label {photo.ids[known].max()}, and the network has {classes} classes")
-        pairs = photo.ids[known].astype(np.int64) * classes + found[known]
-        confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        confusion += confusion_of(class_map(network, photo.image), photo, classes)
+    return class_ious(confusion)
+
+
+def confusion_of(found: NDArray[np.int64], photo: Photo, classes: int) -> NDArray[np.int64]:
+    """How many labelled pixels of each class (rows) were found to be each class, ``(classes, classes)``.
+
+    Args:
+        found: ``(H, W)``, the class of each pixel.
+        photo: its ids are the numbers of classes.
+        classes: how many there are.
+
+    Raises:
+        DataError: a label is no class of the network.
+    """
+    known = photo.ids != IGNORE
+    if int(photo.ids[known].max(initial=0)) >= classes:
+        raise DataError(f"{photo.name}: label {photo.ids[known].max()}, and the network has {classes} classes")
+    pairs = photo.ids[known].astype(np.int64) * classes + found[known]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def class_ious(confusion: NDArray[np.int64]) -> dict[str, float]:
+    """Mean IoU of the classes that occur, 0 where none does, and that of each."""
     hits = np.diag(confusion)
     union = confusion.sum(0) + confusion.sum(1) - hits
-    ious = {f"iou_{n}": float(hits[n] / union[n]) for n in range(classes) if confusion[n].any()}
+    ious = {f"iou_{n}": float(hits[n] / union[n]) for n in range(len(confusion)) if confusion[n].any()}
     return {"miou": float(np.mean(list(ious.values() or [0.0]))), **ious}
 
 

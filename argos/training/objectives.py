@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.errors import DataError
@@ -19,22 +18,15 @@ from argos.networks.essnet import EncoderDecoder
 from argos.networks.qunet import QUNet
 from argos.networks.ssd_isb import SSDISB
 from argos.training.bands import banded_jaccard
+from argos.training.class_sheets import class_sheet, judged_classes
 from argos.training.detection import evaluate_ssdisb, truths_of
 from argos.training.fit import Draw, Evaluate, Loss
 from argos.training.losses import class_weights, dice_loss, inverse_frequency_loss, person_targets, weighted_bce
 from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
-from argos.training.measure import class_figures, class_map, coverage, iou_by_source
+from argos.training.measure import class_figures, coverage, iou_by_source
 from argos.training.photos import IGNORE, Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
-from argos.training.sheets import (
-    Judged,
-    dozen_of,
-    held_sheet,
-    instance_finder,
-    proposal_finder,
-    semantic_finder,
-    sheet_of,
-)
+from argos.training.sheets import dozen_of, held_sheet, instance_finder, proposal_finder, semantic_finder
 from argos.training.stream import Batch
 
 Name = Literal[
@@ -105,11 +97,13 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
                 raise DataError(f"objective {name}: the network should have num_classes of 2 or more, got {classes!r}")
             entropy = classes_loss(class_weights(class_shares(photos, classes)))
             if name == "classes":
-                return Objective(network, entropy, lambda n: class_figures(n, held, classes), class_sheet(held))
+                return Objective(
+                    network, entropy, lambda n: class_figures(n, held, classes), _class_sheet(held, classes)
+                )
             _expect(network, EncoderDecoder, name)
             assert isinstance(network, EncoderDecoder)
             wrapped = EncoderAlone(network)
-            return Objective(wrapped, entropy, lambda n: class_figures(n, held, classes), class_sheet(held))
+            return Objective(wrapped, entropy, lambda n: class_figures(n, held, classes), _class_sheet(held, classes))
 
 
 def person_loss(dice: float) -> Loss:
@@ -220,18 +214,8 @@ def class_shares(photos: Sequence[Photo], classes: int) -> Tensor:
     return torch.from_numpy(counts[:classes] / max(1, counts[:classes].sum())).float()
 
 
-def class_sheet(held: Sequence[Photo]) -> Draw:
-    """Where the class of a pixel is right (green) and where it is wrong (blue); the score is the share of the right."""
-
-    def draw(network: nn.Module) -> NDArray[np.uint8]:
-        shown = []
-        for photo in dozen_of(held):
-            right, known = class_map(network, photo.image) == photo.ids, photo.ids != IGNORE
-            labelled = replace(photo, ids=np.where(known, 1, IGNORE).astype(np.uint8))
-            shown.append(Judged(labelled, right, float(right[known].mean()) if known.any() else 0.0))
-        return sheet_of(shown, columns=4)
-
-    return draw
+def _class_sheet(held: Sequence[Photo], classes: int) -> Draw:
+    return lambda n: class_sheet([judged_classes(n, photo, classes) for photo in dozen_of(held)], classes)
 
 
 def proposal_sheet(held: Sequence[Photo], threshold: float = 0.4) -> Draw:

@@ -13,10 +13,12 @@ import pytest
 from pycocotools import mask
 
 from argos.cli import main
+from argos.networks.table import NETWORKS
 from argos.sources.synthetic import parse_scene, render
 from argos.training.formats.files import PhotoFiles
 from argos.training.photos import IGNORE, Photo
 from argos.training.sheets import FALSE, FOUND, MISSED, Judged, judge, painted
+from argos.training.ship import neutral_card, write_model
 
 SIDE = 96
 
@@ -133,6 +135,27 @@ def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: py
     assert capsys.readouterr().out.endswith(" 1 pictures that cannot be read; the log names them\n")
     assert main(["eval", "unet_lite", "--data", spec]) == 2
     assert "none of the pictures can be read" in capsys.readouterr().err
+
+
+def test_classes_have_a_sheet_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = {"module": "D", "num_classes": 11}
+    card = neutral_card("streets", "classes", "essnet_a", arguments, "", "", 1)
+    write_model(tmp_path, card, NETWORKS["essnet_a"](**arguments).state_dict(), lambda path, card: {})
+    rng = np.random.default_rng(0)
+    for folder, shape in (("images", (SIDE, SIDE, 3)), ("labels", (SIDE, SIDE))):
+        (tmp_path / folder).mkdir()
+        for n in range(3):
+            cv2.imwrite(str(tmp_path / folder / f"{n}.png"), rng.integers(0, 12, shape, np.uint8))
+    model, spec, sheets = tmp_path / "streets.safetensors", f"camvid:{tmp_path}?labels=classes", tmp_path / "sheets"
+    assert main(["eval", str(model), "--data", spec, "--sheet", str(sheets), "--json", "--threads", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0 <= found["measured"]["miou"] <= 1
+    assert found["sheets"] == [str(sheets / "streets_worst.png"), str(sheets / "streets_best.png")]
+    assert all(cv2.imread(path).shape[1] == 1800 for path in found["sheets"])
+    assert main(["eval", str(model), "--data", spec, "--sheet", found["sheets"][0]]) == 6
+    assert "streets_worst.png: cannot be written (File exists)" in capsys.readouterr().err
+    assert main(["eval", str(model), "--data", f"camvid:{tmp_path}"]) == 2, "pedestrians, not classes"
+    assert "label 254, and the network has 11 classes" in capsys.readouterr().err
 
 
 def test_what_a_run_exports_has_the_figures_of_an_evaluation(
