@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="more figures: all twelve of COCO for instances, the "
                         "boundary's F measure for semantic")  # fmt: skip
     parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with "
-                        "the worst masks, and MODEL_best.png, the 12 best; of classes the photo, the truth and what was "
-                        "found")  # fmt: skip
+                        "the worst masks, and MODEL_best.png, the 12 best; of classes the photo, the truth and what "
+                        "was found")  # fmt: skip
     parser.add_argument("--tolerance", type=float, default=0.01, help="greatest difference from a figure of the card; "
                         "more is exit status 7 (default: 0.01)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")

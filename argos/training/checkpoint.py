@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
-from argos.errors import DataError, WeightsError
+from argos.errors import DataError, PublishError, WeightsError
 from argos.training.recipe import Recipe
 
 LENGTH = {"minutes", "steps", "stop_after", "evaluate_min", "evaluate_steps", "report_s", "save_s", "workers"}
@@ -65,7 +68,9 @@ def identity_of(network: nn.Module, recipe: Recipe, about: Mapping[str, object])
 
 
 def check_folder(folder: Path, about: Mapping[str, object]) -> None:
-    """Refuse a folder that holds another training; what was written before folders said what they hold passes.
+    """Refuse a folder that cannot be written, or holds another training: reading photos takes minutes.
+
+    What was written before folders said what they hold passes.
 
     Args:
         folder: of a training, or where one begins.
@@ -74,7 +79,13 @@ def check_folder(folder: Path, about: Mapping[str, object]) -> None:
     Raises:
         DataError: with what differs, and the remedy.
         WeightsError: the checkpoint is damaged.
+        PublishError: the folder, or the one that it would be made in, cannot be written.
     """
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise PublishError(f"{folder}: cannot be written ({there} is not a folder); --out names another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PublishError(f"{folder}: cannot be written (no permission in {there}); --out names another one")
     path = folder / "last.pt"
     if path.exists():
         _check(path, _read(path), about)
@@ -143,8 +154,31 @@ _REMEDY = "choose another folder with --out, or remove this one"
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
-    torch.save(value, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
+    part = path.with_suffix(".part")
+    with writing(path):
+        try:
+            torch.save(value, part)
+        except RuntimeError as error:  # what torch makes of a full disk
+            part.unlink(missing_ok=True)
+            raise OSError(0, str(error).partition("\n")[0]) from error
+        part.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file of a training cannot be written.
+
+    Raises:
+        PublishError: in place of an ``OSError`` of the block, or of what safetensors makes of one.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PublishError(
+            f"{path}: cannot be written ({reason}); with room and permission the same command goes on from its last "
+            "checkpoint"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.errors import DataError, WeightsError
-from argos.training.checkpoint import identity_of, keep_best, resume, save, take_best
+from argos.training.checkpoint import Progress, identity_of, keep_best, resume, save, take_best
 from argos.training.journal import Journal
 from argos.training.precision import arithmetic
 from argos.training.recipe import Recipe, learning_rate, optimizer_for, set_rates
 from argos.training.scenes import Mix
 from argos.training.stream import Batch, SceneStream, batches
 from argos.training.together import agree, all_of, average_gradients, part_of, share
-
-log = logging.getLogger(__name__)
+from argos.training.unbroken import unbroken
 
 CALIBRATION = 60
 """Batches from which the running statistics of the averaged network are measured in the end."""
@@ -39,6 +38,58 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 Draw = Callable[[nn.Module], NDArray[np.uint8]]
 """What the averaged network finds in a dozen photos, ``(H, W, 3)`` uint8 RGB."""
+
+
+@dataclass(slots=True, eq=False)
+class _Training:
+    """What the loop works on.
+
+    Attributes:
+        network: that learns.
+        average: its averaged copy, in evaluation mode.
+        at: where the training is.
+        stream: batches, from the first one that was not seen.
+        loss, recipe, folder, evaluate, before_step, draw: of ``fit``.
+        identity: goes into checkpoints.
+        part, parts: of the processes of ``torchrun``, this one and how many.
+        start: ``time.monotonic()`` at which the training would have begun without pauses.
+        saved, evaluated: likewise, of the last checkpoint and evaluation.
+        rate: of the last step.
+        skipped, in_a_row: steps of this run without a finite loss and gradient, and how many of the last ones.
+    """
+
+    network: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    at: Progress
+    stream: Iterator[Batch]
+    loss: Loss
+    recipe: Recipe
+    folder: Path
+    evaluate: Evaluate
+    before_step: Callable[[nn.Module, float], None]
+    draw: Draw | None
+    identity: Mapping[str, str]
+    journal: Journal
+    device: torch.device
+    part: int
+    parts: int
+    start: float
+    saved: float
+    evaluated: float
+    rate: float = 0.0
+    skipped: int = 0
+    in_a_row: int = 0
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far, without pauses."""
+        return time.monotonic() - self.start
+
+    @property
+    def stopped(self) -> bool:
+        """Whether too many evaluations were no better."""
+        return bool(self.recipe.stop_after) and self.at.waited >= self.recipe.stop_after
 
 
 def fit(
@@ -72,6 +123,8 @@ def fit(
     Raises:
         DataError: the folder holds another training, or this one has diverged.
         WeightsError: its checkpoint is damaged.
+        PublishError: the folder cannot be written; what was written before stays.
+        KeyboardInterrupt: after a checkpoint of the last whole step.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     part, parts = part_of()
@@ -81,129 +134,173 @@ def fit(
     identity = identity_of(network, recipe, about)
     at = resume(folder, network, average, optimizer, identity)
     journal = Journal(folder, recipe.report_s, at.step, quiet=part > 0)
-
-    start = time.monotonic() - at.spent
-    scenes = SceneStream(mix, recipe, start, at.step * recipe.accumulate, part, parts)
-    stream = iter(batches(scenes))
-    saved = evaluated = time.monotonic()
-    skipped = in_a_row = 0
-    rate = 0.0
-    network.train()
-
-    def diverged(what: str) -> DataError:
-        text = f"step {at.step}: {what} at a rate of {rate:g}, the training has diverged; begin anew with a smaller one"
-        journal.say(text)
-        return DataError(f"{folder}: {text}")
-
-    def examine() -> Mapping[str, float]:
-        if part > 0:
-            return {}
-        try:
-            figures = evaluate(average)
-            if draw is not None:
-                journal.shows(draw(average))
-        except WeightsError as error:
-            if skipped:  # it says damaged weights or a device that computes wrongly, and has not seen the training
-                raise diverged(f"the network gives NaN and {skipped} steps were not finite") from error
-            raise
-        journal.evaluated(at.step, figures)
-        return figures
-
-    def judge() -> bool:
-        """Whether these are the best weights so far, and kept: the checkpoint has to know their figure."""
-        figure = agree(next(iter(examine().values()), 0.0))
-        best = at.judge(figure, recipe.schedule.patience) and bool(recipe.stop_after)
-        if best and part == 0:
-            keep_best(folder, average)
-        return best
-
-    def due() -> bool:
-        if recipe.steps:
-            return at.step < recipe.steps and at.step % recipe.evaluated_steps == 0
-        return agree(time.monotonic() - evaluated) > recipe.evaluate_min * 60
-
-    def stopped() -> bool:
-        return bool(recipe.stop_after) and at.waited >= recipe.stop_after
-
-    if at.step and agree(recipe.progress(at.spent, at.step)) >= 1:
-        journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
-    while not stopped() and (progress := agree(recipe.progress(time.monotonic() - start, at.step))) < 1:
-        rate = learning_rate(recipe, progress, at.step, at.plateaus)
-        set_rates(optimizer, recipe, rate, progress)
-        before_step(network, progress)
-        losses, seen = _step(network, loss, list(islice(stream, recipe.accumulate)), optimizer, recipe, device)
-        at.step += 1
-        in_a_row = 0 if losses else in_a_row + 1
-        skipped += not losses
-        if in_a_row == MOST_SKIPPED:
-            raise diverged(f"loss or gradient not finite in {in_a_row} steps in a row")
-        at.seen += seen * parts
-        if losses:
-            average_into(average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
-        else:
-            restore_statistics(network, average)
-        journal.stepped(at.step, progress, rate, losses, seen, time.monotonic() - start)
-
-        if due():
-            if judge():
-                saved = -float("inf")
-            evaluated = time.monotonic()
-            if stopped():
-                journal.say(f"step {at.step} no better in {at.waited} evaluations, the training ends here")
-                break
-        now = time.monotonic()
-        if now - saved > recipe.save_s and part == 0:
-            at.spent = now - start
-            save(folder, network, average, optimizer, at, identity)
-            saved = now
-    else:
-        if recipe.stop_after and not stopped():
-            judge()  # the last weights may be the best
-    if recipe.stop_after and part == 0:
-        take_best(folder, average)
-    if recipe.average and part == 0:
-        enough = min(CALIBRATION, at.step * recipe.accumulate)
-        recalibrate(average, loss, (batch.to(device) for batch in islice(stream, enough)))
-    share(average)  # running statistics are of the scenes that a process has seen
-    at.spent = time.monotonic() - start
-    if part == 0:
-        save(folder, network, average, optimizer, at, identity)
-    examine()
-    journal.say(f"done, step {at.step}")
-    journal.close()
+    now = time.monotonic()
+    stream = batches(SceneStream(mix, recipe, now - at.spent, at.step * recipe.accumulate, part, parts))
+    training = _Training(network, average, optimizer, at, iter(stream), loss, recipe, folder, evaluate, before_step,
+                         draw, identity, journal, device, part, parts, now - at.spent, now, now)  # fmt: skip
+    try:
+        _learn(training)
+    except KeyboardInterrupt:
+        _save(training)
+        journal.say(f"step {at.step} stopped; the same command goes on from here")
+        raise
+    _finish(training)
     return average
 
 
-def _step(
+def _learn(training: _Training) -> None:
+    """Take steps until the length is over, or until nothing gets better."""
+    at, recipe, journal = training.at, training.recipe, training.journal
+    training.network.train()
+    if at.step and _progress(training) >= 1:
+        journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
+    while not training.stopped and (progress := _progress(training)) < 1:
+        _take_step(training, progress)
+        if _is_due(training):
+            best = _judge(training)
+            training.evaluated = time.monotonic()
+            if best:
+                _save(training)  # the checkpoint has to know their figure
+        if time.monotonic() - training.saved > recipe.save_s:
+            _save(training)
+    if training.stopped:
+        journal.say(f"step {at.step} no better in {at.waited} evaluations, the training ends here")
+    elif recipe.stop_after:
+        _judge(training)  # the last weights may be the best
+
+
+def _finish(training: _Training) -> None:
+    """Choose the weights, measure their running statistics, write and evaluate them."""
+    at, recipe, average = training.at, training.recipe, training.average
+    if recipe.stop_after and training.part == 0:
+        take_best(training.folder, average)
+    if recipe.average and training.part == 0:
+        enough = min(CALIBRATION, at.step * recipe.accumulate)
+        recalibrate(average, training.loss, (batch.to(training.device) for batch in islice(training.stream, enough)))
+    share(average)  # running statistics are of the scenes that a process has seen
+    _save(training)
+    _examine(training)
+    training.journal.say(f"done, step {at.step}")
+    training.journal.close()
+
+
+def _progress(training: _Training) -> float:
+    """Share of the training that is over, the same in every process."""
+    return agree(training.recipe.progress(training.spent, training.at.step))
+
+
+def _take_step(training: _Training, progress: float) -> None:
+    """One step of the network and of its average; nothing but a count where loss or gradient is not finite.
+
+    Raises:
+        DataError: that happened ``MOST_SKIPPED`` times in a row.
+    """
+    network, recipe, at = training.network, training.recipe, training.at
+    training.rate = learning_rate(recipe, progress, at.step, at.plateaus)
+    set_rates(training.optimizer, recipe, training.rate, progress)
+    taken = list(islice(training.stream, recipe.accumulate))
+    with unbroken():  # a checkpoint of half a step is none
+        training.before_step(network, progress)
+        losses = _descend(network, training.loss, taken, training.optimizer, recipe, training.device)
+        seen = sum(len(batch.images) for batch in taken)
+        at.step += 1
+        at.seen += seen * training.parts
+        if losses:
+            average_into(training.average, network, min(recipe.average, (1 + at.step) / (10 + at.step)))
+        else:
+            restore_statistics(network, training.average)
+    training.in_a_row = 0 if losses else training.in_a_row + 1
+    training.skipped += not losses
+    if training.in_a_row == MOST_SKIPPED:
+        raise _diverged(training, f"loss or gradient not finite in {MOST_SKIPPED} steps in a row")
+    training.journal.stepped(at.step, progress, training.rate, losses, seen, training.spent)
+
+
+def _is_due(training: _Training) -> bool:
+    """Whether to evaluate now: by steps where the length is in steps, else by the clock of the first process."""
+    recipe, step = training.recipe, training.at.step
+    if recipe.steps:
+        return step < recipe.steps and step % recipe.evaluated_steps == 0
+    return agree(time.monotonic() - training.evaluated) > recipe.evaluate_min * 60
+
+
+def _judge(training: _Training) -> bool:
+    """Evaluate; whether these are the best weights so far, and kept because the best ones are wanted."""
+    recipe = training.recipe
+    figure = agree(next(iter(_examine(training).values()), 0.0))
+    with unbroken():
+        best = training.at.judge(figure, recipe.schedule.patience) and bool(recipe.stop_after)
+        if best and training.part == 0:
+            keep_best(training.folder, training.average)
+    return best
+
+
+def _examine(training: _Training) -> Mapping[str, float]:
+    """Figures and sheet of the averaged network; none in other processes than the first.
+
+    Raises:
+        DataError: it gives NaN after steps that were not finite.
+    """
+    if training.part > 0:
+        return {}
+    try:
+        figures = training.evaluate(training.average)
+        if training.draw is not None:
+            training.journal.shows(training.draw(training.average))
+    except WeightsError as error:
+        if training.skipped:  # it says damaged weights or a device that computes wrongly, and has not seen the training
+            raise _diverged(training, f"the network gives NaN and {training.skipped} steps were not finite") from error
+        raise
+    training.journal.evaluated(training.at.step, figures)
+    return figures
+
+
+def _diverged(training: _Training, what: str) -> DataError:
+    text = (
+        f"step {training.at.step}: {what} at a rate of {training.rate:g}, "
+        "the training has diverged; begin anew with a smaller one"
+    )
+    training.journal.say(text)
+    return DataError(f"{training.folder}: {text}")
+
+
+def _save(training: _Training) -> None:
+    """Write a checkpoint, in the first process."""
+    training.saved = time.monotonic()
+    training.at.spent = training.spent
+    if training.part == 0:
+        save(training.folder, training.network, training.average, training.optimizer, training.at, training.identity)
+
+
+def _descend(
     network: nn.Module,
     loss: Loss,
     taken: list[Batch],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     device: torch.device,
-) -> tuple[dict[str, float], int]:
-    """One step over accumulated batches; the parts of the loss, averaged, and how many scenes were seen.
+) -> dict[str, float]:
+    """One step down the gradient averaged over batches; the parts of the loss, averaged.
 
     There are no parts where loss or gradient is not finite: nothing is learnt from such a step.
     """
     optimizer.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
-    finite, seen = True, 0
+    finite = True
     for batch in taken:
         with arithmetic(recipe.precision, device):
             losses = loss(network, batch.to(device))
             total = torch.stack(list(losses.values())).sum() / len(taken)
         total.backward()  # type: ignore[no-untyped-call]
         finite = finite and bool(torch.isfinite(total.detach()))
-        seen += len(batch.images)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(taken)
     average_gradients(network)
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     if not all_of(finite and bool(torch.isfinite(norm))):  # who skips a step alone has another network from then on
-        return {}, seen
+        return {}
     optimizer.step()
-    return sums, seen
+    return sums
 
 
 @torch.no_grad()

@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.errors import PublishError
+from argos.training.checkpoint import writing
+
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +38,8 @@ class Journal:
         self._reported = time.monotonic()
         self._board: Any = None
         if not quiet:
-            folder.mkdir(parents=True, exist_ok=True)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             self._keep(lambda entry: entry["step"] <= step)
             self._board = _board(folder, step)
 
@@ -76,18 +80,21 @@ class Journal:
         if not self._quiet:
             self._keep(lambda entry: (entry["kind"], entry["step"]) != ("figure", step))
             self._write("figure", step, figures)
-            draw_curves(self._folder / "scalars.jsonl", self._folder / "curves.png")
+            with writing(self._folder / "curves.png"):
+                draw_curves(self._folder / "scalars.jsonl", self._folder / "curves.png")
 
     def shows(self, picture: NDArray[np.uint8]) -> None:
         """Write ``sheet.png`` anew, ``(H, W, 3)`` uint8 RGB; a picture of no rows is none."""
-        if picture.size:
-            cv2.imwrite(str(self._folder / "sheet.png"), picture[:, :, ::-1])
+        path = self._folder / "sheet.png"
+        if picture.size and not cv2.imwrite(str(path), picture[:, :, ::-1]):
+            raise PublishError(f"{path}: cannot be written")
 
     def say(self, text: str) -> None:
         """Write a line to the log."""
         if not self._quiet:
             log.info(text)
-            with (self._folder / "log.txt").open("a") as file:
+            path = self._folder / "log.txt"
+            with writing(path), path.open("a") as file:
                 file.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
     def close(self) -> None:
@@ -100,13 +107,15 @@ class Journal:
         if path.exists():
             kept = [json.dumps(entry) + "\n" for entry in read_scalars(path) if wanted(entry)]
             part = path.with_suffix(".part")
-            part.write_text("".join(kept))
-            part.replace(path)
+            with writing(path):
+                part.write_text("".join(kept))
+                part.replace(path)
 
     def _write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         if self._quiet:
             return
-        with (self._folder / "scalars.jsonl").open("a") as file:
+        path = self._folder / "scalars.jsonl"
+        with writing(path), path.open("a") as file:
             file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
         if self._board is not None:
             for name, value in values.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from argos.errors import DataError, WeightsError
+from argos.errors import DataError, PublishError, WeightsError
 from argos.training import stream
 from argos.training.checkpoint import Progress, check_folder
 from argos.training.fit import fit, restore_statistics
@@ -97,6 +98,8 @@ from argos.training import fit
 average = fit.average_into
 def slowly(*args):
     average(*args)
+    if {pause} > 1:
+        (Path({folder!r}) / "log.txt").write_text("holding")
     time.sleep({pause})
 fit.average_into = slowly
 train(Path({folder!r}), dataclasses.replace(RECIPE, steps=40, accumulate=2, save_s={save_s}, workers={workers}))
@@ -111,15 +114,23 @@ def begin(folder: Path, *, pause: float = 0.0, save_s: float = 120.0, workers: i
     return subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
 
 
-def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
-    unbroken, folder = tmp_path / "unbroken", tmp_path / "killed"
-    assert begin(unbroken).wait(120) == 0
-    child = begin(folder, pause=0.02, save_s=0.1, workers=1)
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a training that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert begin(folder).wait(120) == 0
+    return folder
+
+
+def wait_for(path: Path, text: bytes = b"") -> None:
     deadline = time.monotonic() + 120
-    while not (folder / "last.pt").exists() and time.monotonic() < deadline:
+    while not (path.exists() and text in path.read_bytes()):
+        assert time.monotonic() < deadline, f"{path} should come"
         time.sleep(0.01)
-    os.killpg(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, "it was to be killed in the middle"
+
+
+def check_goes_on(folder: Path, unbroken: Path) -> None:
+    """The training of a folder was stopped on its way, and ends with the weights of the unbroken one."""
     assert 0 < torch.load(folder / "last.pt", weights_only=True)["step"] < 40
     assert begin(folder).wait(120) == 0
     whole, resumed = (torch.load(one / "last.pt", weights_only=True) for one in (unbroken, folder))
@@ -127,6 +138,68 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: P
     assert whole["step"] == resumed["step"] == 40
     for weights in ("network", "average"):
         assert all(torch.equal(whole[weights][key], resumed[weights][key]) for key in whole[weights])
+
+
+def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: Path, unbroken: Path) -> None:
+    child = begin(tmp_path, pause=0.02, save_s=0.1, workers=1)
+    wait_for(tmp_path / "last.pt")
+    os.killpg(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, "it was to be killed in the middle"
+    check_goes_on(tmp_path, unbroken)
+
+
+def test_ctrl_c_keeps_every_whole_step(tmp_path: Path, unbroken: Path) -> None:
+    """It comes in the middle of a step nearly always: most of it sleeps between the network and its average."""
+    child = begin(tmp_path, pause=0.2, workers=1)
+    wait_for(tmp_path / "log.txt", b"step ")
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does, to the processes that draw as well
+    assert child.wait(60) == -signal.SIGINT
+    step = torch.load(tmp_path / "last.pt", weights_only=True)["step"]
+    assert f"step {step} stopped; the same command goes on from here" in (tmp_path / "log.txt").read_text()
+    check_goes_on(tmp_path, unbroken)
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    child = begin(tmp_path, pause=60.0)
+    wait_for(tmp_path / "log.txt", b"holding")
+    for _ in range(2):
+        os.kill(child.pid, signal.SIGINT)
+        time.sleep(0.3)
+    assert child.wait(20) == 130
+    assert not (tmp_path / "last.pt").exists(), "half a step is no checkpoint"
+
+
+def test_a_full_disk_is_named_and_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, steps=2)
+    train(tmp_path, recipe)
+    before, limits = (tmp_path / "last.pt").read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
+    try:
+        with pytest.raises(
+            PublishError, match=r"last.pt: cannot be written \(.*the same command goes on from its last"
+        ):
+            train(tmp_path, dataclasses.replace(recipe, steps=4))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert not (tmp_path / "last.part").exists(), "it would take the room that is missing"
+    train(tmp_path, dataclasses.replace(recipe, steps=4))
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 4
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_photos_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        PublishError, match=r"file/run: cannot be written \(.*file is not a folder\); --out names anoth"
+    ):
+        check_folder(tmp_path / "file" / "run", {})
+    with pytest.raises(PublishError, match="file: cannot be written"):
+        train(tmp_path / "file", RECIPE)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may write anywhere
+    with pytest.raises(PublishError, match=f"new: cannot be written \\(no permission in {tmp_path}\\)"):
+        check_folder(tmp_path / "new", {})
 
 
 def test_only_the_training_of_a_folder_goes_on_there(tmp_path: Path) -> None:
