@@ -206,5 +206,7 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
 
 def _say_models(models: Mapping[Task, Path]) -> None:
     """Print what to write into a configuration for the models of each role to be used."""
-    written = ", ".join(f"{role}: {path}" for role, path in models.items())
-    print(f"in the configuration:\nengine:\n  models: {{{written}}}")
+    from argos.config_yaml import dump_yaml
+
+    written = {role: str(path.resolve()) for role, path in models.items()}  # the configuration may lie elsewhere
+    print("in the configuration:\n" + dump_yaml({"engine": {"models": written}}), end="")

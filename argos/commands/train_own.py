@@ -103,7 +103,7 @@ def keys_of(model: OwnSemanticModel, weights: Path) -> str:
     """The keys of ``camera.yaml`` that run the trained network."""
     from argos.config_yaml import dump_yaml
 
-    said = model.model_dump(mode="json", exclude_unset=True) | {"weights": str(weights)}
+    said = model.model_dump(mode="json", exclude_unset=True) | {"weights": str(weights.resolve())}
     return dump_yaml({"engine": {"models": {"semantic": said}}})
 
 

@@ -21,7 +21,7 @@ from argos.networks.qunet import QUNet
 from argos.packing.limits import semantic_limits
 from argos.sources.names import redact
 from argos.training.checkpoint import check_folder
-from argos.training.collect import collect
+from argos.training.collect import collect, split_in_time
 from argos.training.fit import fit
 from argos.training.measure import coverage, iou_by_source
 from argos.training.photos import Photo
@@ -33,9 +33,6 @@ from argos.training.sheets import finder_of, held_sheet
 from argos.training.ship import write_model
 from argos.training.stream import Batch
 from argos.training.together import part_of
-
-HELD = 0.2
-"""Share of the photos, the last ones, that is measured on and not learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ def adapt(
     Raises:
         WeightsError: no such model, or one for another task.
         SourceError: see ``collect``.
-        DataError: ``folder`` holds another training, of another camera for one.
+        DataError: ``folder`` holds another training, of another camera for one; or see ``split_in_time``.
     """
     about = {"start": student, "source": redact(source), "teacher": teacher, "frames": f"{most} every {every_s:g} s"}
     check_folder(folder, about)  # collecting takes minutes
@@ -105,8 +102,7 @@ def adapt(
     network.train()
     score = semantic_scorer(load_network(teacher, task="semantic")[0], AUTO_SIDE)
     photos = collect(source, score, every_s=every_s, most=most, progress=progress)
-    first_held = round(len(photos) * (1 - HELD))
-    learnt, held = photos[:first_held], photos[first_held:]
+    learnt, held = split_in_time(photos, source)
 
     def measure(asked: nn.Module) -> Mapping[str, float]:
         return _measure(asked, card.thresholds, held)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
-from argos.errors import SourceError
+from argos.errors import DataError, SourceError
 from argos.sources.names import redact
 from argos.sources.read import read
 from argos.training.measure import Scorer
 from argos.training.photos import CROWD, IGNORE, Photo
+from argos.training.segmentation import LEAST_AREA
 from argos.training.teacher import SURE, SURELY_NOT
 from argos.types import Frame
 
+log = logging.getLogger(__name__)
+
 LONG_SIDE = 512
 """Of the photos that are kept, pixels."""
+
+FEWEST = 10
+"""Photos from which something can be learnt."""
+
+HELD = 0.2
+"""Share of the photos, the last ones, that is measured on and not learnt from."""
 
 
 def collect(
     source: str, score: Scorer, *, every_s: float, most: int, progress: Callable[[int], None] = lambda _: None
 ) -> list[Photo]:
-    """Read a source until its end or ``most`` photos, in order of time.
+    """Read a source until its end or ``most`` photos, in order of time; where it breaks off, what came before counts.
 
     Args:
         source: as for ``argos run``; nothing of it is written.
@@ -40,19 +50,52 @@ def collect(
     """
     photos: list[Photo] = []
     due = -np.inf
-    for frame in read(source, "collect"):
-        if frame.pts_s < due:
-            continue
-        due = frame.pts_s + every_s - 1e-3  # times are sums of floats
-        photos.append(_labelled(frame, score))
-        progress(len(photos))
-        if len(photos) == most:
-            break
-    if len(photos) < 10:
+    try:
+        for frame in read(source, "collect"):
+            if frame.pts_s < due:
+                continue
+            due = frame.pts_s + every_s - 1e-3  # times are sums of floats
+            photos.append(_labelled(frame, score))
+            progress(len(photos))
+            if len(photos) == most:
+                break
+    except SourceError as error:
+        if len(photos) < FEWEST:
+            raise
+        log.warning("%s; the %d frames before that are learnt from", error, len(photos))
+    if len(photos) < FEWEST:
         raise SourceError(
             f"{redact(source)}: {len(photos)} frames at intervals of {every_s:g} s are too few to learn from; "
             "choose a longer source or a smaller --every", "ended")  # fmt: skip
     return photos
+
+
+def split_in_time(photos: Sequence[Photo], source: str) -> tuple[list[Photo], list[Photo]]:
+    """Photos to learn from, and the last ones to measure on.
+
+    Args:
+        photos: of ``collect``.
+        source: that they are from, for messages.
+
+    Raises:
+        DataError: nobody is in those to learn from.
+    """
+    first_held = round(len(photos) * (1 - HELD))
+    learnt, held = list(photos[:first_held]), list(photos[first_held:])
+    if not any(map(_shows_people, learnt)):
+        raise DataError(
+            f"{redact(source)}: the teacher sees nobody in the {len(learnt)} frames to learn from; take them while "
+            "people pass, over a longer time (--every, --frames), or ask another --teacher"
+        )
+    if not any(map(_shows_people, held)):
+        log.warning("%s: the teacher sees nobody in the last %d frames, on which is measured; the figures say only "
+                    "what is found where nobody is", redact(source), len(held))  # fmt: skip
+    return learnt, held
+
+
+def _shows_people(photo: Photo) -> bool:
+    """Whether there is as much of people as is ever proposed as a region; a teacher sees specks of people anywhere."""
+    return float(((photo.ids > 0) & (photo.ids < IGNORE)).mean()) >= LEAST_AREA
 
 
 def _labelled(frame: Frame, score: Scorer) -> Photo:

@@ -205,6 +205,8 @@ def course_photos(course: Course) -> CoursePhotos:
             if not photos:
                 raise DataError(f"{spec}: no photo in it is of the subject, {course.subject}")
     empty = [photos for photos in groups if photos[0].source == "background"]
+    if len(empty) == len(groups):
+        raise DataError("data: the photos are of nobody; name some with people, and where they are, as well")
     learnt = [photo for photos in groups for photo in photos] if course.share else groups[0]
     backgrounds = [photo for photos in empty for photo in photos]
     people = cut_people(learnt) if course.share and backgrounds else []

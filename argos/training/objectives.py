@@ -67,8 +67,10 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
         held: to measure on.
 
     Raises:
-        DataError: the network does not fit.
+        DataError: the network does not fit, or nobody is in the photos to measure on.
     """
+    if not name.startswith("classes") and all(photo.source == "background" for photo in held):
+        raise DataError("validation: the photos are of nobody; name some with people, and where they are, as well")
     match name:
         case "person":
             return Objective(network, person_loss(0.5), lambda n: _person_figures(n, held), _person_sheet(held))
@@ -180,7 +182,9 @@ def classes_loss(weights: Tensor) -> Loss:
         factor = batch.ids.shape[-1] // logits.shape[-1]
         labels = batch.ids[:, factor // 2 :: factor, factor // 2 :: factor].long()
         weight = weights.to(logits.device)
-        return {"entropy": F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)}
+        entropy = F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="sum")
+        counted = weight[labels[labels != IGNORE]].sum()
+        return {"entropy": entropy / counted.clamp(min=1e-6)}  # of a batch without labels the mean would be 0 / 0
 
     return loss
 

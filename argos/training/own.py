@@ -21,7 +21,8 @@ from argos.engines.weights import load_network
 from argos.errors import WeightsError
 from argos.packing.limits import person_mask
 from argos.training import datasets
-from argos.training.collect import collect
+from argos.training.checkpoint import writing
+from argos.training.collect import collect, split_in_time
 from argos.training.fit import fit
 from argos.training.measure import HALF, Scorer, iou_by_source
 from argos.training.photos import Photo
@@ -35,9 +36,6 @@ from argos.training.together import part_of
 
 SIDES = ((0.6, 160, 8), (1.0, 256, 4))
 """Share of the training, side of the views and views per step, for networks that take any size."""
-
-HELD = 0.2
-"""Share of a camera's frames, the last ones, that is measured on and not learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,8 @@ def train_own(
     if part_of()[0] > 0:
         return None
     path = folder / "weights.safetensors"
-    save_file({key: value.detach().cpu().contiguous() for key, value in trained.state_dict().items()}, path)
+    with writing(path):
+        save_file({key: value.detach().cpu().contiguous() for key, value in trained.state_dict().items()}, path)
     return Learnt(path, len(held), measure(trained))
 
 
@@ -148,12 +147,12 @@ def photos_of_camera(
     """What one camera shows, labelled by a teacher: scenes of the first frames, and the last ones to measure on.
 
     Raises:
-        SourceError, WeightsError: see ``collect`` and ``load_network``.
+        SourceError, DataError, WeightsError: see ``collect``, ``split_in_time`` and ``load_network``.
     """
     score = semantic_scorer(load_network(teacher, task="semantic")[0], AUTO_SIDE)
     photos = collect(source, score, every_s=every_s, most=most, progress=progress)
-    first_held = round(len(photos) * (1 - HELD))
-    return Mix([photos[:first_held]], [1.0], [], [], paste=0.0, mosaic=0.2), photos[first_held:]
+    learnt, held = split_in_time(photos, source)
+    return Mix([learnt], [1.0], [], [], paste=0.0, mosaic=0.2), held
 
 
 def photos_of_folder(teacher: str | None) -> tuple[Mix, list[Photo]]:

@@ -20,6 +20,7 @@ from argos.networks.table import NETWORKS
 from argos.packing.limits import semantic_limits
 from argos.training import datasets
 from argos.training.cards import CARDS, SOURCES, CardText, made_by
+from argos.training.checkpoint import writing
 from argos.training.detection import average_precision, evaluate_ssdisb
 from argos.training.measure import boundary_f, class_figures, coverage, iou_by_source
 from argos.training.photos import Photo
@@ -141,8 +142,10 @@ def write_model(
 
     Returns:
         The card as written.
+
+    Raises:
+        PublishError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with torch.device("meta"):
         binary = binary_weights(NETWORKS[card.network](**card.arguments))
     stored = {
@@ -150,19 +153,21 @@ def write_model(
         for key, value in pack_signs(state, binary).items()
         if not key.endswith("num_batches_tracked")
     }
-    with TemporaryDirectory(dir=folder) as scratch:
-        path = Path(scratch) / f"{card.name}.safetensors"
-        save_file(stored, path, metadata={"network": card.network})
-        card = msgspec.structs.replace(card, sha256=digest(path))
-        if binary:
-            save_file(latents_of(state, binary), path.with_suffix(LATENTS), metadata={"of": card.sha256})
-        _write(card, path.with_suffix(".json"))
-        metrics = {key: round(float(value), 4) for key, value in measured(path, card).items()}
-        card = msgspec.structs.replace(card, metrics=metrics)
-        _write(card, path.with_suffix(".json"))
-        for suffix in (".safetensors", ".json", *([LATENTS] if binary else [])):
-            path.with_suffix(suffix).chmod(0o644)  # safetensors writes 0600
-            path.with_suffix(suffix).replace(folder / f"{card.name}{suffix}")
+    with writing(folder / f"{card.name}.safetensors"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as scratch:
+            path = Path(scratch) / f"{card.name}.safetensors"
+            save_file(stored, path, metadata={"network": card.network})
+            card = msgspec.structs.replace(card, sha256=digest(path))
+            if binary:
+                save_file(latents_of(state, binary), path.with_suffix(LATENTS), metadata={"of": card.sha256})
+            _write(card, path.with_suffix(".json"))
+            metrics = {key: round(float(value), 4) for key, value in measured(path, card).items()}
+            card = msgspec.structs.replace(card, metrics=metrics)
+            _write(card, path.with_suffix(".json"))
+            for suffix in (".safetensors", ".json", *([LATENTS] if binary else [])):
+                path.with_suffix(suffix).chmod(0o644)  # safetensors writes 0600
+                path.with_suffix(suffix).replace(folder / f"{card.name}{suffix}")
     return card
 
 
@@ -188,8 +193,9 @@ def measure(path: str, card: Card, held: datasets.Held | None = None) -> dict[st
         propose = region_proposer(network, card.thresholds["threshold"])
         empty = [float(propose(photo.image).mean()) for photo in photos if photo.source == "background"]
         people = [photo for photo in photos if photo.source != "background"]
-        metrics = coverage(propose, people)
-        metrics |= {"empty_area": sum(empty) / max(1, len(empty)), **covered_within(network, people)}
+        metrics = coverage(propose, people) if people else {}
+        metrics["empty_area"] = sum(empty) / max(1, len(empty))
+        metrics |= covered_within(network, people) if people else {}
     return {key: round(float(value), 4) for key, value in metrics.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from argos.cli import main
+from argos.config import load_config
 from argos.engines.weights import load_card, load_network
-from argos.errors import SourceError
+from argos.errors import DataError, SourceError
 from argos.networks.qunet import QUNet
+from argos.sources.read import read
+from argos.training import collect as collecting
 from argos.training import fit
 from argos.training.adapt import Adapted
-from argos.training.collect import collect
-from argos.training.photos import CROWD, IGNORE
+from argos.training.collect import collect, split_in_time
+from argos.training.photos import CROWD, IGNORE, Photo
+from argos.types import Frame
 
 FILM = "fake://people?n=2&seed=5&size=320x180&fps=5&frames=12"
 
@@ -42,16 +48,65 @@ def test_a_source_with_too_little_to_learn_from_is_named() -> None:
         collect(FILM, thirds, every_s=0.4, most=100)
 
 
+def test_what_came_before_a_source_broke_off_is_learnt_from(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def dying(source: str, camera: str) -> Iterator[Frame]:
+        yield from islice(read(source, camera), alive)
+        raise SourceError(f"{camera}: ended early", "ended_early")
+
+    monkeypatch.setattr(collecting, "read", dying)
+    alive = 10
+    assert len(collect(FILM, thirds, every_s=0.2, most=100)) == 10
+    assert "collect: ended early; the 10 frames before that are learnt from" in caplog.text
+    alive = 9
+    with pytest.raises(SourceError, match="collect: ended early"):
+        collect(FILM, thirds, every_s=0.2, most=100)
+
+
+def test_a_camera_that_nobody_passed_has_nothing_to_teach(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sure(score: float) -> list[Photo]:
+        return collect(FILM, lambda image: np.full(image.shape[:2], score, np.float32), every_s=0.2, most=10)
+
+    people, nobody = sure(0.9), sure(0.1)
+    learnt, held = split_in_time(people, FILM)
+    assert [photo.name for photo in held] == ["frame 8", "frame 9"]
+    assert len(learnt) == 8
+    assert not caplog.records
+    assert len(split_in_time([*people[:1], *nobody[1:]], FILM)[0]) == 8
+    assert "nobody in the last 2 frames, on which is measured" in caplog.text
+    with pytest.raises(DataError, match="sees nobody in the 8 frames to learn from; take them while people pass"):
+        split_in_time([*nobody[:8], *people[8:]], FILM)
+    nobody[0].ids[:3, :3] = CROWD  # a speck is nobody
+    with pytest.raises(DataError, match="sees nobody"):
+        split_in_time(nobody, FILM)
+    monkeypatch.setattr(collecting, "SURE", 2.0)
+    command = ["train", "--from", FILM, "--teacher", "asbunet", "--minutes", "0.03", "--every", "0.2"]
+    assert main([*command, "--out", str(tmp_path / "run"), "--threads", "1"]) == 2
+    assert "the teacher sees nobody in the 10 frames" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_one_command_makes_a_model_that_loads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "CALIBRATION", 2)  # a minute otherwise
     command = ["train", "--from", FILM, "--teacher", "asbunet", "--minutes", "0.03", "--every", "0.2"]
-    assert main([*command, "--out", str(tmp_path), "--threads", "1"]) == 0
+    tmp_path = tmp_path / "gate, north: 1"
+    tmp_path.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "--out", ".", "--threads", "1"]) == 0
     out = capsys.readouterr().out
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
     assert "learnt from 10 frames, measured on the 2 after them" in out
-    assert f"models: {{proposal: {tmp_path / 'qunet16-camera.safetensors'}}}" in out
+    config = tmp_path.parent / "camera.yaml"  # what is printed is found from any folder
+    config.write_text(f"version: 1\ncamera: {{source: '{FILM}'}}\n" + out.partition("in the configuration:\n")[2])
+    assert load_config(config).engine.models.proposal == str(tmp_path / "qunet16-camera.safetensors")
     network, card = load_network(str(tmp_path / "qunet16-camera.safetensors"), task="proposal")
     assert isinstance(network, QUNet)
     assert card.data[-1].startswith("10 frames of fake://people")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,8 @@ def test_labels_are_thinned_out_to_small_logits() -> None:
             return logits
 
     assert float(classes_loss(torch.ones(2))(Upper(), batch)["entropy"]) < 1e-6
+    nothing = replace(batch, ids=torch.full_like(batch.ids, IGNORE))
+    assert float(classes_loss(torch.ones(2))(Upper(), nothing)["entropy"]) == 0, "a step is not lost to it"
 
 
 def test_mean_iou_of_the_classes_that_occur() -> None:

@@ -353,6 +353,12 @@ def test_a_set_without_photos_is_said_before_the_training(
     assert f"{empty}: no pictures to use, 0 images are in it" in capsys.readouterr().err
     assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, "subject={shapes: all}")) == 2
     assert f"{specs['people']}: no photo in it is of the subject" in capsys.readouterr().err
+    nobody = f"folder:{Path(specs['people'].partition(':')[2]).parent / 'images'}"
+    for recipe in ("asbunet", "qunet"):
+        assert main(arguments(FOLDER / f"{recipe}.yaml", specs["people"], tmp_path, f"validation=[{nobody!r}]")) == 2
+        assert "argos: validation: the photos are of nobody" in capsys.readouterr().err
+    assert main(arguments(FOLDER / "qunet.yaml", specs["people"], tmp_path, f"data=[{nobody!r}]")) == 2
+    assert "argos: data: the photos are of nobody" in capsys.readouterr().err
     assert not (tmp_path / "last.pt").exists()
 
 
