@@ -27,11 +27,12 @@ def run(args: argparse.Namespace) -> int:
     """
     from argos.errors import UsageError
     from argos.training import datasets
-    from argos.training.packed import write_packed
+    from argos.training.packed import check_empty, write_packed
 
     if args.side < 64 or not 1 <= args.quality <= 100:
         raise UsageError(f"--side should be 64 or more and --quality 1 to 100, got {args.side} and {args.quality}")
     folder = datasets.data_folder()
+    check_empty(args.out)  # reading the photos takes minutes
     shown = sys.stderr.isatty()
 
     def progress(done: int, of: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not (args.files or args.list or args.render):
         raise UsageError("name an experiment (argos experiment --list shows them), or give --render")
-    for name, least in (("seeds", 1), ("steps", 1), ("minutes", 0.01)):
-        if (given := getattr(args, name)) is not None and given < least:
+    for name, least in (("seeds", 1), ("steps", 1), ("minutes", 0.01), ("photos", 1)):
+        if (given := getattr(args, name)) is not None and not least <= given < math.inf:
             raise UsageError(f"--{name} should be at least {least}, got {given}")
     experiments = [load_experiment(path) for path in args.files]
     for experiment in experiments:

@@ -125,13 +125,15 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from argos.engines.weights import list_cards, load_network
+    from argos.engines.weights import list_cards, load_network, weights_path
+    from argos.training.pretrained import check_latents
 
     faults = {}
     names = args.names or [card.name for card in list_cards()]
     for name in names:
         try:
             load_network(name)
+            check_latents(weights_path(name))
         except WeightsError as error:
             faults[name] = str(error)
     if args.json:

@@ -48,8 +48,7 @@ def write_packed(
     Raises:
         PublishError: the folder holds something, or cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PublishError(f"{out}: is not an empty folder")
+    check_empty(out)
     index: dict[str, list[dict[str, Any]]] = {}
     total, done = sum(map(len, (*groups.values(), *camvid.values()))), 0
     try:
@@ -88,6 +87,12 @@ def write_packed(
     except OSError as error:
         raise PublishError(f"{out}: cannot be written ({error.strerror})") from error
     return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+
+
+def check_empty(out: Path) -> None:
+    """Raise ``PublishError`` where there is something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise PublishError(f"{out}: is not an empty folder")
 
 
 def read_packed(folder: Path, group: str) -> PhotoFiles:

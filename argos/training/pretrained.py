@@ -158,6 +158,30 @@ def _latents(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file beside it cannot be read.
     """
+    found = _latents_beside(path)
+    if found is None:
+        log.warning(
+            "%s: holds the signs of its binary weights, and %s that tells how far each is from turning is not beside "
+            "it: that has to be found anew (argos train NAME --start RUN/average.pt begins with all of it)",
+            path,
+            path.with_suffix(LATENTS).name,
+        )
+    return found or {}
+
+
+def check_latents(path: Path) -> None:
+    """Read the magnitudes beside a model's file, where there are any.
+
+    Raises:
+        WeightsError: they cannot be read, or belong to other weights.
+    """
+    beside = path.with_suffix(LATENTS)
+    if beside.exists() and _latents_beside(path) is None:
+        raise WeightsError(f"{beside}: belongs to other weights than {path.name} beside it; install both again")
+
+
+def _latents_beside(path: Path) -> dict[str, Tensor] | None:
+    """None where they are missing or belong to other weights."""
     beside = path.with_suffix(LATENTS)
     try:
         with safe_open(beside, "pt") as file:
@@ -167,13 +191,7 @@ def _latents(path: Path) -> dict[str, Tensor]:
         pass
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{beside}: cannot be read ({error}); remove it to begin with the signs alone") from error
-    log.warning(
-        "%s: holds the signs of its binary weights, and %s that tells how far each is from turning is not beside it: "
-        "that has to be found anew (argos train NAME --start RUN/average.pt begins with all of it)",
-        path,
-        beside.name,
-    )
-    return {}
+    return None
 
 
 def _read(path: Path) -> dict[str, Tensor]:

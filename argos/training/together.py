@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+LONGEST_EVALUATION = timedelta(hours=12)
+"""The others wait for the first process meanwhile; by default they would give up after 10 minutes, or 30 on CPUs."""
 
 
 def part_of() -> tuple[int, int]:
@@ -14,7 +18,7 @@ def part_of() -> tuple[int, int]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 0, 1
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST_EVALUATION)
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     return dist.get_rank(), dist.get_world_size()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copyfile
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from main_job import own_models
 
 from argos.cli import main
 from argos.commands.models_networks import RULE_NAMES
-from argos.engines.weights import load_card
+from argos.engines.weights import load_card, weights_path
 from argos.networks.count_rules import RULES
 from argos.networks.table import NETWORKS
 
@@ -177,6 +178,19 @@ def test_whole_models_are_verified_and_a_damaged_one_is_named(
     report = json.loads(capsys.readouterr().out)
     assert report[whole] == "ok"
     assert "does not match its card" in report[damaged]
+
+
+def test_what_lies_beside_binary_weights_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in (".safetensors", ".json", ".latents"):
+        copyfile(weights_path("qunet8").with_suffix(suffix), tmp_path / f"qunet8{suffix}")
+    path = tmp_path / "qunet8.safetensors"
+    assert main(["models", "verify", str(path)]) == 0
+    copyfile(weights_path("qunet16").with_suffix(".latents"), tmp_path / "qunet8.latents")
+    assert main(["models", "verify", str(path)]) == 4
+    assert "qunet8.latents: belongs to other weights than qunet8.safetensors beside it" in capsys.readouterr().out
+    (tmp_path / "qunet8.latents").write_bytes(b"damaged")
+    assert main(["models", "verify", str(path)]) == 4
+    assert "qunet8.latents: cannot be read" in capsys.readouterr().out
 
 
 def test_the_shipped_models_are_verified_when_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,6 +149,8 @@ def test_a_stopped_experiment_keeps_no_half_results(tmp_path: Path) -> None:
         (["PATH", "--only", "x"], "--only x: .* has no such variant; it has d, dg4"),
         (["PATH", "--photos", "3"], "--photos: .* trains"),
         (["PATH", "--seeds", "0"], "--seeds should be at least 1, got 0"),
+        (["PATH", "--photos", "0"], "--photos should be at least 1, got 0"),
+        (["PATH", "--minutes", "nan"], "--minutes should be at least 0.01, got nan"),
         (["PATH", "--steps", "0"], "--steps should be at least 1, got 0"),
         (["--list", "--folder", "nowhere"], "nowhere: no experiments"),
     ],

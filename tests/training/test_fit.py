@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.errors import DataError, PublishError, WeightsError
-from argos.training import stream
+from argos.training import stream, together
 from argos.training.checkpoint import Progress, check_folder
 from argos.training.fit import fit, restore_statistics
 from argos.training.losses import dice_loss, person_targets, weighted_bce
@@ -302,6 +303,17 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["seen"] == 6 * 4 * 2
     alone = train(tmp_path / "alone", dataclasses.replace(RECIPE, steps=6), norm=True).state_dict()
     assert not torch.equal(first["0.weight"], alone["0.weight"]), "they saw the batches of two"
+
+
+def test_the_others_wait_for_a_long_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    waits: list[timedelta] = []
+    monkeypatch.setattr(together.dist, "init_process_group", lambda backend, timeout: waits.append(timeout))
+    monkeypatch.setattr(together.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(together.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert together.part_of() == (1, 2)
+    assert waits[0] > timedelta(hours=1)
 
 
 def test_a_training_that_gets_no_better_lowers_its_rate_and_ends(tmp_path: Path) -> None:

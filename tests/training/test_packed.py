@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from argos.cli import main
 from argos.errors import DataError, PublishError
 from argos.training import datasets
 from argos.training.packed import is_packed, read_cutouts, read_packed, write_packed
@@ -64,8 +65,12 @@ def test_what_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(PublishError, match="is not an empty folder"):
         write_packed({}, [], {}, tmp_path, max_side=100, quality=90)
     assert not is_packed(tmp_path)
+    (tmp_path / "persons").mkdir()
+    monkeypatch.setenv("ARGOS_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets, "photos_of", lambda folder, group: pytest.fail("minutes are lost"))
+    assert main(["data", "pack", str(tmp_path)]) == 6
+    (tmp_path / "persons").rmdir()
     with pytest.raises(DataError, match="not the index of a packed copy"):
         read_packed(tmp_path, "masks")
-    monkeypatch.setenv("ARGOS_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no training data here"):
         datasets.data_folder()
