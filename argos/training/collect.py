@@ -10,6 +10,7 @@ import numpy as np
 
 from argos.errors import DataError, SourceError
 from argos.sources.names import redact
+from argos.sources.options import Reconnect, SourceOptions, SourceState
 from argos.sources.read import read
 from argos.training.measure import Scorer
 from argos.training.photos import CROWD, IGNORE, Photo
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LONG_SIDE = 512
 """Of the photos that are kept, pixels."""
+
+PATIENCE = SourceOptions(reconnect=Reconnect(give_up_after=20))
+"""With a camera that does not answer: about a minute, as long as one takes to start."""
 
 FEWEST = 10
 """Photos from which something can be learnt."""
@@ -46,12 +50,12 @@ def collect(
         between; people are not told apart.
 
     Raises:
-        SourceError: the source cannot be read, or held fewer than ten such frames.
+        SourceError: the source cannot be read, does not answer, or held fewer than ten such frames.
     """
     photos: list[Photo] = []
     due = -np.inf
     try:
-        for frame in read(source, "collect"):
+        for frame in read(source, "collect", PATIENCE, on_state=_say_fault):
             if frame.pts_s < due:
                 continue
             due = frame.pts_s + every_s - 1e-3  # times are sums of floats
@@ -68,6 +72,11 @@ def collect(
             f"{redact(source)}: {len(photos)} frames at intervals of {every_s:g} s are too few to learn from; "
             "choose a longer source or a smaller --every", "ended")  # fmt: skip
     return photos
+
+
+def _say_fault(state: SourceState) -> None:
+    if state.message and state.state != "ended":  # that one is raised
+        log.warning("%s: %s", state.state, state.message)
 
 
 def split_in_time(photos: Sequence[Photo], source: str) -> tuple[list[Photo], list[Photo]]:

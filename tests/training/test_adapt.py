@@ -15,6 +15,7 @@ from argos.config import load_config
 from argos.engines.weights import load_card, load_network
 from argos.errors import DataError, SourceError
 from argos.networks.qunet import QUNet
+from argos.sources.options import OnState, Reconnect, SourceOptions
 from argos.sources.read import read
 from argos.training import collect as collecting
 from argos.training import fit
@@ -51,7 +52,7 @@ def test_a_source_with_too_little_to_learn_from_is_named() -> None:
 def test_what_came_before_a_source_broke_off_is_learnt_from(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def dying(source: str, camera: str) -> Iterator[Frame]:
+    def dying(source: str, camera: str, options: SourceOptions, on_state: OnState) -> Iterator[Frame]:
         yield from islice(read(source, camera), alive)
         raise SourceError(f"{camera}: ended early", "ended_early")
 
@@ -62,6 +63,15 @@ def test_what_came_before_a_source_broke_off_is_learnt_from(
     alive = 9
     with pytest.raises(SourceError, match="collect: ended early"):
         collect(FILM, thirds, every_s=0.2, most=100)
+
+
+def test_a_camera_that_does_not_answer_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(collecting, "PATIENCE", SourceOptions(reconnect=Reconnect(0.01, 0.01, give_up_after=3)))
+    with pytest.raises(SourceError, match=r"rtsp://127.0.0.1:9/.*refused"):
+        collect("rtsp://127.0.0.1:9/x", thirds, every_s=0.2, most=10)
+    assert "refused" in caplog.text, "it is said while one waits"
 
 
 def test_a_camera_that_nobody_passed_has_nothing_to_teach(

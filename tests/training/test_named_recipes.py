@@ -7,6 +7,7 @@ import re
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
 import cv2
 import numpy as np
@@ -16,10 +17,12 @@ from safetensors.torch import load_file
 
 from argos.cli import main
 from argos.engines.weights import list_cards, load_network
+from argos.errors import PublishError
 from argos.networks.qunet import qunet
+from argos.networks.table import NETWORKS
 from argos.training import datasets, fit
 from argos.training.cards import CARDS, made_by
-from argos.training.ship import finish, ship
+from argos.training.ship import finish, neutral_card, ship, write_model
 
 SIDE = 96
 
@@ -109,3 +112,14 @@ def test_make_weights_runs_the_chain_of_every_card() -> None:
             assert f"--start {outs[before]}/" in steps[step], "each begins with the one before"
         shipped = next(line for line in lines if f"argos train {recipe} --ship --out {outs[-1]}" in line)
         assert lines.index(shipped) > lines.index(steps[-1])
+
+
+def test_a_model_for_which_there_is_no_room_is_named(tmp_path: Path) -> None:
+    card, limits = neutral_card("big", "proposal", "qunet", {"width": 8}, "", "", 1), getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(PublishError, match=r"big.safetensors: cannot be written \(.*File too large"):
+            write_model(tmp_path, card, NETWORKS["qunet"](width=8).state_dict(), lambda path, card: {})
+    finally:
+        setrlimit(RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir()), "what is half there takes room"
