@@ -32,6 +32,7 @@ class Progress:
         best: highest first figure of an evaluation; minus infinity before the first.
         waited: evaluations since then.
         plateaus: how often the schedule has lowered the rate because of that.
+        evaluated_s: what ``spent`` was at the last evaluation, so that pauses do not put the next one off.
     """
 
     step: int = 0
@@ -40,6 +41,7 @@ class Progress:
     best: float = -float("inf")
     waited: int = 0
     plateaus: int = 0
+    evaluated_s: float = 0.0
 
     def judge(self, figure: float, patience: int) -> bool:
         """Take the first figure of an evaluation into account; whether it is the best so far."""
@@ -144,6 +146,7 @@ def resume(
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["chance"])
+        state.setdefault("evaluated_s", 0.0)  # checkpoints were without it
         return Progress(**{key: state[key] for key in asdict(Progress())})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]

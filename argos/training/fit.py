@@ -53,7 +53,7 @@ class _Training:
         identity: goes into checkpoints.
         part, parts: of the processes of ``torchrun``, this one and how many.
         start: ``time.monotonic()`` at which the training would have begun without pauses.
-        saved, evaluated: likewise, of the last checkpoint and evaluation.
+        saved: likewise, of the last checkpoint.
         rate: of the last step.
         skipped, in_a_row: steps of this run without a finite loss and gradient, and how many of the last ones.
     """
@@ -76,7 +76,6 @@ class _Training:
     parts: int
     start: float
     saved: float
-    evaluated: float
     rate: float = 0.0
     skipped: int = 0
     in_a_row: int = 0
@@ -137,7 +136,7 @@ def fit(
     now = time.monotonic()
     stream = batches(SceneStream(mix, recipe, now - at.spent, at.step * recipe.accumulate, part, parts))
     training = _Training(network, average, optimizer, at, iter(stream), loss, recipe, folder, evaluate, before_step,
-                         draw, identity, journal, device, part, parts, now - at.spent, now, now)  # fmt: skip
+                         draw, identity, journal, device, part, parts, now - at.spent, now)  # fmt: skip
     try:
         _learn(training)
     except KeyboardInterrupt:
@@ -156,11 +155,8 @@ def _learn(training: _Training) -> None:
         journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
     while not training.stopped and (progress := _progress(training)) < 1:
         _take_step(training, progress)
-        if _is_due(training):
-            best = _judge(training)
-            training.evaluated = time.monotonic()
-            if best:
-                _save(training)  # the checkpoint has to know their figure
+        if _is_due(training) and _judge(training):
+            _save(training)  # the checkpoint has to know their figure
         if time.monotonic() - training.saved > recipe.save_s:
             _save(training)
     if training.stopped:
@@ -221,7 +217,7 @@ def _is_due(training: _Training) -> bool:
     recipe, step = training.recipe, training.at.step
     if recipe.steps:
         return step < recipe.steps and step % recipe.evaluated_steps == 0
-    return agree(time.monotonic() - training.evaluated) > recipe.evaluate_min * 60
+    return agree(training.spent - training.at.evaluated_s) > recipe.evaluate_min * 60
 
 
 def _judge(training: _Training) -> bool:
@@ -229,6 +225,7 @@ def _judge(training: _Training) -> bool:
     recipe = training.recipe
     figure = agree(next(iter(_examine(training).values()), 0.0))
     with unbroken():
+        training.at.evaluated_s = training.spent
         best = training.at.judge(figure, recipe.schedule.patience) and bool(recipe.stop_after)
         if best and training.part == 0:
             keep_best(training.folder, training.average)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.errors import DataError, PublishError, WeightsError
-from argos.training import stream, together
+from argos.training import journal, stream, together
 from argos.training.checkpoint import Progress, check_folder
 from argos.training.fit import fit, restore_statistics
 from argos.training.losses import dice_loss, person_targets, weighted_bce
@@ -341,6 +341,25 @@ def test_a_training_in_steps_is_evaluated_by_steps(tmp_path: Path, steps: int, e
     lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["kind"] == "figure"] == at
     assert dataclasses.replace(RECIPE, steps=6000).evaluated_steps == 300
+
+
+def test_an_evaluation_is_due_in_its_time_however_often_a_training_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "draw_curves", lambda scalars, picture: None)  # it takes the seconds of the training
+    recipe = dataclasses.replace(RECIPE, minutes=0.01, evaluate_min=1.9)
+    train(tmp_path, recipe)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    first, state["spent"] = state["step"], 116.0
+    del state["evaluated_s"]  # as it was written before
+    torch.save(state, tmp_path / "last.pt")
+    train(tmp_path, dataclasses.replace(recipe, minutes=2.0))
+    lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    figures = [line["step"] for line in lines if line["kind"] == "figure"]
+    assert figures[:2] == [first, first + 1], "after 114 s of both runs"
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert 116 <= state["evaluated_s"] <= state["spent"]
+    assert figures[2:] == [state["step"]], "and not again"
 
 
 def test_schedules() -> None:
