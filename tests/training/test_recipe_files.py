@@ -242,7 +242,6 @@ def test_a_network_of_several_classes_is_measured_and_no_camera_takes_it(
     measured = json.loads(capsys.readouterr().out)["measured"]
     assert measured == load_network(model)[1].metrics
     assert {"miou", "iou_0"} <= set(measured)
-    assert main(["eval", model, "--data", specs["classes"], "--sheet", str(tmp_path)]) == 2
     assert main(["run", "fake://people", "--set", f"engine.models.semantic={model}", "--frames", "1",
                  "--set", "camera.tasks=[semantic]"]) == 4  # fmt: skip
     assert "a model for classes, not for semantic" in capsys.readouterr().err
