@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from argos.machine import cores
     from argos.training import datasets
     from argos.training.formats.read import every_photo
-    from argos.training.ship import held_photos, measure, more_measures
+    from argos.training.ship import measure, more_measures
 
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)

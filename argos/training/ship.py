@@ -199,16 +199,6 @@ def measure(path: str, card: Card, held: datasets.Held | None = None) -> dict[st
     return {key: round(float(value), 4) for key, value in metrics.items()}
 
 
-def held_photos(task: Task) -> Sequence[Photo]:
-    """The validation split of the project's data for models of a task.
-
-    Raises:
-        DataError: it is not there.
-    """
-    folder = datasets.data_folder()
-    return datasets.class_photos(folder) if task == "classes" else datasets.validation_photos(folder)
-
-
 def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, float]:
     """What a card does not say: COCO's figures of boxes and masks, or the F measure of the outlines.
 
