@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.training.augment import camera_look
+from argos.training.pasting import jittered, matched, paste, place_of
 from argos.training.photos import CROWD, IGNORE, Photo
 
 MIN_VISIBLE = 0.25
@@ -67,7 +68,11 @@ class Mix:
 
 
 def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
-    """Draw a scene of ``side`` x ``side`` pixels; mosaics are rarer in small views, they would show dwarfs."""
+    """Draw a scene of ``side`` x ``side`` pixels; mosaics are rarer in small views, they would show dwarfs.
+
+    Scales from 0.3 to 2 result, where 1 is that of a photo that just covers the view: in 1,500 scenes of 240 pixels
+    photos came at 1 to 2 (median 1.4), the parts of mosaics at 0.32 to 1.1 (median 0.7, two fifths below 0.63).
+    """
     if not mix.augment:
         return whole_photo(_draw_photo(mix, rng), side)
     kind = rng.random()
@@ -76,7 +81,7 @@ def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     elif kind < mix.paste + mix.mosaic * min(1.0, side / 256) * (1 - mix.paste):
         scene = mosaic_scene(mix, side, rng)
     else:
-        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=1.5)
+        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=2.0)
     return Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
 
 
@@ -97,11 +102,14 @@ def whole_photo(photo: Photo, side: int) -> Scene:
 
 
 def photo_view(photo: Photo, size: tuple[int, int], rng: np.random.Generator, max_zoom: float) -> Scene:
-    """Cut a random window of a photo, at random scale, filling ``size`` (height, width)."""
+    """Cut a random window of a photo, filling ``size`` (height, width).
+
+    The scale is 1 to ``max_zoom`` times that at which the photo just covers the window, drawn log-uniformly.
+    """
     height, width = size
     rows, columns = photo.image.shape[:2]
     fit = max(height / rows, width / columns)
-    zoom = fit * rng.uniform(1.0, max_zoom)
+    zoom = fit * max_zoom ** rng.random()
     stretch = np.exp(rng.normal(0, 0.06))
     scale_x, scale_y = max(zoom * stretch, width / columns), max(zoom / stretch, height / rows)
     x0 = rng.random() * max(0.0, columns * scale_x - width)
@@ -152,19 +160,20 @@ def pasted_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     """People cut from other photos, standing in front of an empty background; nearer ones cover farther ones."""
     background = mix.backgrounds[int(rng.integers(len(mix.backgrounds)))]
     view = photo_view(background, (side, side), rng, max_zoom=2.5)
-    image, ids = view.image.copy(), view.ids.copy()
+    image, ids, place = view.image.copy(), view.ids.copy(), place_of(view.image)
     count = int(rng.choice([0, 1, 2, 3, 4, 6, 9], p=[0.1, 0.15, 0.2, 0.2, 0.15, 0.12, 0.08]))
     height = side * np.exp(rng.uniform(np.log(mix.min_height / side), np.log(mix.max_height)))
     heights = np.sort(height * np.exp(rng.normal(0, 0.3, count)))
     ground = rng.uniform(0.4, 1.05) * side
     full = []
     for number, tall in enumerate(heights, start=1):
-        person = _jittered(mix.people[int(rng.integers(len(mix.people)))], max(8, round(float(tall))), rng)
+        person = jittered(mix.people[int(rng.integers(len(mix.people)))], max(8, round(float(tall))), rng)
         h, w = person.shape[:2]
         foot = ground + (tall - height) * 0.7 + rng.normal(0, 0.15) * side
         x0 = int(rng.uniform(min(-0.3 * w, side - 0.7 * w), max(-0.3 * w, side - 0.7 * w)))
         y0 = int(np.clip(foot - h, -0.3 * h, side - 0.4 * h))
-        _paste(image, ids, person, x0, y0, number)
+        around = view.image[max(0, y0) : y0 + h, max(0, x0 - w // 2) : x0 + w + w // 2]
+        paste(image, ids, matched(person, around, place, rng), x0, y0, number)
         full.append((x0, y0, x0 + w, y0 + h))
     return _visible_boxes(Scene(image, ids, *_box_arrays(full), view.ignore))
 
@@ -177,36 +186,6 @@ def _draw_photo(mix: Mix, rng: np.random.Generator) -> Photo:
     weights = np.asarray(mix.weights, float)
     group = mix.groups[int(rng.choice(len(mix.groups), p=weights / weights.sum()))]
     return group[int(rng.integers(len(group)))]
-
-
-def _jittered(person: NDArray[np.uint8], height: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Scale a cut-out to a height, sometimes cut at the hips, flip it and change its light a little."""
-    if rng.random() < 0.2:  # sitting behind a desk or standing behind a counter
-        person = person[: int(person.shape[0] * rng.uniform(0.4, 0.75))]
-    if rng.random() < 0.5:
-        person = person[:, ::-1]
-    width = max(4, round(person.shape[1] * height / person.shape[0] * np.exp(rng.normal(0, 0.08))))
-    how = cv2.INTER_AREA if height < person.shape[0] else cv2.INTER_LINEAR
-    alpha = person[:, :, 3:].astype(np.float32) / 255
-    colour = cv2.resize(person[:, :, :3] * alpha, (width, height), interpolation=how)  # premultiplied: no halo
-    alpha = cv2.resize(alpha, (width, height), interpolation=how)
-    colour = np.clip(colour * np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3)), 0, 255)
-    return np.dstack([colour, alpha * 255]).astype(np.uint8)
-
-
-def _paste(
-    image: NDArray[np.uint8], ids: NDArray[np.uint8], person: NDArray[np.uint8], x0: int, y0: int, number: int
-) -> None:
-    """Blend a premultiplied RGBA person into the picture and mark it in the id mask."""
-    top, left = max(0, -y0), max(0, -x0)
-    bottom, right = min(person.shape[0], image.shape[0] - y0), min(person.shape[1], image.shape[1] - x0)
-    if bottom <= top or right <= left:
-        return
-    part = person[top:bottom, left:right].astype(np.float32)
-    window = (slice(y0 + top, y0 + bottom), slice(x0 + left, x0 + right))
-    cover = part[:, :, 3:] / 255
-    image[window] = np.clip(image[window] * (1 - cover) + part[:, :, :3], 0, 255).astype(np.uint8)
-    ids[window][cover[:, :, 0] > 0.5] = number
 
 
 def _visible_boxes(scene: Scene) -> Scene:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from argos.training.photos import CROWD, IGNORE, Photo, cut_people
 from argos.training.scenes import Mix, Scene, draw_scene, mosaic_scene, pasted_scene, photo_view, whole_photo
@@ -84,6 +87,20 @@ def test_pasted_people_are_where_they_are_marked(seed: int) -> None:
     person = (scene.ids > 0) & (scene.ids < CROWD)
     reddish = scene.image[:, :, 0].astype(int) - scene.image[:, :, 1] > 60
     assert (reddish[scene.ids != IGNORE] == person[scene.ids != IGNORE]).mean() > 0.95
+
+
+def test_scales_reach_from_a_half_to_twice_that_of_a_photo_that_covers_the_view() -> None:
+    def scales(draw: Callable[[np.random.Generator], Scene]) -> NDArray[np.float32]:
+        """Widths of the people who are not cut at the sides, to that at which the photo just covers the view."""
+        scenes = [draw(np.random.default_rng(seed)) for seed in range(80)]
+        boxes = np.concatenate([scene.boxes for scene in scenes])
+        whole = (boxes[:, 0] > 1) & (boxes[:, 2] < 95)
+        return np.asarray((boxes[whole, 2] - boxes[whole, 0]) / (50 * 96 / 240), np.float32)
+
+    photos = scales(lambda rng: photo_view(photo(1), (96, 96), rng, max_zoom=2.0))
+    assert 0.85 < photos.min() < 1.1
+    assert 1.5 < photos.max() < 2.3
+    assert scales(lambda rng: mosaic_scene(mix(), 96, rng)).min() < 0.5
 
 
 def test_people_of_four_photos_keep_different_numbers() -> None:
