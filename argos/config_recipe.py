@@ -11,6 +11,7 @@ from argos.config import read_document, validate_section, without_repeats
 from argos.config_faults import ConfigFaults, Fault
 from argos.config_values import Section, Share
 from argos.training.course import Course
+from argos.training.formats.rendered import held_out
 from argos.training.objectives import Name as Objective
 from argos.training.recipe import Phase, Recipe, Schedule
 from argos.training.subjects import Shapes, Subject
@@ -76,7 +77,8 @@ class RecipeFile(Section):
         model: a network of ``argos models list``.
         arguments: of its builder.
         objective: see ``argos.training.objectives.objective``.
-        data, validation: photos as ``argos eval --data`` takes them; the project's data for none.
+        data, validation: photos as ``argos eval --data`` takes them; the project's data for none, and other rendered
+            people to measure on where all ``data`` are rendered.
         subject: what of these photos it is about; all of them for none.
         start: weights that fit by name and shape are taken: ``average.pt`` of a training, or ``.safetensors``.
         anew: prefix of the names of weights that are not taken from ``start``.
@@ -146,7 +148,7 @@ class RecipeFile(Section):
             arguments=self.arguments,
             objective=self.objective,
             data=self.data,
-            validation=self.validation,
+            validation=self.validation or held_out(self.data),
             start=None if self.start is None else Path(self.start),
             anew=self.anew,
             backbone=None if self.backbone is None else Path(self.backbone),

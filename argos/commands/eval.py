@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="SPEC", action="append", help="measure on these photos, without the card: "
                         "coco:annotations.json?images=DIR, cityscapes:ROOT?split=val, camvid:FOLDER, "
                         "voc:VOC2012?split=val, folder:IMAGES?masks=DIR or ?ids=DIR, folder:IMAGES (nobody is in "
-                        "them); several add up")  # fmt: skip
+                        "them), fake://people?n=5&seed=1&frames=200&size=640x360 (rendered people, no data needed); "
+                        "several add up")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="more figures: all twelve of COCO for instances, the "
                         "boundary's F measure for semantic")  # fmt: skip
     parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also write MODEL_worst.png, the 24 photos with "

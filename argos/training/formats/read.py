@@ -11,6 +11,7 @@ from argos.errors import DataError
 from argos.training.formats.coco import coco_photos
 from argos.training.formats.files import PhotoFiles
 from argos.training.formats.labels import camvid_photos, cityscapes_photos, folder_photos
+from argos.training.formats.rendered import rendered_photos
 from argos.training.formats.voc import voc_photos
 from argos.training.photos import Photo
 
@@ -20,8 +21,12 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "camvid": ("labels", "side"),
     "voc": ("split", "class"),
     "folder": ("masks", "ids"),
+    "fake": ("n", "seed", "size", "frames"),
 }
 """What can be read, and with which keys."""
+
+LARGEST = 1 << 16
+"""No picture has a longer side."""
 
 
 def every_photo(specs: Sequence[str], *, whole: bool = False) -> tuple[list[Photo], int]:
@@ -46,8 +51,9 @@ def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
             ``cityscapes:ROOT?split=train``,
             ``camvid:FOLDER?labels=classes&side=512`` (shrunk to so many pixels),
             ``voc:VOC2012?split=train&class=person``,
-            ``folder:IMAGES?masks=DIR`` (black and white), ``folder:IMAGES?ids=DIR`` (id masks), or
-            ``folder:IMAGES`` (nobody is in them).
+            ``folder:IMAGES?masks=DIR`` (black and white), ``folder:IMAGES?ids=DIR`` (id masks),
+            ``folder:IMAGES`` (nobody is in them), or
+            ``fake://people?n=5&seed=1&size=640x360&frames=200`` (rendered).
         whole: in their own size; otherwise larger ones are shrunk to what training needs.
 
     Raises:
@@ -64,6 +70,8 @@ def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
         if key not in KINDS[kind]:
             allowed = ", ".join(KINDS[kind]) or "none"
             raise DataError(f"{spec}: no key {key!r} for {kind}; there are: {allowed}")
+    if kind == "fake":
+        return rendered_photos(spec, LARGEST if whole else 512)
     sized = "side" in given
     side = given.pop("side", "512")
     if not side.isdecimal() or int(side) < 32:
@@ -77,7 +85,7 @@ def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
     if "side" in KINDS[kind]:
         options["max_side"] = int(side)
     if whole and not sized:
-        options["max_side"] = 1 << 16
+        options["max_side"] = LARGEST
     readers: dict[str, Callable[..., PhotoFiles]] = {
         "coco": coco_photos,
         "cityscapes": cityscapes_photos,
