@@ -49,13 +49,22 @@ class Photo:
     boxes_known: bool = True
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as ``(H, W, 3)`` uint8 RGB.
+def read_rgb(path: Path, annotated: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Read a picture as ``(H, W, 3)`` uint8 RGB, turned as its EXIF data say: as it is seen.
+
+    Args:
+        path: of the file.
+        annotated: ``(height, width)`` for which its annotations are; where that is the size of the picture before it is
+            turned, some tool has marked people in that, and it is not turned.
 
     Raises:
         DataError: the file is missing, no picture, or ends before the picture does.
     """
-    return np.ascontiguousarray(read_pixels(path, cv2.IMREAD_COLOR)[:, :, ::-1])
+    pixels = read_pixels(path, cv2.IMREAD_COLOR)
+    if annotated is not None and pixels.shape[:2] != annotated and pixels.shape[1::-1] == annotated:
+        stored = read_pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = stored if stored.shape[:2] == annotated else pixels
+    return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 def read_pixels(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from pycocotools import mask as rle
 from argos.errors import DataError
 from argos.training.formats.coco_check import run_lengths
 from argos.training.formats.files import PhotoFiles
+from argos.training.formats.labels import palette_indices
 from argos.training.formats.read import read_photos
 from argos.training.photos import CROWD, IGNORE, Photo, load_cutouts, read_rgb
 
@@ -211,7 +214,10 @@ def test_cityscapes(tmp_path: Path) -> None:
     label.unlink()
     with pytest.raises(DataError, match=r"1 of 1 label pictures are missing, the first is .*instanceIds"):
         read_photos(f"cityscapes:{tmp_path}?split=val")
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="train: no such folder"):
+        read_photos(f"cityscapes:{tmp_path}")
+    (tmp_path / "leftImg8bit/train").mkdir()
+    with pytest.raises(DataError, match=r"train: no pictures here \(\*/\*_leftImg8bit.png ending in .jpg"):
         read_photos(f"cityscapes:{tmp_path}")
 
 
@@ -281,6 +287,129 @@ def test_folders_of_masks_of_ids_and_of_nobody(tmp_path: Path) -> None:
         read_photos(f"folder:{tmp_path}/in?ids={tmp_path}/ids")[0]
 
 
+def turned_jpeg(path: Path, pixels: NDArray[np.uint8], orientation: int) -> Path:
+    """A JPEG whose EXIF data say how to turn it."""
+    data = cv2.imencode(".jpg", pixels)[1].tobytes()
+    tag = b"\x12\x01\x03\x00\x01\x00\x00\x00" + bytes([orientation, 0, 0, 0])
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00" + tag + b"\x00\x00\x00\x00"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    return path
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_annotations_of_a_turned_photo_fit_as_it_is_seen_or_as_it_is_stored(tmp_path: Path, turned: bool) -> None:
+    pixels = np.zeros((ROWS, COLUMNS, 3), np.uint8)
+    pixels[NEAR] = 255
+    turned_jpeg(tmp_path / "my photos" / "one.jpg", pixels, 6)  # to be seen after a turn to the right
+    mask = np.ascontiguousarray(np.rot90(NEAR, -1)) if turned else NEAR
+    write(tmp_path / "masks" / "one.png", np.where(mask, 255, 0).astype(np.uint8))
+    document = {
+        "images": [{"id": 1, "file_name": "one.jpg", "height": mask.shape[0], "width": mask.shape[1]}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9],
+                         "segmentation": compressed(mask)}],
+        "categories": [{"id": 1, "name": "person"}],
+    }  # fmt: skip
+    (tmp_path / "people.json").write_text(json.dumps(document))
+    for spec in (f"folder:{tmp_path}/my photos?masks={tmp_path}/masks",
+                 f"coco:{tmp_path}/people.json?images={tmp_path}/my photos"):  # fmt: skip
+        (photo,) = read_photos(spec)
+        assert photo.ids.shape == mask.shape
+        assert ((photo.image[:, :, 0] > 128) == (photo.ids > 0)).mean() > 0.98, "people are where they are marked"
+    assert read_rgb(tmp_path / "my photos" / "one.jpg").shape[:2] == (COLUMNS, ROWS)
+
+
+def paletted(path: Path, indices: NDArray[np.uint8], colours: list[tuple[int, int, int]]) -> Path:
+    """A PNG with a palette; OpenCV writes none."""
+
+    def part(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    height, width = indices.shape
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 3, 0, 0, 0])
+    rows = b"".join(b"\0" + row.tobytes() for row in indices)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"PLTE", bytes(sum(colours, ())))
+                     + part(b"tRNS", b"\0") + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b""))  # fmt: skip
+    return path
+
+
+def test_labels_with_a_palette_are_its_indices_but_for_one_of_greys(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "one.png")
+    indices = np.where(FAR, 1, np.where(GROUP, 2, 0)).astype(np.uint8)
+    paletted(tmp_path / "ids" / "one.png", indices, [(0, 0, 0), (128, 0, 0), (0, 128, 0)])
+    (photo,) = read_photos(f"folder:{tmp_path}/in?ids={tmp_path}/ids")
+    np.testing.assert_array_equal(photo.ids, indices)
+    paletted(tmp_path / "ids" / "one.png", indices, [(7, 7, 7), (0, 0, 0), (9, 9, 9)])  # a grey picture made smaller
+    with pytest.raises(DataError, match="none of the 1"):  # its first colour is transparent
+        read_photos(f"folder:{tmp_path}/in?ids={tmp_path}/ids")[0]
+    assert palette_indices((tmp_path / "in" / "one.png").read_bytes()) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "labels", "says"),
+    [
+        ("ids", np.where(NEAR, 300, 0).astype(np.uint16), "goes up to 300; ids end at 253"),
+        ("masks", np.where(NEAR, 2, FAR).astype(np.uint8), r"goes up to 2; a mask is 0 and 1, or 0 and 255 \(for ids"),
+        ("masks", np.dstack([np.full_like(NEAR, 255, np.uint8)] * 3 + [NEAR.astype(np.uint8) * 255]),
+         "has transparent pixels; save the labels without transparency"),
+        ("masks", np.random.default_rng(0).integers(0, 255, (ROWS, COLUMNS, 3), np.uint8), "a colour picture; labels"),
+        ("masks", NEAR[:20].astype(np.uint8), "80x20 for a picture of 80x60"),
+    ],
+)  # fmt: skip
+def test_labels_that_would_be_misread_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, labels: NDArray[Any], says: str
+) -> None:
+    write(tmp_path / "in" / "one.png")
+    write(tmp_path / "out" / "one.png", labels)
+    assert list(read_photos(f"folder:{tmp_path}/in?{key}={tmp_path}/out")) == []
+    assert re.search(f"out/one.png: {says}", caplog.text)
+
+
+@pytest.mark.parametrize("white", [1, 255, 65535])
+def test_masks_of_8_and_16_bits(tmp_path: Path, white: int) -> None:
+    write(tmp_path / "in" / "one.png")
+    for kind in (np.uint16, np.uint8) if white < 256 else (np.uint16,):
+        write(tmp_path / "out" / "one.png", np.where(NEAR, white, 0).astype(kind))
+        (photo,) = read_photos(f"folder:{tmp_path}/in?masks={tmp_path}/out")
+        assert (photo.ids == CROWD).tolist() == NEAR.tolist()
+
+
+def test_unknown_labels_of_camvid_are_no_background(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "images" / "one.png")
+    write(tmp_path / "labels" / "one.png", np.where(NEAR, 31, 3).astype(np.uint8))
+    assert list(read_photos(f"camvid:{tmp_path}")) == []
+    assert "one.png: label 31; there are 0 to 10, and 11 for what is not labelled" in caplog.text
+
+
+def test_a_coco_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = coco(tmp_path, [])
+    path.write_text(path.read_text(), "utf-8-sig")
+    assert len(read_photos(f"coco:{path}")) == 1
+
+
+def test_wrong_lists_and_boxes_of_voc_are_said(tmp_path: Path) -> None:
+    boxes = voc(tmp_path) / "Annotations/a.xml"
+    for number, wrong in (("nan", "nan, 11"), ("31", "31.0, 11")):
+        boxes.write_text(re.sub("<xmin>[0-9nan]+<", f"<xmin>{number}<", boxes.read_text()))
+        with pytest.raises(DataError, match=rf"a\.xml: cannot read the boxes \(xmin, .* should rise, got \[{wrong}"):
+            read_photos(f"voc:{tmp_path}")
+    (tmp_path / "ImageSets/Main/train.txt").write_bytes(b"\xff\xfea\n")
+    with pytest.raises(DataError, match=r"train\.txt: not a text"):
+        read_photos(f"voc:{tmp_path}")
+
+
+def test_a_folder_that_cannot_be_entered_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = coco(tmp_path, [])
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", refuse)  # root may enter every folder
+    with pytest.raises(DataError, match=r"images/one\.png cannot be read \(Permission denied\)"):
+        read_photos(f"coco:{path}")
+
+
 def test_a_corrupt_picture_is_named_counted_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("a", "b", "c"):
         write(tmp_path / f"{name}.png")
@@ -347,6 +476,12 @@ def test_photos_are_decoded_once_while_there_is_room() -> None:
         ("coc:people.json", "did you mean coco:"),
         ("camvid:train?split=val", "no key 'split' for camvid; there are: labels"),
         ("voc:x?mask=y", "no key 'mask' for voc; there are: split, class"),
+        ("folder:x?masks=a&ids=b", "x: masks=a and ids=b are given; it is one of the two"),
+        ("folder:x?masks=a&masks=b", "key 'masks' is given twice"),
+        ("folder:x?masks", "key 'masks' is given without a value"),
+        ("coco:", "a path should follow coco:"),
+        ("folder:nowhere", "nowhere: no such folder"),
+        ("camvid:nowhere", "nowhere/images: no such folder"),
     ],
 )
 def test_a_wrong_text_is_said(spec: str, says: str) -> None:

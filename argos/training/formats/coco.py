@@ -66,9 +66,10 @@ def coco_photos(
 
 def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any]], max_side: int) -> Photo:
     path = folder / entry["file_name"]
-    image = read_rgb(path)
+    given = entry.get("height"), entry.get("width")
+    image = read_rgb(path, (int(given[0]), int(given[1])) if given[0] and given[1] else None)
     rows, columns = image.shape[:2]
-    said = entry.get("height") or rows, entry.get("width") or columns
+    said = given[0] or rows, given[1] or columns
     if said != (rows, columns):
         raise DataError(f"{path}: {columns}x{rows} pixels, where its annotations are for {said[1]}x{said[0]}")
     ids = np.zeros((rows, columns), np.uint8)

@@ -21,7 +21,7 @@ def read_document(path: Path) -> dict[str, Any]:
         DataError: with the first fault.
     """
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text("utf-8-sig"))  # some tools begin a file with a mark
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot read the annotations ({error})") from error
     if not isinstance(document, dict):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,11 +65,14 @@ def camvid_photos(folder: Path, labels: str = "person", max_side: int = 512) -> 
 
     def ids_of(label: Path) -> tuple[NDArray[np.uint8], bool]:
         values = _labels(label)
+        if beyond := sorted({*np.unique(values).tolist()} - {*range(CAMVID_UNLABELLED + 1), IGNORE}):
+            raise DataError(f"{label}: label {beyond[0]}; there are 0 to {CAMVID_UNLABELLED - 1}, and "
+                            f"{CAMVID_UNLABELLED} for what is not labelled")  # fmt: skip
         if labels == "classes":
             return np.where(values == CAMVID_UNLABELLED, IGNORE, values).astype(np.uint8), False
         ids = np.zeros(values.shape, np.uint8)
         ids[values == CAMVID_PEDESTRIAN] = CROWD
-        ids[(values == CAMVID_BICYCLIST) | (values == CAMVID_UNLABELLED)] = IGNORE
+        ids[(values == CAMVID_BICYCLIST) | (values >= CAMVID_UNLABELLED)] = IGNORE
         return ids, False
 
     return _files(pairs, ids_of, "camvid", max_side)
@@ -85,6 +90,8 @@ def folder_photos(images: Path, masks: Path | None = None, ids: Path | None = No
     Raises:
         DataError: as above.
     """
+    if masks is not None and ids is not None:
+        raise DataError(f"{images}: masks={masks} and ids={ids} are given; it is one of the two")
     found = list(_pictures(images))
     source = images.name
     if masks is None and ids is None:
@@ -95,10 +102,17 @@ def folder_photos(images: Path, masks: Path | None = None, ids: Path | None = No
 
     def of_mask(label: Path) -> tuple[NDArray[np.uint8], bool]:
         values = _labels(label)
-        return np.where(values > values.max(initial=0) / 2, CROWD, 0).astype(np.uint8), False
+        highest = int(values.max(initial=0))
+        white = next(white for white in (1, 255, 65535) if highest <= white)
+        if 0 < highest <= white / 2:
+            raise DataError(f"{label}: goes up to {highest}; a mask is 0 and 1, or 0 and {white} (for ids say ?ids=)")
+        return np.where(values > white / 2, CROWD, 0).astype(np.uint8), False
 
     def of_ids(label: Path) -> tuple[NDArray[np.uint8], bool]:
-        return _labels(label).astype(np.uint8), True
+        values = _labels(label)
+        if values.max(initial=0) > IGNORE:
+            raise DataError(f"{label}: goes up to {values.max()}; ids end at 253, 254 is a crowd and 255 ignored")
+        return values.astype(np.uint8), True
 
     return _files(pairs, of_mask if masks is not None else of_ids, source, max_side)
 
@@ -122,8 +136,8 @@ def _labelled(
     source: str,
     max_side: int,
 ) -> Photo:
-    image = read_rgb(path)
     ids, told_apart = ids_of(label)
+    image = read_rgb(path, (ids.shape[0], ids.shape[1]))
     if ids.shape != image.shape[:2]:
         raise DataError(f"{label}: {ids.shape[1]}x{ids.shape[0]} for a picture of {image.shape[1]}x{image.shape[0]}")
     numbers = [int(n) for n in np.unique(ids) if 0 < n < CROWD] if told_apart else []
@@ -143,18 +157,49 @@ def box_of(mask: NDArray[np.bool_]) -> Box:
 
 
 def _labels(path: Path) -> NDArray[np.integer]:
+    """One number per pixel: of grey pictures their levels, of palettes with colours the indices.
+
+    A palette of greys holds the levels of a grey picture that some tool has made smaller.
+    """
     labels = read_pixels(path)
-    if labels.ndim == 3:
-        if not (labels[:, :, :1] == labels[:, :, :3]).all():
+    if labels.ndim == 2:
+        return labels
+    if not (labels[:, :, :1] == labels[:, :, :3]).all():
+        indices = palette_indices(path.read_bytes())
+        if indices is None:
             raise DataError(f"{path}: a colour picture; labels should have one number per pixel")
-        labels = labels[:, :, 0]
-    return labels
+        return indices
+    if labels.shape[2] == 4 and not (labels[:, :, 3] == np.iinfo(labels.dtype).max).all():
+        raise DataError(f"{path}: has transparent pixels; save the labels without transparency")
+    return np.asarray(labels[:, :, 0])
+
+
+def palette_indices(data: bytes) -> NDArray[np.uint8] | None:
+    """Indices of a PNG with a palette, ``(H, W)``; None where it has none.
+
+    OpenCV gives the colours only: its palette is replaced by one in which colour ``n`` is grey ``n``.
+    """
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[25] != 3:
+        return None
+    ramp = bytes(np.repeat(np.arange(1 << data[24], dtype=np.uint8), 3))
+    parts, at = [data[:8]], 8
+    while at + 12 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = ramp if kind == b"PLTE" else data[at + 8 : at + 8 + length]
+        if kind != b"tRNS":
+            check = zlib.crc32(kind + body).to_bytes(4, "big")
+            parts.append(len(body).to_bytes(4, "big") + kind + body + check)
+        at += 12 + length
+    grey = cv2.imdecode(np.frombuffer(b"".join(parts), np.uint8), cv2.IMREAD_GRAYSCALE)
+    return None if grey is None else np.asarray(grey, np.uint8)
 
 
 def _pictures(folder: Path, pattern: str = "*") -> Iterable[Path]:
     found = sorted(path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
     if not found:
-        raise DataError(f"{folder}: no pictures ({pattern}) here")
+        raise DataError(f"{folder}: no pictures here ({pattern} ending in {', '.join(PICTURES)})")
     return found
 
 

@@ -65,7 +65,11 @@ def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
         hint = f"; did you mean {near[0]}:?" if near else ""
         raise DataError(f"{spec}: photos are named KIND:PATH, KIND one of {', '.join(KINDS)}{hint}")
     path, _, query = rest.partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given = dict(pairs)
+    for key, value in pairs:
+        if not value or [name for name, _ in pairs].count(key) > 1:
+            raise DataError(f"{spec}: key {key!r} is given {'twice' if value else 'without a value'}")
     for key in given:
         if key not in KINDS[kind]:
             allowed = ", ".join(KINDS[kind]) or "none"
@@ -93,4 +97,9 @@ def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
         "voc": voc_photos,
         "folder": folder_photos,
     }
-    return readers[kind](Path(path).expanduser(), **options)
+    if not path:
+        raise DataError(f"{spec}: a path should follow {kind}:")
+    try:
+        return readers[kind](Path(path).expanduser(), **options)
+    except OSError as error:
+        raise DataError(f"{spec}: {error.filename} cannot be read ({error.strerror})") from error

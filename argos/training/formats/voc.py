@@ -37,6 +37,8 @@ def voc_photos(root: Path, split: str = "train", category: str = "person", max_s
     lists = root / "ImageSets" / "Main" / f"{split}.txt"
     try:
         names = [line.split()[0] for line in lists.read_text().splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{lists}: not a text ({error})") from error
     except OSError as error:
         have = ", ".join(sorted(path.stem for path in lists.parent.glob("*.txt") if "_" not in path.stem)) or "none"
         raise DataError(f"{lists}: no such list of photos (lists here: {have})") from error
@@ -65,6 +67,8 @@ def _boxes(path: Path, category: str) -> tuple[list[Box], list[Box]]:
             if thing.findtext("name") != category:
                 continue
             corners = [float(thing.findtext(f"bndbox/{key}") or "none") for key in ("xmin", "ymin", "xmax", "ymax")]
+            if not (corners[0] <= corners[2] and corners[1] <= corners[3]):  # nor is NaN
+                raise ValueError(f"xmin, ymin, xmax, ymax should rise, got {corners}")
             box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])  # VOC counts pixels from 1, both included
             (ignore if thing.findtext("difficult") == "1" else boxes).append(box)
     except (OSError, ElementTree.ParseError, ValueError) as error:
@@ -81,7 +85,8 @@ def _boxed(picture: Path, boxes: list[Box], ignore: list[Box], max_side: int) ->
 
 
 def _outlined(picture: Path, outlines: Path, max_side: int) -> Photo:
-    image, classes = read_rgb(picture), read_rgb(outlines)
+    classes = read_rgb(outlines)
+    image = read_rgb(picture, (classes.shape[0], classes.shape[1]))
     objects = read_rgb(outlines.parent.parent / "SegmentationObject" / outlines.name).astype(np.int32)
     if not image.shape == classes.shape == objects.shape:
         raise DataError(f"{outlines}: another size than {picture}")
