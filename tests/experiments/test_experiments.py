@@ -71,7 +71,8 @@ def test_every_network_learns_from_a_scene(name: str) -> None:
     torch.manual_seed(0)
     network = build(course)
     batch = scenes(getattr(network, "num_classes", 1))
-    aim = objective(course.objective, network, [photo_of(batch)], [])
+    photos = [photo_of(batch)]
+    aim = objective(course.objective, network, photos, photos)
     # of several branches only those of the shapes in the scene are asked
     learning = {key: one for key, one in aim.wrapped.named_parameters() if not key.startswith("branches")}
     before = {key: one.detach().clone() for key, one in learning.items()}
