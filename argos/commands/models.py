@@ -83,7 +83,7 @@ def _list(args: argparse.Namespace) -> int:
     print(show_list(networks, args.size, args.count_rule))
     print("\nshipped models (argos models info NAME)")
     for card in cards:
-        print(f"{card.name:<10} {card.task:<10} {card.network:<16} {card.summary}")
+        print(f"{card.name:<17} {card.task:<10} {card.network:<16} {card.summary}")
     return 0
 
 
@@ -140,7 +140,7 @@ def _verify(args: argparse.Namespace) -> int:
         print(json.dumps({name: faults.get(name, "ok") for name in names}))
     else:
         for name in names:
-            print(f"{name:<10} {faults.get(name, 'ok')}")
+            print(f"{name:<17} {faults.get(name, 'ok')}")
     return WeightsError.exit_code if faults else 0
 
 

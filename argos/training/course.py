@@ -39,6 +39,7 @@ TASKS: dict[str, Task] = {
     "person_budget": "semantic",
     "proposal": "proposal",
     "instances": "instances",
+    "branches": "instances",
     "classes": "classes",
 }
 
@@ -98,7 +99,7 @@ def follow(course: Course, folder: Path) -> Path | None:
     check_folder(folder, what_of(course))
     photos = course_photos(course)
     trained = learn(course, network, photos, folder)
-    task = TASKS.get(course.objective.removesuffix("_published"))
+    task = task_of(course)
     if task is None or part_of()[0] > 0:
         return None
     how = f"{course.about} {course.recipe}"
@@ -107,6 +108,11 @@ def follow(course: Course, folder: Path) -> Path | None:
     own = datasets.Held(photos.held) if course.validation else None
     write_model(folder, card, trained.state_dict(), lambda path, card: measure(str(path), card, own))
     return folder / f"{course.name}.safetensors"
+
+
+def task_of(course: Course) -> Task | None:
+    """What the model that comes out is for; None where it is an encoder alone."""
+    return TASKS.get(course.objective.removesuffix("_published"))
 
 
 def learn(course: Course, network: nn.Module, photos: CoursePhotos, folder: Path) -> nn.Module:
@@ -190,9 +196,10 @@ def course_photos(course: Course) -> CoursePhotos:
         held = datasets.validation_photos(datasets.data_folder())
     if not course.data:
         everything = datasets.training_photos(datasets.data_folder())
-        mix = datasets.joint_mix(everything) if "instances" in course.objective else datasets.semantic_mix(
-            everything, course.min_height
-        )  # fmt: skip
+        if task_of(course) == "instances":
+            mix = datasets.joint_mix(everything)
+        else:
+            mix = datasets.semantic_mix(everything, course.min_height)
         mix = replace(mix, paste=course.share, mosaic=course.mosaic, augment=course.augment)
         return CoursePhotos(everything.masks, held, mix)
     sets = [read_photos(spec) for spec in course.data]

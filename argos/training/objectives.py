@@ -31,7 +31,7 @@ from argos.training.stream import Batch
 
 Name = Literal[
     "person", "person_published", "person_budget", "proposal", "proposal_published",
-    "instances", "instances_published", "classes", "classes_encoder",
+    "instances", "instances_published", "branches", "classes", "classes_encoder",
 ]  # fmt: skip
 
 EVALUATED_SIDE = 384
@@ -60,8 +60,9 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
             ``person_budget`` (as ``person``, and the budget of dynamic convolutions), ``proposal``,
             ``proposal_published`` (QU-Net: Eq. 3.5), ``instances`` (focal loss, gradients into the encoder),
             ``instances_published`` (SSD-ISB: hard negatives, masks on true boxes, x30 for one branch and x150 for
-            several), ``classes`` (cross-entropy with bounded class weights), ``classes_encoder`` (the same on the
-            encoder of an ERFNet or ESSNet alone, on labels of an eighth of the size).
+            several), ``branches`` (of SSD-ISB the branches alone, the detector stays as it is), ``classes``
+            (cross-entropy with bounded class weights), ``classes_encoder`` (the same on the encoder of an ERFNet or
+            ESSNet alone, on labels of an eighth of the size).
         network: to be trained.
         photos: to learn from; for classes the ids are their numbers.
         held: to measure on.
@@ -84,9 +85,14 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
             loss = proposal_loss if name == "proposal" else published_proposal_loss
             people = [photo for photo in held if photo.source != "background"]
             return Objective(network, loss, lambda n: _coverage_figures(n, people), proposal_sheet(people))
-        case "instances" | "instances_published":
+        case "instances" | "instances_published" | "branches":
             _expect(network, SSDISB, name)
-            chosen = instances_loss if name == "instances" else published_instances_loss
+            assert isinstance(network, SSDISB)
+            if name == "branches":
+                network.requires_grad_(False)
+                network.branches.requires_grad_(True)
+            losses = {"instances": instances_loss, "branches": branches_loss}
+            chosen = losses.get(name, published_instances_loss)
             return Objective(
                 network,
                 chosen,
@@ -163,6 +169,17 @@ def instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
     masks = mask_loss(network.masks(output.features, crops), truths)
     return {"box": 0.5 * boxes.box, "label": 2 * boxes.label, "mask": masks}
+
+
+def branches_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """The masks of ``instances_loss`` on the features of a detector that does not learn."""
+    assert isinstance(network, SSDISB)
+    network.eval()  # its running statistics stay; branches have none
+    with torch.no_grad():
+        features = network(batch.images.float().div_(255)).features
+    truths = truths_of(batch)
+    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
+    return {"mask": mask_loss(network.masks(features, crops), truths)}
 
 
 def published_instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:

@@ -16,7 +16,7 @@ from argos.engines.weights import load_card, weights_path
 from argos.networks.count_rules import RULES
 from argos.networks.table import NETWORKS
 
-SHIPPED = ["asbunet", "qunet16", "qunet8", "ssdisb", "unet_lite"]
+SHIPPED = ["asbunet", "dual_aspp_camvid", "essnet_camvid", "qunet16", "qunet8", "ssdisb", "ssdisb_multi", "unet_lite"]
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,12 @@ def test_the_list_has_a_line_for_each_network_and_each_shipped_model(capsys: pyt
     assert note.startswith("one image of 64x64; trainable parameters")
     assert [line.split()[:2] for line in models.splitlines()[1:]] == [
         ["asbunet", "semantic"],
+        ["dual_aspp_camvid", "classes"],
+        ["essnet_camvid", "classes"],
         ["qunet16", "proposal"],
         ["qunet8", "proposal"],
         ["ssdisb", "instances"],
+        ["ssdisb_multi", "instances"],
         ["unet_lite", "semantic"],
     ]
 
@@ -52,7 +55,7 @@ def test_the_list_as_json_counts_by_the_rule_of_a_document(capsys: pytest.Captur
     networks = {network["name"]: network for network in report["networks"]}
     assert list(networks) == list(NETWORKS)
     assert networks["asbunet"]["parameters"] == 1_656_385
-    assert networks["ssd_isb.person"]["weights"] == ["ssdisb"]
+    assert networks["ssd_isb.person"]["weights"] == ["ssdisb", "ssdisb_multi"]
     assert [card["name"] for card in report["models"]] == SHIPPED
     assert all(card["data"] and card["terms"] for card in report["models"])
 
@@ -201,5 +204,5 @@ def test_the_shipped_models_are_verified_when_none_is_named(capsys: pytest.Captu
 def test_an_unknown_model_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "info", "qunet17"]) == 4
     error = capsys.readouterr().err
-    assert "shipped are asbunet, qunet16, qunet8, ssdisb, unet_lite" in error
+    assert f"shipped are {', '.join(SHIPPED)}" in error
     assert "networks are qunet, " in error

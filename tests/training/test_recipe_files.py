@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from argos.cli import main
 from argos.config_recipe import load_recipe
-from argos.engines.weights import load_network
+from argos.engines.weights import load_network, weights_path
 from argos.errors import ConfigError
 from argos.networks.essnet import essnet, essnet_a
 from argos.networks.layers.grouping import GradualGroupConv2d
@@ -144,6 +145,19 @@ def test_groups_part_in_the_encoder_alone_which_is_then_almost_frozen_for_a_whil
     assert alphas(weights_of(third)) == {0.0}
     shipped, _ = load_network(str(second / "essnet_gradual.safetensors"))
     assert {float(m.alpha) for m in shipped.modules() if isinstance(m, GradualGroupConv2d)} == {0.0}
+
+
+def test_branches_learn_and_the_detector_stays(specs: dict[str, str], tmp_path: Path) -> None:
+    begun = weights_path("ssdisb")
+    assert main(arguments(FOLDER / "ssdisb_multi.yaml", specs["people"], tmp_path, f"start={begun}")) == 0
+    before, after = load_file(begun), weights_of(tmp_path)
+    detector = [key for key in before if not key.startswith("branches.")]
+    assert all(torch.equal(before[key].float(), after[key].float()) for key in detector), "statistics, too"
+    first = {key.removeprefix("branches.0."): value for key, value in before.items() if key.startswith("branches.0.")}
+    branches = [f"branches.{number}.{key}" for number in range(10) for key in first]
+    changed = {key for key in branches if not torch.equal(first[key.split(".", 2)[2]].float(), after[key].float())}
+    assert changed
+    assert len({key.split(".")[1] for key in changed}) < 10, "only those of the shapes in the photos are asked"
 
 
 def test_a_group_is_held_back_until_its_time() -> None:
