@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from argos.errors import DataError
+from argos.networks.backbones.mobilenet_v1 import Features
 from argos.networks.dynamic import DynamicUNet
 from argos.networks.essnet import EncoderDecoder
 from argos.networks.qunet import QUNet
@@ -22,7 +23,7 @@ from argos.training.class_sheets import class_sheet, judged_classes
 from argos.training.detection import evaluate_ssdisb, truths_of
 from argos.training.fit import Draw, Evaluate, Loss
 from argos.training.losses import class_weights, dice_loss, inverse_frequency_loss, person_targets, weighted_bce
-from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
+from argos.training.losses_ssd import Truth, focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
 from argos.training.measure import class_figures, coverage, iou_by_source
 from argos.training.photos import IGNORE, Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
@@ -91,11 +92,14 @@ def objective(name: Name, network: nn.Module, photos: Sequence[Photo], held: Seq
             if name == "branches":
                 network.requires_grad_(False)
                 network.branches.requires_grad_(True)
-            losses = {"instances": instances_loss, "branches": branches_loss}
-            chosen = losses.get(name, published_instances_loss)
+            losses = {
+                "instances": instances_loss,
+                "instances_published": published_instances_loss,
+                "branches": branches_loss,
+            }
             return Objective(
                 network,
-                chosen,
+                losses[name],
                 lambda n: _instance_figures(n, held),
                 lambda n: held_sheet(instance_finder(n, 0.5, 0.5), held),
             )
@@ -166,8 +170,7 @@ def instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     assert isinstance(network, SSDISB)
     output, truths = network(batch.images.float().div_(255)), truths_of(batch)
     boxes = focal_multibox_loss(output, truths)
-    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
-    masks = mask_loss(network.masks(output.features, crops), truths)
+    masks = _mask_loss(network, output.features, truths, batch.ids.shape[-1])
     return {"box": 0.5 * boxes.box, "label": 2 * boxes.label, "mask": masks}
 
 
@@ -177,9 +180,13 @@ def branches_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     network.eval()  # its running statistics stay; branches have none
     with torch.no_grad():
         features = network(batch.images.float().div_(255)).features
-    truths = truths_of(batch)
-    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
-    return {"mask": mask_loss(network.masks(features, crops), truths)}
+    return {"mask": _mask_loss(network, features, truths_of(batch), batch.ids.shape[-1])}
+
+
+def _mask_loss(network: SSDISB, features: Features, truths: Sequence[Truth], side: int) -> Tensor:
+    """On true boxes a little off, as detected ones are."""
+    crops = [jitter_boxes(truth.boxes, 0.08).clamp(0, side) for truth in truths]
+    return mask_loss(network.masks(features, crops), truths)
 
 
 def published_instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
