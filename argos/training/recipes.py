@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from argos.engines.weights import check_shapes, load_network, weights_path
 from argos.errors import WeightsError
+from argos.networks.qunet import WIDTHS, qunet
 from argos.networks.unets import UNetLite
 from argos.training import datasets
 from argos.training.checkpoint import check_folder
@@ -25,6 +26,10 @@ from argos.training.recipe import Phase, Recipe
 from argos.training.segmentation import qunet_loss, region_proposer, semantic_scorer
 from argos.training.sheets import held_sheet, instance_finder, semantic_finder
 from argos.training.teacher import label_boxes
+from argos.training.widen import widened
+
+LARGE_PEOPLE = (Phase(0.2, 384, 4), Phase(1.0, 576, 3))
+"""Where it begins trained: the line shows frames at a long side of 640 px, and people who fill them are that large."""
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -35,21 +40,26 @@ STUDENT = "student."
 def train_asbunet(
     folder: Path, minutes: float, start: str | None = None, teacher: str = "unet_lite", *, workers: int | None = None
 ) -> nn.Module:
-    """ASBU-Net, specification C, 224 then 320 px views; ``teacher`` labels photos with boxes only and gives hints."""
+    """ASBU-Net, specification C, 224 then 320 px views; 384 then 576 px where it begins trained.
+
+    ``teacher`` labels photos with boxes only and gives hints.
+    """
     from argos.networks.asbunet import asbunet
 
     about = _about(folder, start, teacher)
     torch.manual_seed(1)
     learner = HintedASBUNet(started(asbunet(), start))
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(
-        minutes, (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), peak_rate=1e-3, precision="bfloat16", workers=workers
-    )
+    if start is None:
+        phases, rate = (Phase(0.5, 224, 6), Phase(1.0, 320, 4)), 1e-3
+    else:
+        phases, rate = LARGE_PEOPLE, 6e-4
+    recipe = Recipe(minutes, phases, peak_rate=rate, precision="bfloat16", workers=workers)
     tutor = tutor_of(teacher)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         assert isinstance(network, HintedASBUNet)
-        return iou_by_source(semantic_scorer(network.student, 384), held)
+        return iou_by_source(semantic_scorer(network.student, 640), held)
 
     def draw(network: nn.Module) -> NDArray[np.uint8]:
         assert isinstance(network, HintedASBUNet)
@@ -68,18 +78,19 @@ def train_qunet(
     *,
     workers: int | None = None,
 ) -> nn.Module:
-    """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees.
+    """QU-Net at 144 then 240 px views, 192 then 288 px where it begins trained: half the size the deep network sees.
 
-    ``teacher`` labels photos with boxes only, and has a say where there are labels.
+    ``teacher`` labels photos with boxes only, and has a say where there are labels. ``start`` may be narrower.
     """
-    from argos.networks.qunet import qunet
-
     about = _about(folder, start, teacher)
     torch.manual_seed(2)
-    learner = started(qunet(width), start)
+    learner = started_qunet(width, start)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0,
-                    workers=workers)  # fmt: skip
+    if start is None:
+        phases, rate = (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), 5e-3
+    else:
+        phases, rate = (Phase(0.2, 192, 8), Phase(1.0, 288, 6)), 3e-3  # half of LARGE_PEOPLE
+    recipe = Recipe(minutes, phases, peak_rate=rate, weight_decay=0.0, workers=workers)
     mix = datasets.semantic_mix(data, min_height=12)
 
     people = [photo for photo in held if photo.source != "background"]
@@ -116,11 +127,10 @@ def train_people(
     learner = joint_for_training(backbone, start)
     source = datasets.data_folder()
     data, held = datasets.training_photos(source), datasets.validation_photos(source)
-    # the line shows frames at a long side of 640 px: people who fill the picture are larger there than small views show
     if start is None:
         phases, rate = (Phase(0.6, 256, 8), Phase(1.0, 384, 4)), 1.5e-3
     else:
-        phases, rate = (Phase(0.2, 384, 4), Phase(1.0, 576, 3)), 6e-4
+        phases, rate = LARGE_PEOPLE, 6e-4
     recipe = Recipe(minutes, phases, peak_rate=rate, seed=4, pretrained="detector.backbone.",
                     workers=workers)  # fmt: skip
 
@@ -152,7 +162,7 @@ def labelled_photos(teacher: str | None) -> datasets.TrainingPhotos:
     if teacher is None:
         return data
     network = load_network(teacher, task="semantic")[0]
-    return dataclasses.replace(data, boxes=label_boxes(data.boxes, semantic_scorer(network, 416)))
+    return replace(data, boxes=label_boxes(data.boxes, semantic_scorer(network, 416)))
 
 
 def tutor_of(teacher: str) -> UNetLite:
@@ -165,6 +175,21 @@ def tutor_of(teacher: str) -> UNetLite:
     if not isinstance(network, UNetLite):
         raise WeightsError(f"--teacher {teacher}: only a unet_lite teaches ASBU-Net and QU-Net")
     return network
+
+
+def started_qunet(width: int, start: str | None) -> nn.Module:
+    """A QU-Net with the weights of a model, widened where that is narrower; or as it is for None.
+
+    Raises:
+        WeightsError: as ``started``; a model that is wider, or no QU-Net.
+    """
+    if start is None:
+        return qunet(width)
+    state = read_state(Path(start)) if start.endswith(".pt") else started_from(start)[0].state_dict()
+    last = state.get("out.weight", torch.zeros(1, width))
+    begun = last.shape[1] if last.shape[1] in WIDTHS and last.shape[1] < width else width
+    network = started(qunet(begun), start)
+    return widened(network, width) if begun < width else network
 
 
 def started(network: N, start: str | None) -> N:
