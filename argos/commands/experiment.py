@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         PublishError: the page cannot be written.
     """
     from argos.config_experiment import load_experiment
+    from argos.training.unbroken import stop_on_sigterm
 
+    stop_on_sigterm()
     if not (args.files or args.list or args.render):
         raise UsageError("name an experiment (argos experiment --list shows them), or give --render")
     for name, least in (("seeds", 1), ("steps", 1), ("minutes", 0.01), ("photos", 1)):

@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     from argos.training import recipes
     from argos.training.ship import finish
     from argos.training.together import part_of
+    from argos.training.unbroken import stop_on_sigterm
 
+    stop_on_sigterm()
     if args.name is None:
         if args.source is None and args.network is None:
             raise UsageError("argos train needs the NAME of a network, a recipe file, or --from SOURCE to learn from")

@@ -103,7 +103,7 @@ def save(
 ) -> None:
     """Write ``last.pt`` and ``average.pt``; a run that ends in between leaves those of before."""
     state = {"network": network.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
-             "chance": torch.get_rng_state(), "identity": dict(identity), **asdict(at)}  # fmt: skip
+             "identity": dict(identity), **asdict(at)}  # fmt: skip
     _write(folder / "last.pt", state)
     _write(folder / "average.pt", average.state_dict())
 
@@ -145,7 +145,6 @@ def resume(
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["chance"])
         state.setdefault("evaluated_s", 0.0)  # checkpoints were without it
         return Progress(**{key: state[key] for key in asdict(Progress())})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

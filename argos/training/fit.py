@@ -195,6 +195,8 @@ def _take_step(training: _Training, progress: float) -> None:
     training.rate = learning_rate(recipe, progress, at.step, at.plateaus)
     set_rates(training.optimizer, recipe, training.rate, progress)
     taken = list(islice(training.stream, recipe.accumulate))
+    # of this step and process: resumed, on a GPU and beside other processes alike
+    torch.manual_seed(int(np.random.SeedSequence((recipe.seed, at.step, training.part)).generate_state(1)[0]))
     with unbroken():  # a checkpoint of half a step is none
         training.before_step(network, progress)
         losses = _descend(network, training.loss, taken, training.optimizer, recipe, training.device)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from argos.machine import cores
 from argos.training.recipe import Recipe, phase_at
 from argos.training.scenes import Mix, Scene, draw_scene
+from argos.training.unbroken import stop_on_sigterm
 
 AHEAD = 4
 """Batches that each process draws in advance."""
@@ -90,9 +91,13 @@ class SceneStream(IterableDataset[Batch]):
 def batches(stream: SceneStream) -> DataLoader[Batch]:
     """The stream drawn by the processes of its recipe; they take turns, so the order is that of one process."""
     workers = workers_here() if stream.recipe.workers is None else stream.recipe.workers
-    own = torch.Generator()  # else starting a loader draws from the chance that dropout draws from
     ahead = AHEAD if workers else None
-    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=ahead, generator=own)
+    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=ahead, worker_init_fn=_begin)
+
+
+def _begin(worker: int) -> None:
+    """SIGTERM for a whole group of processes ends those that draw in peace: one that fails would fail the training."""
+    stop_on_sigterm()
 
 
 def workers_here() -> int:

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of something that has to be whole."""
+"""Ctrl-C, or SIGTERM, in the middle of something that has to be whole."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does: a machine that is shut down is no reason to lose what was learnt."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block; a second one ends the process at once.
+    """Let Ctrl-C, and SIGTERM after ``stop_on_sigterm``, wait for the end of the block; a second one ends the process.
 
-    Where Ctrl-C does not raise ``KeyboardInterrupt`` (ignored, or handled by somebody else) nothing changes.
+    A signal that does not raise ``KeyboardInterrupt`` (ignored, or handled by somebody else) stays as it is.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
     asked: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
@@ -25,14 +29,18 @@ def unbroken() -> Iterator[None]:
             os._exit(128 + number)
         asked.append(number)
 
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    waiting = [number for number, handler in before.items() if handler is signal.default_int_handler]
     try:
-        before = signal.signal(signal.SIGINT, on_signal)
+        for number in waiting:
+            signal.signal(number, on_signal)
     except ValueError:  # another thread than the main one, which alone is interrupted
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in waiting:
+            signal.signal(number, before[number])
     if asked:
         raise KeyboardInterrupt

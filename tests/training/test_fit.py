@@ -95,7 +95,8 @@ import dataclasses, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_fit import RECIPE, train
-from argos.training import fit
+from argos.training import fit, unbroken
+unbroken.stop_on_sigterm()
 average = fit.average_into
 def slowly(*args):
     average(*args)
@@ -149,11 +150,12 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_one(tmp_path: P
     check_goes_on(tmp_path, unbroken)
 
 
-def test_ctrl_c_keeps_every_whole_step(tmp_path: Path, unbroken: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_every_whole_step(tmp_path: Path, unbroken: Path, number: signal.Signals) -> None:
     """It comes in the middle of a step nearly always: most of it sleeps between the network and its average."""
     child = begin(tmp_path, pause=0.2, workers=1)
     wait_for(tmp_path / "log.txt", b"step ")
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does, to the processes that draw as well
+    os.killpg(child.pid, number)  # as a terminal and systemd do, to the processes that draw as well
     assert child.wait(60) == -signal.SIGINT
     step = torch.load(tmp_path / "last.pt", weights_only=True)["step"]
     assert f"step {step} stopped; the same command goes on from here" in (tmp_path / "log.txt").read_text()
