@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from argos.errors import PublishError, UsageError
+from argos.errors import ArgosError, PublishError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from argos.packing.costs import Costs, Tasks
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
             print(f"\r{words:<40}", end="", file=sys.stderr, flush=True)
 
     device, lines, settings = device_of(config.engine.device), {}, {}
-    refused: UsageError | None = None
+    refused: ArgosError | None = None
     for program in programs(config.engine.backend, config.engine.precision, device):
         one = config.model_copy(update={"engine": config.engine.model_copy(update={"backend": program})})
         try:
             lines[program], cards = people_of_config(one)
-        except UsageError as error:
+        except (UsageError, WeightsError) as error:  # of a program that is missing, or cannot run these weights
             refused = error
             continue
         settings[program] = engine_settings(config, program)
