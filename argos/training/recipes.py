@@ -186,10 +186,10 @@ def started_qunet(width: int, start: str | None) -> nn.Module:
     if start is None:
         return qunet(width)
     state = read_state(Path(start)) if start.endswith(".pt") else started_from(start)[0].state_dict()
-    last = state.get("out.weight", torch.zeros(1, width))
-    begun = last.shape[1] if last.shape[1] in WIDTHS and last.shape[1] < width else width
-    network = started(qunet(begun), start)
-    return widened(network, width) if begun < width else network
+    begun = state["out.weight"].shape[1] if "out.weight" in state else width
+    if begun not in WIDTHS or begun >= width:
+        return started(qunet(width), start)
+    return widened(started(qunet(begun), start), width)
 
 
 def started(network: N, start: str | None) -> N:
