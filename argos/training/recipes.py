@@ -78,7 +78,7 @@ def train_qunet(
     *,
     workers: int | None = None,
 ) -> nn.Module:
-    """QU-Net at 144 then 240 px views, 192 then 288 px where it begins trained: half the size the deep network sees.
+    """QU-Net at 144 then 240 px views: people appear at half the size the deep network sees.
 
     ``teacher`` labels photos with boxes only, and has a say where there are labels. ``start`` may be narrower.
     """
@@ -86,11 +86,8 @@ def train_qunet(
     torch.manual_seed(2)
     learner = started_qunet(width, start)
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
-    if start is None:
-        phases, rate = (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), 5e-3
-    else:
-        phases, rate = (Phase(0.2, 192, 8), Phase(1.0, 288, 6)), 3e-3  # half of LARGE_PEOPLE
-    recipe = Recipe(minutes, phases, peak_rate=rate, weight_decay=0.0, workers=workers)
+    recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0,
+                    workers=workers)  # fmt: skip
     mix = datasets.semantic_mix(data, min_height=12)
 
     people = [photo for photo in held if photo.source != "background"]
