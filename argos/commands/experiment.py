@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="experiments/NAME.yaml")
     parser.add_argument("--list", action="store_true", help="say what there is and what was run, and do nothing")
-    parser.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help="these variants alone")
+    parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="VARIANT", help="these alone")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of each training, from 1 (default: 3)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="length of each training, in place of the experiment's")
