@@ -13,10 +13,10 @@ from argos.pipelines.build import view_of
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ([], SemanticLimits(0.55, 0.95)),
-        (["camera.semantic.threshold=0.4"], SemanticLimits(0.4, 0.95)),
+        ([], SemanticLimits(0.55, 0.98)),
+        (["camera.semantic.threshold=0.4"], SemanticLimits(0.4, 0.98)),
         (["camera.semantic.patch_threshold=0"], SemanticLimits(0.55, 0.0)),
-        (["camera.privacy.rest=blur"], SemanticLimits(0.55, 0.95)),
+        (["camera.privacy.rest=blur"], SemanticLimits(0.55, 0.98)),
         (["camera.privacy.people=blur"], SemanticLimits(0.55, 0.0)),
         (["camera.privacy.people=blur", "camera.semantic.patch_threshold=0.8"], SemanticLimits(0.55, 0.8)),
     ],

@@ -403,7 +403,7 @@ def test_a_training_has_a_length(name: str, minutes: str, capsys: pytest.Capture
     assert f"--minutes should be above 0, got {minutes}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "start"), [("qunet16", "asbunet"), ("qunet16", "qunet8")])
+@pytest.mark.parametrize(("name", "start"), [("qunet16", "asbunet"), ("qunet8", "qunet16")])
 def test_a_start_of_another_network_is_said(
     name: str, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
