@@ -18,7 +18,6 @@ from argos.propose.regions import grow
 from argos.training.losses import dice_loss, person_targets, weighted_bce
 from argos.training.measure import Proposer, Scorer
 from argos.training.photos import IGNORE, Photo
-from argos.training.precision import arithmetic
 from argos.training.stream import Batch
 from argos.types import Frame, RegionMask
 
@@ -45,12 +44,8 @@ def qunet_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
 
 
 def log_odds(network: nn.Module, images: Tensor) -> Tensor:
-    """Difference of QU-Net's two logits, ``(N, H, W)``, on uint8 views ``(N, 3, H, W)``.
-
-    In 32 bits whatever the recipe says: its sums of integers need more digits than bfloat16 has.
-    """
-    with arithmetic("float32", images.device):
-        logits: Tensor = network(images.to(memory_format=torch.channels_last))
+    """Difference of QU-Net's two logits, ``(N, H, W)`` float32, on uint8 views ``(N, 3, H, W)``."""
+    logits: Tensor = network(images.to(memory_format=torch.channels_last)).float()
     return logits[:, 1] - logits[:, 0]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,9 @@ from argos.networks.unets import UNetLite, unet_lite
 from argos.training.cards import CARDS
 from argos.training.hints import HintedASBUNet, hinted_loss, taught_loss
 from argos.training.photos import IGNORE
+from argos.training.pretrained import started_from
 from argos.training.scenes import Scene
+from argos.training.segmentation import qunet_loss
 from argos.training.stream import Batch, collate
 
 Taught = Callable[[UNetLite], Callable[[nn.Module, Batch], Mapping[str, torch.Tensor]]]
@@ -73,6 +77,23 @@ def test_ignored_pixels_take_the_teachers_word(student: Callable[[], nn.Module],
     assert abs(nobody[IGNORE] - nobody[0]) < 1e-4, "teacher and label agree that nobody is there"
     assert abs(everybody[IGNORE] - everybody[1]) < 1e-4
     assert nobody[IGNORE] != everybody[IGNORE]
+
+
+def test_in_bfloat16_qunet_learns_the_same() -> None:
+    """Codes and signs have few digits; a normalisation in 8 of them would not."""
+    network = started_from("qunet8")[0].train()
+    photo = cv2.resize(cv2.imread(str(Path(__file__).parents[2] / "docs" / "people.jpg")), (192, 96))
+    ids = (photo.mean(2) > photo.mean()).astype(np.uint8)  # any task
+    none = np.zeros((0, 4), np.float32)
+    batch = collate([Scene(photo, ids, none, np.zeros(0, np.uint8), none)] * 2)
+    gradients = []
+    for wanted in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=wanted):
+            parts = qunet_loss(network, batch)
+        torch.stack(list(parts.values())).sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.98
 
 
 def test_the_card_ships_the_student_alone() -> None:

@@ -31,9 +31,14 @@ class BinaryConv2d(nn.Conv2d):
         self.bits = bits
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes ``(N, C_in, H, W)``, floating, to sums ``(N, C_out, H, W)`` of them with signs, without bias."""
+        """Codes ``(N, C_in, H, W)``, floating, to sums ``(N, C_out, H, W)`` of them with signs, without bias.
+
+        Where a training computes products in bfloat16 (autocast) codes and signs are exact still, and what is lost
+        is digits of the sums.
+        """
         signs = sign_weights(self.weight, weight_scale(self.weight))
-        return F.conv2d(codes, signs, padding=1)
+        sums = F.conv2d(codes, signs, padding=1)
+        return sums.float() if sums.dtype == torch.bfloat16 else sums
 
 
 class SqueezeExcite(nn.Module):
