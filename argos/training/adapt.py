@@ -115,6 +115,7 @@ def adapt(
         peak_rate=2e-3,
         weight_decay=0.0 if isinstance(network, QUNet) else 1e-2,
         average=0.99,
+        precision="bfloat16",
         workers=workers,
     )
     mix = Mix([learnt], [1.0], [], [], paste=0.0, mosaic=0.2)

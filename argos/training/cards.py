@@ -102,6 +102,12 @@ QUNET_MEASURED = (
     "empty_area: mean share proposed of photos without people"
 )
 
+QUNET_TAUGHT = (
+    "The target lies half way between label and score of unet_lite, who sees the views twice as large and also labelled the "
+    "photos with boxes only. 250 rendered shops and stores without people are among the backgrounds. Views of 144, then (from "
+    "50 % on) 240 px; weighted cross-entropy (people x2) + 0.25 dice; latent float weights, straight-through gradients."
+)
+
 INSTANCES_MEASURED = (
     "AP at IoU 0.5 by pycocotools, long side 640: boxes on persons_boxes/ val, masks (area > 32^2) on "
     "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5"
@@ -117,10 +123,8 @@ CARDS = {
         summary="QU-Net, width 16: 1-bit weights, 8/1/4-bit activations; proposes the regions that hold people.",
         thresholds={"threshold": 0.38},
         sources=(*PEOPLE_SOURCES, "camvid"),
-        own="The last of five trainings, each from the weights of the one before: of 27,000, 18,050, 11,964, 23,076 and these scenes. The target lies half "
-        "way between label and score of unet_lite, who sees the views twice as large and also labelled the photos with boxes only. 250 "
-        "rendered shops and stores without people are among the backgrounds. Views of 144, then (from 50 % on) 240 px; weighted "
-        "cross-entropy (people x2) + 0.25 dice; latent float weights, straight-through gradients.",
+        own="The last of five trainings, each from the weights of the one before: of 27,000, 18,050, 11,964, 23,076 and these scenes. "
+        + QUNET_TAUGHT,
         options="--start qunet16 --teacher unet_lite ",
         seed=2,
         measured=QUNET_MEASURED,
@@ -137,9 +141,7 @@ CARDS = {
         summary="QU-Net, width 8: a third of the time of width 16 on processors without 8-bit instructions.",
         thresholds={"threshold": 0.32},
         sources=(*PEOPLE_SOURCES, "camvid"),
-        own="The target lies half way between label and score of unet_lite, who sees the views twice as large and also labelled the "
-        "photos with boxes only. 250 rendered shops and stores without people are among the backgrounds. Views of 144, then (from "
-        "50 % on) 240 px; weighted cross-entropy (people x2) + 0.25 dice; latent float weights, straight-through gradients.",
+        own=QUNET_TAUGHT,
         options="--teacher unet_lite ",
         seed=2,
         measured=QUNET_MEASURED,
