@@ -16,7 +16,7 @@ from argos.engines.weights import load_card, weights_path
 from argos.networks.count_rules import RULES
 from argos.networks.table import NETWORKS
 
-SHIPPED = ["asbunet", "dual_aspp_camvid", "essnet_camvid", "qunet16", "qunet8", "ssdisb", "ssdisb_multi", "unet_lite"]
+SHIPPED = ["asbunet", "dual_aspp_camvid", "essnet_camvid", "qunet16", "qunet32", "qunet8", "ssdisb", "ssdisb_multi", "unet_lite"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def test_the_list_has_a_line_for_each_network_and_each_shipped_model(capsys: pyt
         ["dual_aspp_camvid", "classes"],
         ["essnet_camvid", "classes"],
         ["qunet16", "proposal"],
+        ["qunet32", "proposal"],
         ["qunet8", "proposal"],
         ["ssdisb", "instances"],
         ["ssdisb_multi", "instances"],
