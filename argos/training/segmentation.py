@@ -61,7 +61,7 @@ def mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[st
 def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 1.6) -> dict[str, float]:
     """How much of the people is covered where the area proposed is ``factor`` times that of people grown as much.
 
-    The measure of ``coverage`` at another threshold: the least of 1/50 to 49/50 at which the area stays within; where
+    The measure of ``coverage`` at another threshold: the least of 1/200 to 199/200 at which the area stays within; where
     it does at none, nothing is covered. People and proposals are grown by ``DILATION`` cells of the grid.
 
     Args:
@@ -73,7 +73,7 @@ def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 
         ``pixels_covered_within`` (share of the person pixels), ``threshold_within`` and ``area_grown`` (people grown).
     """
     proposer = QUNetProposer(network)
-    thresholds = np.arange(1, 50) / 50
+    thresholds = np.arange(1, 200) / 200
     covered, areas, pixels, grown = np.zeros(len(thresholds)), np.zeros(len(thresholds)), 0, 0.0
     for photo in photos:
         scores = proposer(Frame(np.ascontiguousarray(photo.image), "photo", 0, 0.0)).scores
