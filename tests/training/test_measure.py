@@ -49,7 +49,7 @@ class Brightness(nn.Module):
     """A proposer: brighter pixels are people."""
 
     def forward(self, image: Tensor) -> Tensor:
-        odds = image.float().mean(1, keepdim=True) / 32 - 4
+        odds = image.float().mean(1, keepdim=True) / 24 - 4
         return torch.cat([torch.zeros_like(odds), odds], 1)
 
 
