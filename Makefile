@@ -65,7 +65,7 @@ STEP = $(BIN)/argos train $(1) --out $(@D) && touch $@
 SHIP = $(BIN)/argos train $(1) --ship --out $(@D) && touch $@
 PAIR = runs/people_$(1)/ssdisb.safetensors+runs/people_$(1)/unet_lite.safetensors
 weights: runs/people_3/shipped runs/qunet16_6/shipped runs/qunet8_2/shipped runs/qunet32_1/shipped \
-	runs/qunet64_1/shipped runs/asbunet_2/shipped runs/ssdisb_multi/shipped runs/dual_aspp_camvid/shipped runs/essnet_camvid_2/shipped
+	runs/asbunet_2/shipped runs/ssdisb_multi/shipped runs/dual_aspp_camvid/shipped runs/essnet_camvid_2/shipped
 
 runs/people_1/done: | .venv/installed-dev
 	test -f "$(BACKBONE)" || { echo "make weights BACKBONE=FILE: ImageNet weights of EfficientNet-Lite0, see docs/training.md" >&2; exit 2; }
@@ -94,8 +94,6 @@ runs/qunet8_2/done: | runs/qunet8_1/done
 	$(call STEP,qunet8 --start runs/qunet8_1/average.pt --teacher unet_lite --minutes 36)
 runs/qunet32_1/done: | runs/qunet16_5/done
 	$(call STEP,qunet32 --start runs/qunet16_5/average.pt --teacher unet_lite --minutes 47)
-runs/qunet64_1/done: | runs/qunet32_1/done
-	$(call STEP,qunet64 --start runs/qunet32_1/average.pt --teacher unet_lite --minutes 45)
 
 # its first views were taken in five sittings; with weights to begin with they are larger
 runs/asbunet_1/done: | runs/people_3/shipped

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 BENCH = ("-m", "argos", "bench")
 CLIP = ("samples/people.mp4", "--truth", "samples/people_truth.json")
-QUNET = ("benchmarks/qunet_integer.py", "--widths", "16,64", "--repeats", "8")
+QUNET = ("benchmarks/qunet_integer.py", "--widths", "16,32,64", "--repeats", "8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ STEPS = (
     Step("clips.json", ("benchmarks/clips.py",), most_s=900),
     Step("auto.json", ("benchmarks/auto.py", "fake://people?n=30&seed=2&size=1280x720",
                        "fake://people?n=1&seed=2&size=1280x720", "samples/people.mp4"), most_s=600),
+    Step("auto_real.json", (str(ROOT / "benchmarks" / "auto.py"), "fixed_breakdance.mp4", "fixed_coffee.mp4",
+                             "fixed_meeting_asl_again.mp4", "moving_dance-twirl.mp4", "moving_scooter-black.mp4",
+                             "--seconds", "20"),
+         of_data=True, most_s=900),
     Step("line.json", ("benchmarks/line.py",), most_s=900),
     Step("packing.json", ("benchmarks/packing.py",)),
     Step("qunet_integer.json", QUNET),

@@ -2,7 +2,8 @@
 
     python benchmarks/auto.py "fake://people?n=30&seed=2&size=1280x720" "fake://people?n=1&seed=2&size=1280x720"
 
-For each source the frames are run in mode full and in mode auto, as cameras of their own, in an order that alternates.
+For each source the frames are run in mode full and in mode auto, as cameras of their own, in an order that alternates;
+one that ends too early begins again, with a cut as where a camera turns.
 The worst window is that of ten seconds of auto, after its first two, in which it took longest beside the same frames in
 full. With --set as for argos run; what argos tune kept is used, set ARGOS_CACHE to an empty folder to do without.
 """
@@ -14,11 +15,15 @@ import json
 import os
 import statistics
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from argos.engines.threads import prepare_threads
+
+if TYPE_CHECKING:
+    from argos.types import Frame
 
 WINDOW_MS, START_MS = 10_000.0, 2_000.0
 
@@ -59,7 +64,7 @@ def machine() -> dict[str, Any]:
 
 
 def measured(source: str, changes: list[str], seconds: float) -> dict[str, Any]:
-    """One source: both modes on its frames until auto has run so long, or the frames are over."""
+    """One source: both modes on its frames until auto has run so long."""
     import time
 
     import cv2
@@ -77,7 +82,7 @@ def measured(source: str, changes: list[str], seconds: float) -> dict[str, Any]:
     spent: dict[str, list[float]] = {"full": [], "auto": []}
     chosen: Counter[str] = Counter()
     last_s: float | None = None
-    for n, frame in enumerate(read(camera.source.url, camera.name, source_options(camera))):
+    for n, frame in enumerate(over_and_over(lambda: read(camera.source.url, camera.name, source_options(camera)))):
         due = every is not None and (last_s is None or frame.pts_s - last_s >= every)
         last_s = frame.pts_s if due else last_s
         for mode in ("full", "auto") if n % 2 else ("auto", "full"):
@@ -98,6 +103,16 @@ def measured(source: str, changes: list[str], seconds: float) -> dict[str, Any]:
         "worst_window": worst_window(spent["auto"], spent["full"]),
         "chosen": {mode: count / frames for mode, count in chosen.most_common()},
     }
+
+
+def over_and_over(begin: Callable[[], Iterable[Frame]]) -> Iterator[Frame]:
+    """The frames of a source, then again, with times that go on."""
+    start_s = last_s = step_s = 0.0
+    while True:
+        for frame in begin():
+            step_s, last_s = start_s + frame.pts_s - last_s, start_s + frame.pts_s
+            yield replace(frame, pts_s=last_s)
+        start_s = last_s + step_s
 
 
 def worst_window(auto_ms: list[float], full_ms: list[float]) -> float | None:

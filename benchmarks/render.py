@@ -378,6 +378,9 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                     "two, in which it took longest beside the same frames in full. Where auto chose `full` nearly "
                     "always, both sides computed the same, and what differs by more than 2 % is the machine.",
                     worst, "python benchmarks/auto.py"),
+            Section("The same on real clips, over and over", "auto_real.json",
+                    "Those on which `auto` has least to save: each begins again until `auto` has run for 20 s.",
+                    worst, "python benchmarks/all.py --only auto_real"),
             Section("Stages, neighbours, start and messages", "line.json",
                     "The pipeline as a whole against the very same stages called one after the other in one thread. "
                     "*2 in flight* is the default: while the networks run on one frame, the next is proposed and sent.",

@@ -154,10 +154,10 @@ def _ship(recipe: str, folder: Path) -> int:
     """
     from argos.engines.weights import SHIPPED
     from argos.errors import UsageError
-    from argos.training.cards import made_by
+    from argos.training.cards import CARDS
     from argos.training.ship import ship
 
-    models = made_by(recipe)
+    models = [name for name, text in CARDS.items() if text.run == recipe]
     if not models:
         raise UsageError(f"--ship: {recipe} is not among the shipped models; the training leaves its model in {folder}")
     for model in models:

@@ -61,8 +61,8 @@ def mask_loss(logits: Tensor, ids: Tensor, positive_weight: float) -> Mapping[st
 def covered_within(network: nn.Module, photos: Sequence[Photo], factor: float = 1.6) -> dict[str, float]:
     """How much of the people is covered where the area proposed is ``factor`` times that of people grown as much.
 
-    The measure of ``coverage`` at another threshold: the least of 1/200 to 199/200 at which the area stays within; where
-    it does at none, nothing is covered. People and proposals are grown by ``DILATION`` cells of the grid.
+    The measure of ``coverage`` at another threshold: the least of 1/200 to 199/200 at which the area stays within;
+    where it does at none, nothing is covered. People and proposals are grown by ``DILATION`` cells of the grid.
 
     Args:
         network: QU-Net, in evaluation mode.

@@ -16,7 +16,17 @@ from argos.engines.weights import load_card, weights_path
 from argos.networks.count_rules import RULES
 from argos.networks.table import NETWORKS
 
-SHIPPED = ["asbunet", "dual_aspp_camvid", "essnet_camvid", "qunet16", "qunet32", "qunet8", "ssdisb", "ssdisb_multi", "unet_lite"]
+SHIPPED = [
+    "asbunet",
+    "dual_aspp_camvid",
+    "essnet_camvid",
+    "qunet16",
+    "qunet32",
+    "qunet8",
+    "ssdisb",
+    "ssdisb_multi",
+    "unet_lite",
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 from argos.cli import main
 from argos.engines.weights import list_cards, load_network
 from argos.errors import PublishError
+from argos.networks.qunet import qunet
 from argos.networks.table import NETWORKS
 from argos.training import datasets, fit
 from argos.training.cards import CARDS, made_by
-from argos.training.ship import neutral_card, ship, write_model
+from argos.training.ship import finish, neutral_card, ship, write_model
 
 SIDE = 96
 
@@ -79,11 +80,13 @@ def test_a_named_recipe_ends_in_a_model_and_the_keys_that_use_it(
     assert any(key.endswith(".signs") for key in bits)
 
 
-def test_a_recipe_of_which_nothing_ships_leaves_its_model_where_it_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_width_that_does_not_ship_ends_in_a_model_too(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = str(Path(__file__).parents[2] / "configs" / "train" / "qunet.yaml")
-    assert main(["train", recipe, "--ship", "--out", str(tmp_path)]) == 2
+    torch.save(qunet(64).state_dict(), tmp_path / "average.pt")
+    written = finish("qunet64", tmp_path, "argos train qunet64")
+    assert load_network(str(written["proposal"]))[1].arguments == {"width": 64}
+    assert main(["train", "qunet64", "--ship", "--out", str(tmp_path)]) == 2
     assert f"the training leaves its model in {tmp_path}" in capsys.readouterr().err
 
 
