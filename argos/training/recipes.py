@@ -88,8 +88,7 @@ def train_qunet(
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0,
                     precision="bfloat16", workers=workers)  # fmt: skip
-    # bodies that fill the picture: of one such photo the former weights missed as much as of all others together
-    mix = replace(datasets.semantic_mix(data, min_height=12), max_zoom=4.0)
+    mix = datasets.semantic_mix(data, min_height=12)
 
     people = [photo for photo in held if photo.source != "background"]
 

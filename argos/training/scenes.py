@@ -53,7 +53,6 @@ class Mix:
         mosaic: share of mosaics among the scenes without pasted people.
         min_height: height of the smallest pasted person in pixels.
         max_height: of the largest, as a share of the view; between them heights are drawn log-uniformly.
-        max_zoom: largest scale of a photo by itself, where 1 is that at which it just covers the view.
         augment: False shows each photo whole and as it is, and nothing else.
     """
 
@@ -65,7 +64,6 @@ class Mix:
     mosaic: float = 0.65
     min_height: float = 22.0
     max_height: float = 1.1
-    max_zoom: float = 2.0
     augment: bool = True
 
 
@@ -83,7 +81,7 @@ def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     elif kind < mix.paste + mix.mosaic * min(1.0, side / 256) * (1 - mix.paste):
         scene = mosaic_scene(mix, side, rng)
     else:
-        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, mix.max_zoom)
+        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=2.0)
     return Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
 
 
