@@ -113,56 +113,52 @@ INSTANCES_MEASURED = (
     "persons/ and persons_more/ val; empty_ok: share of empty photos without a detection of 0.5"
 )
 
-CARDS = {
-    "qunet16": CardText(
-        run="qunet16",
+
+def _qunet(width: int, *, summary: str, threshold: float, own: str, start: str, limits: str) -> CardText:
+    """A QU-Net taught by ``unet_lite``; ``own`` is what is particular about this one."""
+    return CardText(
+        run=f"qunet{width}",
         parts={"": ""},
         task="proposal",
         network="qunet",
-        arguments={"width": 16},
-        summary="QU-Net, width 16: 1-bit weights, 8/1/4-bit activations; proposes the regions that hold people.",
-        thresholds={"threshold": 0.38},
+        arguments={"width": width},
+        summary=summary,
+        thresholds={"threshold": threshold},
         sources=(*PEOPLE_SOURCES, "camvid"),
-        own="The last of five trainings, each from the weights of the one before: of 27,000, 18,050, 11,964, 23,076 and these scenes. "
-        + QUNET_TAUGHT,
-        options="--start qunet16 --teacher unet_lite ",
+        own=own + QUNET_TAUGHT,
+        options=f"--start {start} --teacher unet_lite ",
         seed=2,
         measured=QUNET_MEASURED,
+        limits=limits,
+    )
+
+
+CARDS = {
+    "qunet16": _qunet(
+        16,
+        summary="QU-Net, width 16: 1-bit weights, 8/1/4-bit activations; proposes the regions that hold people.",
+        threshold=0.38,
+        own="The last of five trainings, each from the weights of the one before: of 27,000, 18,050, 11,964, 23,076 and these scenes. ",
+        start="qunet16",
         limits="Striped shelves, railings, poles, posters and bright doors are proposed too, and parts of far, seated and plainly "
         "dressed people are not: on a still camera the scene memory corrects both, elsewhere the full frame every few "
         "seconds bounds them.",
     ),
-    "qunet8": CardText(
-        run="qunet8",
-        parts={"": ""},
-        task="proposal",
-        network="qunet",
-        arguments={"width": 8},
+    "qunet8": _qunet(
+        8,
         summary="QU-Net, width 8: a third of the time of width 16 on processors without 8-bit instructions.",
-        thresholds={"threshold": 0.22},
-        sources=(*PEOPLE_SOURCES, "camvid"),
-        own="The second of two trainings: the first, of 11,178 scenes in 32 minutes, began from nothing. Products in bfloat16. "
-        + QUNET_TAUGHT,
-        options="--start qunet8 --teacher unet_lite ",
-        seed=2,
-        measured=QUNET_MEASURED,
+        threshold=0.22,
+        own="The second of two trainings: the first, of 11,178 scenes in 32 minutes, began from nothing. Products in bfloat16. ",
+        start="qunet8",
         limits="Looked at on 23 clips. It covers less of the people than width 16 and proposes a quarter more: shelves, bright doors and window "
         "frames, bottles, wheels, trees, light animals. Somebody in the shade of a passage and dark trousers are missed.",
     ),
-    "qunet32": CardText(
-        run="qunet32",
-        parts={"": ""},
-        task="proposal",
-        network="qunet",
-        arguments={"width": 32},
+    "qunet32": _qunet(
+        32,
         summary="QU-Net, width 32: finds more people than width 16, for twice the time.",
-        thresholds={"threshold": 0.38},
-        sources=(*PEOPLE_SOURCES, "camvid"),
-        own="It began as qunet16, each channel copied and a little changed (Net2Net). Products in bfloat16. "
-        + QUNET_TAUGHT,
-        options="--start qunet16 --teacher unet_lite ",
-        seed=2,
-        measured=QUNET_MEASURED,
+        threshold=0.38,
+        own="It began as qunet16, each channel copied and a little changed (Net2Net). Products in bfloat16. ",
+        start="qunet16",
         limits="Looked at on 23 clips beside width 16: more of small and far people, and as much beside them: piles of goods, bright doors and "
         "screens, bottles, wheels, a dog. Somebody in the shade of a passage is missed.",
     ),
