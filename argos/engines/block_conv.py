@@ -16,9 +16,10 @@ from argos.engines.block_copy import NO_LIMITS, as_float32, copied, empty, has_k
 from argos.engines.block_grid import BlockGrid
 from argos.engines.block_map import BlockMap, Blocks, Source, dense, source_of, sources_of
 from argos.engines.block_pass import Pass, Ranges, block_ranges
+from argos.engines.block_weights import pointwise
 from argos.kernels.block_layers import depthwise
 from argos.kernels.blocks import gather
-from argos.kernels.tapes import compact_starts, fill_tape, place_runs, windows_to_tape
+from argos.kernels.tapes import fill_tape, place_runs, windows_to_tape
 from argos.types import Size
 
 BUCKETS = 8
@@ -103,8 +104,8 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     macs = target[0] * target[1] * weight.numel()
     if geometry == _POINTWISE and groups == 1 and isinstance(x, BlockMap):
         blocks = x.blocks
-        tape = F.linear(blocks.tape, weight.view(filters, -1), bias)
-        _note(run, x.grid, x.node, tape.numel() * weight[0].numel(), macs)
+        tape = pointwise(blocks.tape, weight, bias, run.weights)
+        _note(run, x.grid, x.node, blocks.tape.numel() * filters, macs)
         return BlockMap([Blocks(tape, blocks.starts, blocks.grid)], x.grid, x.node)
     if isinstance(x, BlockMap):
         x = run.around(x)
@@ -113,9 +114,7 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     depthwise_kernel = groups == x.shape[1] == filters and groups > 1 and has_kernels(x)
     if depthwise_kernel:
         limits = run.followed.get(call, NO_LIMITS)
-        starts, width = compact_starts(grid.active, grid.block[1])
-        out = empty(x, 1, grid.block[0], width, filters)
-        taps = weight[:, 0].permute(1, 2, 0).contiguous()
+        starts, out = grid.starts, empty(x, 1, grid.block[0], grid.columns, filters)
         offset = torch.zeros(filters) if bias is None else bias
         (source,) = sources_of(x) if not isinstance(x, BlockMap) else [source_of(x.blocks)]
         depthwise(
@@ -124,7 +123,7 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
             starts,
             grid.block,
             target,
-            taps.detach().numpy(),
+            run.weights.taps(weight),
             offset.detach().numpy(),
             geometry.stride,
             geometry.before,
@@ -137,7 +136,7 @@ def conv_blocks(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geomet
     made = Blocks(out, starts, grid)
     if depthwise_kernel:
         made.maker, made.expected = call, run.followed.get(call)
-    _note(run, grid, node, out.numel() * weight[0].numel(), macs)
+    _note(run, grid, node, out.numel() * (weight.numel() // filters), macs)
     return BlockMap([made], grid, node)
 
 
@@ -149,8 +148,7 @@ def conv_transpose_blocks(
         x = run.around(x)
     grid, node = run.next_map(target, [x], lambda laid: _transposed_ranges(laid, geometry))
     macs = x.numel() * weight[0].numel()
-    starts, width = compact_starts(grid.active, grid.block[1])
-    out = empty(x, 1, grid.block[0], width, weight.shape[1] * groups)
+    out = empty(x, 1, grid.block[0], grid.columns, weight.shape[1] * groups)
     executed = 0
     if len(grid.corners):
         rows = _transposed_axis(geometry, 0, grid)
@@ -180,7 +178,7 @@ def conv_transpose_blocks(
         )
         executed = windows.numel() * weight[0].numel()
     _note(run, grid, node, executed, macs)
-    return BlockMap([Blocks(out, starts, grid)], grid, node)
+    return BlockMap([Blocks(out, grid.starts, grid)], grid, node)
 
 
 def blocks_of(x: Tensor, grid: BlockGrid) -> Blocks:

@@ -32,7 +32,6 @@ from argos.engines.block_pass import LayerRun, Pass
 from argos.engines.block_values import VALUES, is_map, on_blocks, with_tape
 from argos.engines.fold import tensors_in
 from argos.kernels.block_layers import depthwise, interpolate, max_pool
-from argos.kernels.tapes import compact_starts
 from argos.types import Size
 
 Function = Callable[..., Any]
@@ -194,13 +193,12 @@ def _each_part(
         compute: writes the blocks of the result, where there are kernels; None: there is none for this.
         compute_whole: from a whole map to a whole map; where there are none this costs little beside the convolutions.
     """
-    starts, width = compact_starts(grid.active, grid.block[1])
-    parts = []
+    starts, parts = grid.starts, []
     whole = run.around(x) if isinstance(x, BlockMap) else one_block(x.permute(0, 2, 3, 1).contiguous(), -1)
     for part in whole.parts:
         source = settled(part)
         if compute is not None and has_kernels(x):
-            out = empty(x, 1, grid.block[0], width, part.tape.shape[3])
+            out = empty(x, 1, grid.block[0], grid.columns, part.tape.shape[3])
             compute(source_of(source), starts, out[0].numpy())
             parts.append(Blocks(out, starts, grid))
         else:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.kernels.blocks import active_blocks
+from argos.kernels.tapes import compact_starts
 from argos.types import Size
 
 BLOCK = 16
@@ -31,12 +32,21 @@ class BlockGrid:
         block: ``(height, width)`` of a block in pixels of the map; the last ones may be smaller.
         size: ``(h, w)`` of the map.
         corners: ``(N, 2)`` int64, row and column of the first pixel of each active block.
+        starts, columns: of a tape of the active blocks without gaps, see ``kernels.tapes``.
     """
 
     active: NDArray[np.bool_]
     block: Size
     size: Size
     corners: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    columns: int
+
+    @staticmethod
+    def of(active: NDArray[np.bool_], block: Size, size: Size) -> BlockGrid:
+        """From the first three."""
+        corners = np.argwhere(active) * np.array(block)
+        return BlockGrid(active, block, size, corners, *compact_starts(active, block[1]))
 
     def mask(self) -> NDArray[np.bool_]:
         """``(h, w)`` bool, the pixels in active blocks."""
@@ -69,7 +79,7 @@ def block_grid(
     if key not in known:
         known[key] = active_blocks(active, (down, across), size, sides)
     blocks = known[key]
-    return BlockGrid(blocks, sides, size, np.argwhere(blocks) * np.array(sides))
+    return BlockGrid.of(blocks, sides, size)
 
 
 def _stride(image: int, cells: int) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 from argos.engines.block_copy import NO_LIMITS, copied, empty, has_kernels
 from argos.engines.block_grid import BlockGrid
 from argos.kernels.blocks import clear_blocks
-from argos.kernels.tapes import compact_starts, move_blocks, spread
+from argos.kernels.tapes import move_blocks, spread
 from argos.types import Size
 
 Layout = tuple[NDArray[np.int64], Size, Size]
@@ -135,8 +135,8 @@ def source_of(part: Blocks) -> Source:
 def one_block(tape: Tensor, node: int) -> BlockMap:
     """A whole map ``(1, h, w, C)``, contiguous, as one block of its size; its memory is not written to."""
     size = (tape.shape[1], tape.shape[2])
-    whole = BlockGrid(np.ones((1, 1), np.bool_), size, size, np.zeros((1, 2), np.int64))
-    return BlockMap([Blocks(tape, np.zeros((1, 1), np.int64), whole, taken=True)], whole, node)
+    whole = BlockGrid.of(np.ones((1, 1), np.bool_), size, size)
+    return BlockMap([Blocks(tape, whole.starts, whole, taken=True)], whole, node)
 
 
 def dense(x: BlockMap) -> Tensor:
@@ -185,9 +185,9 @@ def settled(part: Blocks) -> Blocks:
 
 def joined(parts: list[Blocks], grid: BlockGrid) -> Blocks:
     """Put the channels of parts behind each other on one tape; only the blocks of ``grid`` are kept."""
-    starts, width = compact_starts(grid.active, grid.block[1])
+    starts = grid.starts
     channels = sum(part.tape.shape[3] for part in parts)
-    out, channel = empty(parts[0].tape, 1, grid.block[0], width, channels), 0
+    out, channel = empty(parts[0].tape, 1, grid.block[0], grid.columns, channels), 0
     for part in parts:
         source = source_of(part.read())
         _move(out[0], source, channel, starts)

@@ -16,6 +16,7 @@ from argos.engines.block_copy import empty, has_kernels
 from argos.engines.block_grid import BlockGrid, block_grid
 from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap
+from argos.engines.block_weights import BlockWeights
 from argos.types import Size
 
 
@@ -105,6 +106,7 @@ class Pass:
         made: number of maps made so far.
         returned: steps whose maps left the blocks.
         scratch: memory for tapes that live for one layer.
+        weights: as the layers read them.
         followed: limits that follow depthwise convolutions at once, by the number of the layer.
         held: what inactive blocks held before; ``None``: they count as zero.
     """
@@ -119,6 +121,7 @@ class Pass:
     made: int = 0
     returned: list[int] = field(default_factory=list)
     scratch: Scratch = field(default_factory=Scratch)
+    weights: BlockWeights = field(default_factory=BlockWeights)
     followed: dict[int, tuple[float, float]] = field(default_factory=dict)
     held: Held | None = None
     _grids: dict[Size, BlockGrid] = field(default_factory=dict)

@@ -47,10 +47,7 @@ class Plan:
         for n in reversed(range(len(self.steps))):
             for read in self.steps[n].reads:
                 mark_needed(grids[n], read.rows, read.columns, laid[read.node].block, grids[read.node])
-        return [
-            BlockGrid(grid, old.block, old.size, np.argwhere(grid) * np.array(old.block))
-            for grid, old in zip(grids, laid, strict=True)
-        ]
+        return [BlockGrid.of(grid, old.block, old.size) for grid, old in zip(grids, laid, strict=True)]
 
     def share(self, needed: list[BlockGrid]) -> float:
         """Share of the multiply-accumulates of the whole network."""

@@ -29,6 +29,7 @@ from argos.engines.block_held import Held
 from argos.engines.block_map import BlockMap, masked, whole
 from argos.engines.block_pass import LayerRun, Pass, Scratch
 from argos.engines.block_values import on_blocks, write
+from argos.engines.block_weights import BlockWeights
 from argos.engines.exact import Plan
 from argos.engines.fold import fold_batch_norm, tensors_in
 from argos.errors import UsageError
@@ -107,6 +108,7 @@ class SparseNetwork:
         self._names: dict[int, str] = {}
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._scratch = Scratch()
+        self._weights = BlockWeights()
         self._followed: dict[tuple[int, ...], dict[int, tuple[float, float]]] = {}
 
     @property
@@ -168,7 +170,7 @@ class SparseNetwork:
             raise ValueError(f"held belongs to previous semantics, these are {self.semantics}")
         network = self._network(image)
         image = image.contiguous(memory_format=torch.channels_last)
-        run = Pass(np.ascontiguousarray(active), self.block, scratch=self._scratch)
+        run = Pass(np.ascontiguousarray(active), self.block, scratch=self._scratch, weights=self._weights)
         run.followed = self._followed.setdefault(tuple(image.shape), {})
         run.held = held
         if self.semantics == "exact":
@@ -204,6 +206,7 @@ class SparseNetwork:
             self._folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             for name, layer in self._folded.named_modules():
                 self._names.update((id(parameter), name) for parameter in layer.parameters(recurse=False))
+            self._weights = BlockWeights(self._folded.parameters())
         return self._folded
 
     def _plan(self, network: nn.Module, image: Tensor) -> Plan:

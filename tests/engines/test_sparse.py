@@ -406,6 +406,34 @@ def test_integers_run_densely() -> None:
     assert sparse.coverage()[0].reason == "torch.int64 on cpu"
 
 
+class _Scaled(nn.Module):
+    """Convolutions of one pixel and of single channels whose weights are computed from the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixing, self.single = torch.rand(4, 3, 1, 1), torch.rand(4, 1, 3, 3)
+        self.mixed, self.alone = torch.empty(4, 3, 1, 1), torch.empty(4, 1, 3, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(1, 3, H, W)`` to ``(1, 4, H, W)``."""
+        self.mixed.copy_(self.mixing * image[0, 0, 0, 0])
+        self.alone.copy_(self.single * image[0, 0, 0, 0])
+        return F.conv2d(F.conv2d(F.max_pool2d(image, 3, 1, 1), self.mixed), self.alone, padding=1, groups=4)
+
+
+def test_weights_that_a_network_computes_are_read_anew_in_each_pass() -> None:
+    torch.manual_seed(0)
+    network, active = _Scaled().eval(), np.ones((32, 32), np.bool_)
+    active[:, 16:] = False
+    sparse = SparseNetwork(network, dense_above=1.0)
+    for scale in (0.5, 2.0):
+        image = torch.rand(1, 3, 32, 32)
+        image[0, 0, 0, 0] = scale
+        with torch.inference_mode():
+            expected = masked_dense(network, image, active)
+        torch.testing.assert_close(sparse.forward(image, active), expected)
+
+
 def test_the_network_is_left_as_it_was() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
