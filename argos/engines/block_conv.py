@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,19 @@ def geometry_of(
     extra: int | Sequence[int] = 0,
 ) -> Geometry:
     """From the arguments of ``torch.nn.functional.conv2d`` or ``conv_transpose2d``."""
-    kernel, dilations = (weight.shape[2], weight.shape[3]), pair(dilation)
+    paddings = padding if isinstance(padding, str) else pair(padding)
+    return _geometry((weight.shape[2], weight.shape[3]), pair(stride), paddings, pair(dilation), pair(extra))
+
+
+@cache
+def _geometry(kernel: Size, stride: Size, padding: str | Size, dilation: Size, extra: Size) -> Geometry:
     if padding == "same":  # an odd one goes after
-        total = [dilations[n] * (kernel[n] - 1) for n in (0, 1)]
+        total = [dilation[n] * (kernel[n] - 1) for n in (0, 1)]
         before = (total[0] // 2, total[1] // 2)
         after = (total[0] - before[0], total[1] - before[1])
     else:
-        before = after = (0, 0) if isinstance(padding, str) else pair(padding)
-    return Geometry(kernel, pair(stride), dilations, before, after, pair(extra))
+        before = after = (0, 0) if isinstance(padding, str) else padding
+    return Geometry(kernel, stride, dilation, before, after, extra)
 
 
 def pair(value: int | Sequence[int]) -> Size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -253,6 +254,7 @@ def _interpolate(
     return _each_part(run, x, grid, node, resized, resized_whole)
 
 
+@lru_cache(maxsize=64)
 def _taps(
     source: int, target: int, scale: float | None, mode: str, align_corners: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -48,12 +48,14 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     """Every tensor in nested sequences, mappings and dataclasses."""
     if isinstance(value, Tensor):
         yield value
+    elif value is None or isinstance(value, int | float | str | bytes):  # most are: what follows asks for long
+        return
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from tensors_in(getattr(value, field.name))
     elif isinstance(value, Mapping):
         yield from tensors_in(list(value.values()))
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    elif isinstance(value, Sequence):
         for item in value:
             yield from tensors_in(item)
 
