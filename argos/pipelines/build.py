@@ -139,7 +139,8 @@ def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None
 
 
 def ready_in_place(people: People, cameras: Sequence[Camera], cards: Mapping[str, Card]) -> None:
-    """Build and run what cameras of mode ``gather`` need; ``masked`` where a network cannot be run exactly.
+    """Build and run what cameras of mode ``gather`` need, and those of ``auto`` for which it was measured; ``masked``
+    where a network cannot be run exactly.
 
     Args:
         people: the line.
@@ -161,7 +162,9 @@ def ready_in_place(people: People, cameras: Sequence[Camera], cards: Mapping[str
             name = " and ".join(cards[role].name for role in ("semantic", "instances") if task in (role, "joint"))
             log.warning("engine.sparse: exact is not for %s (%s); masked is taken", name, error)
             people.in_place.take("masked")
-    people.in_place.warm(gathered, size)
+    known = people.planner.known
+    offered = {tasks for tasks in auto if tasks in known and known[tasks].gather is not None}
+    people.in_place.warm(gathered | offered, size)
 
 
 def least_strict(cameras: Sequence[Camera], card: Card) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from argos.config import config_from_sources
 from argos.engines.fold import fold_batch_norm
 from argos.engines.weights import load_card
 from argos.errors import UsageError
+from argos.packing.costs import Costs, GatherCost, Line, Tasks
 from argos.pipelines.build import instance_limits, people_of_config, view_of
 from argos.sources.read import read
 
@@ -93,17 +94,32 @@ def test_a_network_that_pools_whole_maps_runs_masked_in_place_of_exact_and_is_na
         assert analysis.mode == "gather"
 
 
-@pytest.mark.parametrize(("mode", "semantics"), [("gather", "masked"), ("gather", "exact"), ("auto", "exact")])
-def test_a_network_is_built_for_blocks_once(
-    networks: Path, mode: str, semantics: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folded: list[object] = []
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
+    """The networks that were built for blocks."""
+    found: list[nn.Module] = []
 
     def counted(network: nn.Module, image: Tensor) -> nn.Module:
-        folded.append(network)
+        found.append(network)
         return fold_batch_norm(network, image)
 
     monkeypatch.setattr("argos.engines.sparse.fold_batch_norm", counted)
+    return found
+
+
+@pytest.mark.parametrize("gather", [None, GatherCost(1.0, 10.0, 30.0)])
+def test_auto_builds_for_blocks_at_the_start_what_was_measured_so(
+    networks: Path, gather: GatherCost | None, folded: list[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: dict[Tasks, Costs] = {("semantic",): Costs(5.0, Line(1.0, 100.0), gather)}
+    monkeypatch.setattr("argos.pipelines.build.known_costs", lambda *given: costs)
+    settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={networks}:plain"]
+    people_of_config(config_from_sources([PEOPLE], settings))
+    assert len(folded) == (gather is not None)
+
+
+@pytest.mark.parametrize(("mode", "semantics"), [("gather", "masked"), ("gather", "exact"), ("auto", "exact")])
+def test_a_network_is_built_for_blocks_once(networks: Path, mode: str, semantics: str, folded: list[nn.Module]) -> None:
     settings = ["camera.tasks=[semantic]", f"engine.models.semantic.network={networks}:plain"]
     settings += [f"camera.regions.mode={mode}", "camera.regions.threshold=0.01", f"engine.sparse={semantics}"]
     config = config_from_sources([PEOPLE], settings)
