@@ -402,7 +402,7 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section("QU-Net in integers", "qunet_integer.json", "Against its own float form and a plain float U-Net.",
                     qunet, "python benchmarks/qunet_integer.py"),
             Section("Compiled networks", "compiled.json",
-                    "Why ARGOS leaves torch.compile alone: ONNX Runtime takes less time and starts at once. *Frozen*: "
+                    "Why ARGOS leaves torch.compile alone: ONNX Runtime takes less time and starts sooner. *Frozen*: "
                     "inductor with the weights as constants.",
                     compiled, "python benchmarks/compiled.py"),
             Section("Sparse networks", "sparse.json",

@@ -101,9 +101,11 @@ def becomes_map(function: Function, given: Sequence[Any], maps: Sequence[Tensor]
 def changed(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
     """The tensors that a function writes to, beside its result."""
     name = function.__name__
-    by_name = name in ("__setitem__", "__set__") or (name[-1] == "_" and name[-2:] != "__")
-    first = args[:1] or kwargs.get("input")
-    return list(tensors_in([kwargs.get("out"), first if by_name or kwargs.get("inplace") else None]))
+    in_place = kwargs.get("inplace") or name in ("__setitem__", "__set__") or (name[-1] == "_" and name[-2:] != "__")
+    out = kwargs.get("out")
+    if not in_place and out is None:
+        return []
+    return list(tensors_in([out, (args[:1] or kwargs.get("input")) if in_place else None]))
 
 
 def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ class Held:
 
     Only maps that a layer reads beyond its own blocks are held: convolutions larger than one pixel, pools,
     interpolations. All are as large as those of the dense network, whatever is active and however long it
-    runs: 95 MB for ``unet_lite`` on pictures 640 pixels wide, 161 MB for ``asbunet``, 41 MB for ``ssdisb``. A block
+    runs: 95 MB for ``unet_lite`` on pictures 640 pixels wide, 161 MB for ``asbunet``, 68 MB for ``ssdisb``. A block
     that was never computed holds zeros, and all do for pictures of another size. How old a block is, and whether the
     picture has changed under it, does not matter: where somebody has walked away it is worse than zeros.
     """

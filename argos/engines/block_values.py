@@ -67,7 +67,7 @@ def _unary(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) 
     if limits and in_place and limits[0] <= 0 <= limits[1]:
         for n, part in enumerate(x.parts):
             if part.expected == limits:  # the kernel has done it
-                part.expected = None
+                part.expected = part.maker = None  # the next limit is another one
                 continue
             if part.maker is not None:  # nobody has read the values without limits, and nobody will
                 run.followed[part.maker] = limits

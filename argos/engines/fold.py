@@ -15,16 +15,18 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether a layer is a 2-D convolution that computes what its class says (no ``forward`` of its own)."""
+    """Whether a layer is a 2-D convolution that computes what its class says: no ``forward`` of its own, and a weight
+    that is a parameter, not computed from others as pruning and weight or spectral norms do."""
     forward = type(layer).forward
-    return forward is nn.Conv2d.forward or forward is nn.ConvTranspose2d.forward
+    plain = forward is nn.Conv2d.forward or forward is nn.ConvTranspose2d.forward
+    return plain and isinstance(vars(layer)["_parameters"].get("weight"), nn.Parameter)
 
 
 def fold_batch_norm(network: nn.Module, image: Tensor) -> nn.Module:
     """Copy a network for inference, its batch normalisations folded into the convolutions before them.
 
     One forward pass shows which normalisation reads which convolution. A pair is folded when each is called once
-    and nothing else reads what the convolution gives; every other normalisation stays as it is.
+    and nothing else reads what the convolution gives, or its weight; every other normalisation stays as it is.
 
     Args:
         network: any; left as it is.
@@ -67,12 +69,15 @@ class _Readers(TorchFunctionMode):
         super().__init__()
         self.watched: dict[int, Tensor] = {}  # holds the tensors, so that no id is used twice
         self.read: set[int] = set()
+        self.uses: dict[int, int] = {}  # of parameters, by id; they live as long as the network
         self.allowed: int | None = None
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         for tensor in tensors_in([args, kwargs or {}]):
+            if isinstance(tensor, nn.Parameter):
+                self.uses[id(tensor)] = self.uses.get(id(tensor), 0) + 1
             if id(tensor) in self.watched and id(tensor) != self.allowed:
                 self.read.add(id(tensor))
         return func(*args, **(kwargs or {}))
@@ -119,7 +124,8 @@ def _pairs(network: nn.Module, image: Tensor) -> list[tuple[Convolution, nn.Batc
     return [
         (made_by[x], norm)
         for x, norm in pairs.items()
-        if x not in readers.read and calls[made_by[x]] == 1 and calls[norm] == 1
+        if x not in readers.read and calls[norm] == 1
+        if calls[made_by[x]] == readers.uses.get(id(made_by[x].weight)) == 1
     ]
 
 

@@ -238,11 +238,14 @@ class _OnBlocks(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func in _ABOUT or getattr(func, "__name__", "") == "__get__":
             return func(*args, **kwargs)
-        if not args and "input" in kwargs:
-            args = (kwargs.pop("input"),)
+        args = _in_order(func, args, kwargs)
+        changes = changed(func, args, kwargs)
+        for x in changes:
+            if not isinstance(x, BlockMap):
+                self.run.weights.written(x)
         if self.views:
             self.refuse_outdated([args, kwargs])
-            for written in {_place(x) for x in changed(func, args, kwargs)}:
+            for written in set(map(_place, changes)):
                 for x in {x for place, (_, x) in self.views.items() if written in (place, id(x))}:
                     same = {id(x), *(place for place, (_, other) in self.views.items() if other is x)}
                     self.outdated |= same - {written}
@@ -344,6 +347,15 @@ class _OnBlocks(TorchFunctionMode):
         )
 
 
+def _in_order(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments with ``input`` and ``weight``, which may be given by name, where they are looked for."""
+    if not args and "input" in kwargs:
+        args = (kwargs.pop("input"),)
+    if func in WEIGHTED and len(args) == 1:
+        args = (*args, kwargs.pop("weight"))
+    return args
+
+
 def _place(x: Tensor) -> int:
     """Tells apart what lies in different memory, as long as it is held."""
     return id(x) if isinstance(x, BlockMap) else x.untyped_storage().data_ptr()
@@ -371,7 +383,9 @@ class _Counting(TorchFunctionMode):
     def __torch_function__(
         self, func: Function, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = dict(kwargs or {})
         if func not in WEIGHTED:
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
+        args = _in_order(func, args, kwargs)
         self.run.layer = self.names.get(id(args[1]), func.__name__)
-        return counted(self.run, func, args, kwargs or {}, self.reason)
+        return counted(self.run, func, args, kwargs, self.reason)

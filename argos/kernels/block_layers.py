@@ -98,6 +98,12 @@ def _mix(
 
 
 @njit(cache=True, nogil=True)
+def _add_scaled(out: NDArray[np.float32], o: int, n: int, x: NDArray[np.float32], a: int, scale: float) -> None:
+    for k in range(n):
+        out[o + k] += scale * x[a + k]
+
+
+@njit(cache=True, nogil=True)
 def _fill(out: NDArray[np.float32], o: int, n: int, value: float) -> None:
     for k in range(n):
         out[o + k] = value
@@ -340,10 +346,13 @@ def interpolate(
                             flat[o + e] = line[at + e]
                         continue
                     b, c, d = upper[columns[x, 1]], lower[columns[x, 0]], lower[columns[x, 1]]
-                    u, v = up * left if a >= 0 else np.float32(0), up * right if b >= 0 else np.float32(0)
-                    w, z = down * left if c >= 0 else np.float32(0), down * right if d >= 0 else np.float32(0)
-                    at = np.uint64((above + max(a, 0)) * channels)  # a weight of 0 takes any pixel
-                    bt = np.uint64((above + max(b, 0)) * channels)
-                    ct = np.uint64((below + max(c, 0)) * channels)
-                    dt = np.uint64((below + max(d, 0)) * channels)
-                    _mix(flat, o, n, line, at, bt, ct, dt, u, v, w, z)
+                    u, v, w, z = up * left, up * right, down * left, down * right
+                    at, bt = np.uint64((above + a) * channels), np.uint64((above + b) * channels)
+                    ct, dt = np.uint64((below + c) * channels), np.uint64((below + d) * channels)
+                    if a >= 0 and b >= 0 and c >= 0 and d >= 0:
+                        _mix(flat, o, n, line, at, bt, ct, dt, u, v, w, z)
+                        continue
+                    _fill(flat, o, n, np.float32(0))  # no other pixel for one that is missing: 0 times NaN is NaN
+                    for place, start, scale in ((a, at, u), (b, bt, v), (c, ct, w), (d, dt, z)):
+                        if place >= 0:
+                            _add_scaled(flat, o, n, line, start, scale)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from argos.engines.fold import fold_batch_norm, is_plain
 
@@ -114,3 +117,33 @@ def test_a_network_without_normalisations_is_copied_and_not_run() -> None:
     assert folded is not network
     assert folded[0].weight is not network[0].weight  # type: ignore[index]
     torch.testing.assert_close(folded[0].weight, network[0].weight)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+    ],
+)
+def test_a_weight_that_is_computed_is_left_as_it_is(computed: Callable[[nn.Module], nn.Module]) -> None:
+    with torch.no_grad():  # a weight that still has its gradient cannot be copied
+        network = trained(nn.Sequential(computed(nn.Conv2d(3, 4, 3)), nn.BatchNorm2d(4)))
+    image = torch.rand(1, 3, 9, 9)
+    folded = fold_batch_norm(network, image)
+    assert norms(folded) == 1
+    torch.testing.assert_close(folded(image), network(image))
+
+
+def test_a_weight_that_others_read_is_left_as_it_is() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return F.conv_transpose2d(self.norm(self.first(image)), self.first.weight)
+
+    network, image = trained(Tied()), torch.rand(1, 3, 9, 9)
+    torch.testing.assert_close(fold_batch_norm(network, image)(image), network(image))

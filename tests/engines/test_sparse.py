@@ -434,6 +434,73 @@ def test_weights_that_a_network_computes_are_read_anew_in_each_pass() -> None:
         torch.testing.assert_close(sparse.forward(image, active), expected)
 
 
+class _Rewriting(nn.Module):
+    """Writes its own parameters on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixing, self.single = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(1, 3, H, W)`` to ``(1, 4, H, W)``."""
+        self.mixing.weight.data = image[0, 0, 0, 0] * torch.ones(4, 3, 1, 1)
+        self.single.weight.data.copy_(image[0, 0, 0, 0] * torch.ones(4, 1, 3, 3))
+        return self.single(self.mixing(F.max_pool2d(image, 3, 1, 1)))
+
+
+class _ByName(nn.Module):
+    """Gives weights by name; one serves single channels and a single map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.first = nn.Parameter(torch.rand(4, 1, 1, 1)), nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(1, 3, H, W)`` to ``(1, 4, H, W)``."""
+        x = F.conv2d(input=self.first(image), weight=self.weight, groups=4)
+        return F.conv2d(x.sum(1, keepdim=True), weight=self.weight)
+
+
+class _TwoLimits(nn.Sequential):
+    """One limit after the other on what a depthwise convolution made."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 3, 3, padding=1, groups=3), nn.ReLU6(True), nn.Hardtanh(0, 1, True))
+
+
+@pytest.mark.parametrize("build", [_Rewriting, _ByName, _TwoLimits])
+def test_networks_of_unusual_ways_equal_their_twin_at_every_image(build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    network, active = build().eval(), np.ones((32, 32), np.bool_)
+    active[:, 16:] = False
+    sparse = SparseNetwork(network, dense_above=1.0)
+    for scale in (0.5, 2.0, 1.0, 3.0):
+        image = torch.rand(1, 3, 32, 32)
+        image[0, 0, 0, 0] = scale
+        with torch.inference_mode():
+            expected = masked_dense(network, image, active)
+        torch.testing.assert_close(sparse.forward(image, active), expected)
+
+
+def test_what_lies_beyond_the_border_reaches_nobody() -> None:
+    """Blocks at the border hold anything there; a quotient makes that infinite, and 0 times infinite is no number."""
+
+    class Quotient(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+
+        def forward(self, image: Tensor) -> Tensor:
+            x = F.softplus(self.first(image))
+            return F.interpolate(x / x.sum(1, keepdim=True), scale_factor=2, mode="bilinear")
+
+    torch.manual_seed(0)
+    active = np.zeros((40, 64), np.bool_)
+    active[36:] = True
+    found = SparseNetwork(Quotient().eval(), dense_above=1.0).forward(torch.rand(1, 3, 40, 64), active)
+    assert torch.isfinite(found).all()
+
+
 def test_the_network_is_left_as_it_was() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
