@@ -103,7 +103,7 @@ class RecipeFile(Section):
     steps: PositiveInt | None = None
     rate: PositiveFloat
     optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = "adamw"
-    momentum: Share = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     schedule: ScheduleSection = Field(default_factory=ScheduleSection)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     accumulate: PositiveInt = 1
@@ -113,11 +113,18 @@ class RecipeFile(Section):
     evaluate_min: PositiveFloat = 40.0
     evaluate_steps: PositiveInt | None = None
     workers: Annotated[int, Field(ge=0)] | None = None
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0)] = 1
     pretrained: str = ""
     pretrained_share: Share = 0.2
     pretrained_until: Share = 1.0
     norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _classes_as_they_are(self) -> RecipeFile:
+        if self.objective == "classes" and (self.scenes.share or self.scenes.mosaic):
+            raise ValueError("pasting and mosaics tell people apart by the numbers that are classes here: "
+                             "write scenes: {share: 0, mosaic: 0}")  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _one_length(self) -> RecipeFile:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from argos.commands.whole_numbers import at_least_one
 from argos.errors import PublishError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="CONFIG|SOURCE", help="a file, directory of images, fake://..., or a "
                         "camera.yaml with one of them")  # fmt: skip
     parser.add_argument(
-        "--frames", type=_positive, metavar="N", default=60, help="frames measured, from the first (default: 60)"
+        "--frames", type=at_least_one, metavar="N", default=60, help="frames measured, from the first (default: 60)"
     )
     parser.add_argument(
         "--opponents", metavar="NAME,...", default="all", help="beside the modes: all, none or some (default: all)"
@@ -137,16 +138,6 @@ def _try_out(path: Path) -> None:
         path.open("a").close()
     except OSError as error:
         raise PublishError(f"--out: {path} cannot be written ({error.strerror}); name another file") from error
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"should be a whole number, 1 or more, got {text!r}")
-    return number
 
 
 def _command(args: argparse.Namespace) -> str:

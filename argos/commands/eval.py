@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from argos.commands.whole_numbers import at_least_one
 
 if TYPE_CHECKING:
     from argos.training.photos import Photo
@@ -31,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=float, default=0.01, help="greatest difference from a figure of the card; "
                         "more is exit status 7 (default: 0.01)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads (default: all this "
+                        "process may use)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from argos.machine import cores
     from argos.training import datasets
     from argos.training.formats.read import every_photo
-    from argos.training.ship import measure, more_measures
+    from argos.training.ship import measure, more_measures, on_the_projects_photos
 
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
@@ -57,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
     if args.sheet is not None:
         _make_folder(args.sheet)  # measuring takes minutes
     if args.data is None:
-        held, said = datasets.held_for(card.task, datasets.data_folder()), card.metrics
+        held = datasets.held_for(card.task, datasets.data_folder())
+        said = card.metrics if on_the_projects_photos(card) else {}
+        if not said:
+            print(f"the figures of its card are of other photos: {card.measured}", file=sys.stderr)
     else:
         own, left_out = every_photo(args.data, whole=True)
         held, said = datasets.Held(own, left_out=left_out), {}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from argos.commands.whole_numbers import at_least_one
 from argos.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, default=Path("experiments"), help="of the experiments, for --list and "
                         "--render (default: experiments); their results are in results/ in it")  # fmt: skip
     parser.add_argument("--render", action="store_true", help="write RESULTS.md beside the folder of the experiments")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads (default: all this "
+                        "process may use)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argos.commands import train_own
+from argos.commands.whole_numbers import at_least_one
 
 if TYPE_CHECKING:
     from argos.engines.weights import Task
@@ -53,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train_own.add_arguments(parser)
     parser.add_argument("--workers", type=int, metavar="N", help="processes that draw the scenes; 0 draws them in the "
                         "training process (default: 1, with a GPU one per core but one, at most 8)")  # fmt: skip
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads (default: all this "
+                        "process may use)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
+    _refuse_what_it_does_not_take(args)
     if args.name == train_own.NAME:
         return train_own.run(args)
     if args.name.endswith((".yaml", ".yml")):
@@ -108,6 +111,26 @@ def run(args: argparse.Namespace) -> int:
     said = "".join(f" --{key} {value}" for key in ("start", "backbone", "teacher") if (value := getattr(args, key)))
     _say_models(finish(args.name, folder, f"argos train {args.name}{said} --minutes {args.minutes:g}"))
     return 0
+
+
+def _refuse_what_it_does_not_take(args: argparse.Namespace) -> None:
+    """Refuse options that would do nothing, and that a card would tell of all the same.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from argos.errors import UsageError
+
+    own = args.name == train_own.NAME
+    if args.network is not None and not own:
+        raise UsageError(f"--network: {args.name} has a network; argos train {train_own.NAME} --network trains another")
+    if args.ship and own:
+        raise UsageError("--ship: your own network is none of the shipped models")
+    if args.name == "people" and args.teacher is not None:
+        raise UsageError("--teacher: people learns from labels alone; asbunet and QU-Net have a teacher")
+    named = not args.name.endswith((".yaml", ".yml"))
+    if named and args.name != "people" and args.backbone is not None:
+        raise UsageError(f"--backbone: {args.name} does not begin as a classifier; people and recipe files may")
 
 
 def _by_file(args: argparse.Namespace) -> int:
@@ -160,6 +183,9 @@ def _ship(recipe: str, folder: Path) -> int:
     models = [name for name, text in CARDS.items() if text.run == recipe]
     if not models:
         raise UsageError(f"--ship: {recipe} is not among the shipped models; the training leaves its model in {folder}")
+    for name in ("average.pt", "last.pt"):
+        if not (folder / name).is_file():
+            raise UsageError(f"--out {folder}: there is no {name}; name the folder of a finished training")
     for model in models:
         for key, value in ship(model, folder, SHIPPED).metrics.items():
             print(f"{model:<16} {key:<16} {value:.4f}", flush=True)

@@ -55,13 +55,17 @@ def read_results(path: Path) -> list[Run]:
 
 
 def add_result(path: Path, run: Run) -> None:
-    """Write a run into the file of its experiment, in place of an older one of the same variant and seed."""
-    others = [old for old in read_results(path) if (old.variant, old.seed) != (run.variant, run.seed)]
-    runs = sorted([*others, run], key=lambda one: (one.variant, one.seed))
+    """Write a run into the file of its experiment, in place of an older one of the same variant, seed and setting."""
+    others = [old for old in read_results(path) if _key(old) != _key(run)]
+    runs = sorted([*others, run], key=_key)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
     part.replace(path)
+
+
+def _key(run: Run) -> tuple[str, int, str]:
+    return run.variant, run.seed, run.setting
 
 
 def digest_of(setting: object) -> str:

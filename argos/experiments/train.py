@@ -28,7 +28,7 @@ from argos.networks.counting import tf_variables
 from argos.networks.dynamic import DynamicUNet
 from argos.networks.ssd_isb import SSDISB
 from argos.packing.pack import BACKGROUND, resized
-from argos.training.course import Course, CoursePhotos, build, course_photos, learn
+from argos.training.course import Course, CoursePhotos, build, course_photos, learn, task_of
 from argos.training.detection import average_precision
 from argos.training.journal import read_scalars
 from argos.training.measure import iou_by_source
@@ -114,7 +114,7 @@ def _time_together(experiment: Experiment, results: Path, size: tuple[int, int])
 def _photos_once(course: Course, known: dict[Any, CoursePhotos]) -> CoursePhotos:
     """Variants of the same photos share them; only the last ones are kept, they take gigabytes."""
     key = (course.data, course.validation, course.subject, course.share, course.mosaic, course.min_height,
-           "instances" in course.objective)  # fmt: skip
+           course.augment, task_of(course))  # fmt: skip
     if key not in known:
         known.clear()
         known[key] = course_photos(course)

@@ -97,8 +97,8 @@ def adapt(
     about = {"start": student, "source": redact(source), "teacher": teacher, "frames": f"{most} every {every_s:g} s"}
     check_folder(folder, about)  # collecting takes minutes
     network, card = started_from(student)
-    if card.task == "instances":
-        raise WeightsError(f"{student}: a detector cannot learn from the masks of a teacher; use qunet16 or asbunet")
+    if card.task not in ("semantic", "proposal"):
+        raise WeightsError(f"{student}: only masks of people can be learnt from a teacher; use qunet16 or asbunet")
     network.train()
     score = semantic_scorer(load_network(teacher, task="semantic")[0], AUTO_SIDE)
     photos = collect(source, score, every_s=every_s, most=most, progress=progress)

@@ -33,6 +33,7 @@ class Progress:
         waited: evaluations since then.
         plateaus: how often the schedule has lowered the rate because of that.
         evaluated_s: what ``spent`` was at the last evaluation, so that pauses do not put the next one off.
+        evaluated_step: step of the last evaluation that came to its end.
     """
 
     step: int = 0
@@ -42,6 +43,7 @@ class Progress:
     waited: int = 0
     plateaus: int = 0
     evaluated_s: float = 0.0
+    evaluated_step: int = 0
 
     def judge(self, figure: float, patience: int) -> bool:
         """Take the first figure of an evaluation into account; whether it is the best so far."""
@@ -146,6 +148,7 @@ def resume(
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         state.setdefault("evaluated_s", 0.0)  # checkpoints were without it
+        state.setdefault("evaluated_step", state["step"])
         return Progress(**{key: state[key] for key in asdict(Progress())})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]

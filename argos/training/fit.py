@@ -153,6 +153,8 @@ def _learn(training: _Training) -> None:
     training.network.train()
     if at.step and _progress(training) >= 1:
         journal.say(f"step {at.step} the length was over before, nothing is left to train; more of it goes on")
+    if at.step > at.evaluated_step and recipe.steps and _is_due(training) and _judge(training):
+        _save(training)  # the evaluation that a stop cut short
     while not training.stopped and (progress := _progress(training)) < 1:
         _take_step(training, progress)
         if _is_due(training) and _judge(training):
@@ -172,6 +174,7 @@ def _finish(training: _Training) -> None:
         take_best(training.folder, average)
     if recipe.average and training.part == 0:
         enough = min(CALIBRATION, at.step * recipe.accumulate)
+        _draw_anew(training)
         recalibrate(average, training.loss, (batch.to(training.device) for batch in islice(training.stream, enough)))
     share(average)  # running statistics are of the scenes that a process has seen
     _save(training)
@@ -195,8 +198,7 @@ def _take_step(training: _Training, progress: float) -> None:
     training.rate = learning_rate(recipe, progress, at.step, at.plateaus)
     set_rates(training.optimizer, recipe, training.rate, progress)
     taken = list(islice(training.stream, recipe.accumulate))
-    # of this step and process: resumed, on a GPU and beside other processes alike
-    torch.manual_seed(int(np.random.SeedSequence((recipe.seed, at.step, training.part)).generate_state(1)[0]))
+    _draw_anew(training)
     with unbroken():  # a checkpoint of half a step is none
         training.before_step(network, progress)
         losses = _descend(network, training.loss, taken, training.optimizer, recipe, training.device)
@@ -214,6 +216,12 @@ def _take_step(training: _Training, progress: float) -> None:
     training.journal.stepped(at.step, progress, training.rate, losses, seen, training.spent)
 
 
+def _draw_anew(training: _Training) -> None:
+    """Begin the random numbers of this step and process: resumed, on a GPU and beside other processes alike."""
+    seeds = training.recipe.seed, training.at.step, training.part
+    torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
+
+
 def _is_due(training: _Training) -> bool:
     """Whether to evaluate now: by steps where the length is in steps, else by the clock of the first process."""
     recipe, step = training.recipe, training.at.step
@@ -227,7 +235,7 @@ def _judge(training: _Training) -> bool:
     recipe = training.recipe
     figure = agree(next(iter(_examine(training).values()), 0.0))
     with unbroken():
-        training.at.evaluated_s = training.spent
+        training.at.evaluated_s, training.at.evaluated_step = training.spent, training.at.step
         best = training.at.judge(figure, recipe.schedule.patience) and bool(recipe.stop_after)
         if best and training.part == 0:
             keep_best(training.folder, training.average)

@@ -127,7 +127,10 @@ def confusion_of(found: NDArray[np.int64], photo: Photo, classes: int) -> NDArra
     """
     known = photo.ids != IGNORE
     if int(photo.ids[known].max(initial=0)) >= classes:
-        raise DataError(f"{photo.name}: label {photo.ids[known].max()}, and the network has {classes} classes")
+        raise DataError(
+            f"{photo.name}: label {photo.ids[known].max()}, and the network has {classes} classes; those of CamVid are "
+            "read by camvid:FOLDER?labels=classes"
+        )
     pairs = photo.ids[known].astype(np.int64) * classes + found[known]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 

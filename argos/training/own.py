@@ -108,7 +108,9 @@ def train_own(
         return None
     path = folder / "weights.safetensors"
     with writing(path):
-        save_file({key: value.detach().cpu().contiguous() for key, value in trained.state_dict().items()}, path)
+        # copies: a layer under two names is two entries of one memory, which the format refuses
+        save_file({key: value.detach().cpu().contiguous().clone() for key, value in trained.state_dict().items()}, path)
+        path.chmod(0o644)  # it is written for its owner alone; the service that runs it is another
     return Learnt(path, len(held), measure(trained))
 
 

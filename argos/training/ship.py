@@ -119,7 +119,7 @@ def neutral_card(
         recipe=recipe,
         seed=seed,
         metrics={},
-        measured="by `argos eval` on: " + (", ".join(validation) or "the validation photos of the project"),
+        measured=BY_EVAL + (", ".join(validation) or PROJECTS),
         limits="not looked at",
         sha256="",
     )
@@ -216,6 +216,14 @@ def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, f
             semantic_scorer(network, AUTO_SIDE), photos, semantic_limits(card.thresholds)
         )
     return {key: round(float(value), 4) for key, value in figures.items()}
+
+
+BY_EVAL, PROJECTS = "by `argos eval` on: ", "the validation photos of the project"
+
+
+def on_the_projects_photos(card: Card) -> bool:
+    """Whether the figures of a card are of the photos on which ``argos eval`` measures by itself."""
+    return card.measured in {BY_EVAL + PROJECTS, *(text.measured for text in CARDS.values())}
 
 
 def _learnt(run: Path, text: CardText) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import pytest
 from pycocotools import mask
 
 from argos.cli import main
+from argos.engines.weights import SHIPPED
 from argos.networks.table import NETWORKS
 from argos.sources.synthetic import parse_scene, render
 from argos.training.formats.files import PhotoFiles
@@ -60,6 +61,19 @@ def test_figures_stand_beside_those_of_the_card(data: Path, tmp_path: Path, caps
     found = json.loads(capsys.readouterr().out)
     assert found["measured"].keys() == found["card"].keys()
     assert found["differ"] == []
+
+
+def test_a_card_with_figures_of_other_photos_is_not_held_against_these(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for suffix in ("safetensors", "json"):
+        shutil.copyfile(SHIPPED / f"qunet16.{suffix}", tmp_path / f"mine.{suffix}")
+    card = json.loads((tmp_path / "mine.json").read_text()) | {"measured": "the last 20 of the frames of a camera"}
+    (tmp_path / "mine.json").write_text(json.dumps(card))
+    assert main(["eval", str(tmp_path / "mine.safetensors"), "--json", "--threads", "1"]) == 0
+    given = capsys.readouterr()
+    assert json.loads(given.out)["card"] == {}
+    assert "the figures of its card are of other photos: the last 20 of the frames of a camera" in given.err
 
 
 def test_each_photo_is_decoded_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

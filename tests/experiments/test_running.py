@@ -203,8 +203,12 @@ def test_runs_of_another_length_are_not_mixed_in(tmp_path: Path) -> None:
     for run in short:
         add_result(path, run)
     assert ", not by the recipe in the file" in page([experiment], path.parent)
-    add_result(path, runs_of({"d": [0.9]}, True, setting)[0])
-    assert [run.figures["miou"] for run in read_results(path)] == [0.9], "in place of the old one"
+    for value in (0.8, 0.9):
+        add_result(path, runs_of({"d": [value]}, True, setting)[0])
+    runs = read_results(path)
+    assert {run.setting: run.figures["miou"] for run in runs} == {"another": 0.1, setting["d"]: 0.9}
+    assert len(runs) == 2, "a run takes the place of one of its own length, and of no other"
+    assert [run.figures["miou"] for run in by_variant(experiment, runs)["d"]] == [0.9]
 
 
 def test_a_training_is_flat_when_its_last_quarter_gains_little() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -335,6 +336,28 @@ def test_a_training_that_gets_no_better_lowers_its_rate_and_ends(tmp_path: Path)
     for figure in (0.2, 0.1, 0.1, 0.3, 0.1, 0.1):
         at.judge(figure, patience=2)
     assert (at.best, at.waited, at.plateaus) == (0.3, 2, 2)
+
+
+def test_an_evaluation_that_is_cut_short_is_made_up_for(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(
+        RECIPE, steps=8, schedule=Schedule("plateau", factor=0.1, patience=1), evaluate_steps=2
+    )
+    whole = train(tmp_path / "whole", recipe, figures=[0.5, 0.4, 0.6])
+
+    class Stopped(list[float]):
+        """Figures of which the second is asked for when somebody presses Ctrl-C."""
+
+        def __iter__(self) -> Iterator[float]:
+            yield 0.5
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", recipe, figures=Stopped([0.5]))
+    gone_on = train(tmp_path / "cut", recipe, figures=[0.4, 0.6])
+    states = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "cut")]
+    assert [(state["plateaus"], state["best"]) for state in states] == [(1, 0.6)] * 2
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, gone_on.state_dict()[key])
 
 
 @pytest.mark.parametrize(("steps", "every", "at"), [(230, 0, [100, 200, 230]), (7, 3, [3, 6, 7]), (2, 0, [2])])

@@ -63,6 +63,7 @@ def test_what_the_command_prints_runs_the_trained_network(tmp_path: Path, capsys
              "--set", "arguments.classes=4", "--from", CLIP, "--frames", "10", "--every", "0.1",
              "--teacher", "asbunet", "--minutes", "0.05", "--out", str(out)]  # fmt: skip
     assert main(train) == 0
+    assert (out / "weights.safetensors").stat().st_mode & 0o777 == 0o644, "the service that runs it is another user"
     printed = capsys.readouterr().out
     assert "measured on 2 pictures that it did not learn from\niou_camera" in printed
     config = tmp_path / "camera.yaml"

@@ -294,7 +294,10 @@ def test_a_wrong_recipe_is_said_with_its_place(tmp_path: Path) -> None:
         ("arguments={specification: D}", "arguments of asbunet: specification must be one of", 2),
         ("arguments={width: 3}", "arguments of asbunet: .*width", 2),
         ("objective=instances", "objective instances: is for a SSDISB, the model is a ASBUNet", 2),
-        ("objective=classes", "should have num_classes of 2 or more, got 1", 2),
+        ("objective=classes; scenes={share: 0, mosaic: 0}", "should have num_classes of 2 or more, got 1", 2),
+        ("objective=classes", "by the numbers that are classes here: write scenes: {share: 0, mosaic: 0}", 2),
+        ("seed=-1", "seed: should be at least 0, got -1", 2),
+        ("momentum=1", "momentum: should be less than 1, got 1", 2),
         ("backbone=nothing.pth", "backbone: asbunet has no encoder of a classifier", 2),
         ("start=nothing.pt", "nothing.pt: cannot be read as weights", 4),
     ],
@@ -302,7 +305,7 @@ def test_a_wrong_recipe_is_said_with_its_place(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_said_before_the_training(
     specs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, says: str, status: int
 ) -> None:
-    assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, change)) == status
+    assert main(arguments(FOLDER / "asbunet.yaml", specs["people"], tmp_path, *change.split("; "))) == status
     assert re.search(says, capsys.readouterr().err)
     assert not (tmp_path / "last.pt").exists()
 
