@@ -64,7 +64,7 @@ BACKBONE ?= efficientnet-lite0.pth
 STEP = $(BIN)/argos train $(1) --out $(@D) && touch $@
 SHIP = $(BIN)/argos train $(1) --ship --out $(@D) && touch $@
 PAIR = runs/people_$(1)/ssdisb.safetensors+runs/people_$(1)/unet_lite.safetensors
-weights: runs/people_3/shipped runs/qunet16_5/shipped runs/qunet8_2/shipped runs/qunet32_1/shipped \
+weights: runs/people_3/shipped runs/qunet16_6/shipped runs/qunet8_2/shipped runs/qunet32_1/shipped \
 	runs/asbunet_2/shipped runs/ssdisb_multi/shipped runs/dual_aspp_camvid/shipped runs/essnet_camvid_2/shipped
 
 runs/people_1/done: | .venv/installed-dev
@@ -86,6 +86,8 @@ runs/qunet16_4/done: | runs/qunet16_3/done
 	$(call STEP,qunet16 --start runs/qunet16_3/average.pt --teacher unet_lite --minutes 85)
 runs/qunet16_5/done: | runs/qunet16_4/done
 	$(call STEP,qunet16 --start runs/qunet16_4/average.pt --teacher unet_lite --minutes 103)
+runs/qunet16_6/done: | runs/qunet16_5/done
+	$(call STEP,qunet16 --start runs/qunet16_5/average.pt --teacher unet_lite --minutes 81)
 runs/qunet8_1/done: | runs/people_3/shipped
 	$(call STEP,qunet8 --teacher unet_lite --minutes 32)
 runs/qunet8_2/done: | runs/qunet8_1/done

@@ -194,16 +194,23 @@ def class_photos(folder: Path, split: str = "val") -> PhotoFiles:
     return camvid_photos(folder / "camvid" / split, "classes")
 
 
-def semantic_mix(data: TrainingPhotos, min_height: float) -> Mix:
-    """Scenes for person segmentation; photos with boxes serve as street and room without people around the boxes."""
+def semantic_mix(data: TrainingPhotos, min_height: float, *, near: bool = False) -> Mix:
+    """Scenes for person segmentation; photos with boxes serve as street and room without people around the boxes.
+
+    With ``near`` bodies may fill the view, and photos and rendered rooms without people come as much more often: what
+    fills a view, of whatever kind, looks alike.
+    """
     by_source: dict[str, list[Photo]] = {}
     for photo in data.masks:
         by_source.setdefault(photo.source, []).append(photo)
     weight = {"ccp": 2.0, "hsd": 1.5, "coco": 3.0, "jaialai": 0.5}
     rooms = rendered_rooms()
     groups = [*by_source.values(), data.boxes, data.streets, data.backgrounds, rooms]
-    weights = [weight.get(source, 1.0) for source in by_source] + [4.0, 0.6, 1.6, 1.2]
-    return Mix(groups, weights, [*data.backgrounds, *rooms], data.people, paste=0.45, min_height=min_height)
+    empty = [3.2, 1.8] if near else [1.6, 1.2]
+    weights = [weight.get(source, 1.0) for source in by_source] + [4.0, 0.6, *empty]
+    pasted_on = [*data.backgrounds, *rooms]
+    zoom = 3.0 if near else 2.0
+    return Mix(groups, weights, pasted_on, data.people, paste=0.45, min_height=min_height, max_zoom=zoom)
 
 
 def joint_mix(data: TrainingPhotos) -> Mix:

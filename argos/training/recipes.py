@@ -88,7 +88,7 @@ def train_qunet(
     data, held = labelled_photos(teacher), datasets.validation_photos(datasets.data_folder())
     recipe = Recipe(minutes, (Phase(0.5, 144, 12), Phase(1.0, 240, 6)), peak_rate=5e-3, weight_decay=0.0,
                     precision="bfloat16", workers=workers)  # fmt: skip
-    mix = datasets.semantic_mix(data, min_height=12)
+    mix = datasets.semantic_mix(data, min_height=12, near=True)
 
     people = [photo for photo in held if photo.source != "background"]
 

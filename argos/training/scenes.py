@@ -53,6 +53,7 @@ class Mix:
         mosaic: share of mosaics among the scenes without pasted people.
         min_height: height of the smallest pasted person in pixels.
         max_height: of the largest, as a share of the view; between them heights are drawn log-uniformly.
+        max_zoom: largest scale of a photo by itself, where 1 is that at which it just covers the view.
         augment: False shows each photo whole and as it is, and nothing else.
     """
 
@@ -64,14 +65,16 @@ class Mix:
     mosaic: float = 0.65
     min_height: float = 22.0
     max_height: float = 1.1
+    max_zoom: float = 2.0
     augment: bool = True
 
 
 def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     """Draw a scene of ``side`` x ``side`` pixels; mosaics are rarer in small views, they would show dwarfs.
 
-    Scales from 0.3 to 2 result, where 1 is that of a photo that just covers the view: in 1,500 scenes of 240 pixels
-    photos came at 1 to 2 (median 1.4), the parts of mosaics at 0.32 to 1.1 (median 0.7, two fifths below 0.63).
+    Scales from 0.3 to ``max_zoom`` result, where 1 is that of a photo that just covers the view: in 1,500 scenes of 240
+    pixels and up to 2 photos came at 1 to 2 (median 1.4), the parts of mosaics at 0.32 to 1.1 (median 0.7, two fifths
+    below 0.63).
     """
     if not mix.augment:
         return whole_photo(_draw_photo(mix, rng), side)
@@ -81,7 +84,7 @@ def draw_scene(mix: Mix, side: int, rng: np.random.Generator) -> Scene:
     elif kind < mix.paste + mix.mosaic * min(1.0, side / 256) * (1 - mix.paste):
         scene = mosaic_scene(mix, side, rng)
     else:
-        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, max_zoom=2.0)
+        scene = photo_view(_draw_photo(mix, rng), (side, side), rng, mix.max_zoom)
     return Scene(camera_look(scene.image, rng), scene.ids, scene.boxes, scene.box_ids, scene.ignore)
 
 
