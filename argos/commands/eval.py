@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos eval``."""
     parser.add_argument("model", help="a shipped name, or the path of a .safetensors file with its card beside it")
     parser.add_argument("--data", metavar="SPEC", action="append", help="measure on these photos, without the card: "
-                        "coco:annotations.json?images=DIR, cityscapes:ROOT?split=val, camvid:FOLDER, "
+                        "coco:annotations.json?images=DIR, cityscapes:ROOT?split=val, camvid:FOLDER (its "
+                        "classes with ?labels=classes), "
                         "voc:VOC2012?split=val, folder:IMAGES?masks=DIR or ?ids=DIR, folder:IMAGES (nobody is in "
                         "them), fake://people?n=5&seed=1&frames=200&size=640x360 (rendered people, no data needed); "
                         "several add up")  # fmt: skip

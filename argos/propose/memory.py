@@ -48,7 +48,7 @@ REACH = 2
 background."""
 
 SURE_AFTER = 3
-"""A place counts as empty when the deep network has found nobody so many times in a row: its scores waver."""
+"""A cell counts as empty when the deep network has found nobody so many times in a row: its scores waver."""
 
 Places = NDArray[np.bool_]
 """``(h, w)``, one value for each block of cells."""
@@ -67,7 +67,9 @@ class SceneMemory:
     sight it had then: other pictures may have been looked at meanwhile.
 
     Attributes:
-        looks: ``(h, w)`` uint8, how often in a row the deep network has found nobody in a place that did not change.
+        looks: uint8 on the proposer's grid, how often in a row the deep network has looked at a cell and found nobody
+            in its place, which did not change. What is computed rarely ends where a place does: counted by places,
+            what is proposed near the border of one would be looked at for ever.
         occupied: ``(h, w)`` bool, places where it found somebody when it last looked.
         sight: of the picture looked at.
     """
@@ -115,16 +117,16 @@ class SceneMemory:
         Returns:
             The same scores; cells of places that are empty and unchanged dropped, those of occupied places added.
         """
-        changed = (self.looks > 0) & (self._changes(self._when_empty) >= CHANGED)
-        self.looks[changed] = 0
-        idle = (self.looks >= SURE_AFTER) & ~_around(changed | self.occupied, REACH)
-        return RegionMask(proposed.scores, (proposed.mask & ~_cells(idle)) | _cells(self.occupied), proposed.frame_size)
+        changed = self._looked_at() & (self._changes(self._when_empty) >= CHANGED)
+        self.looks[_cells(changed)] = 0
+        idle = (self.looks >= SURE_AFTER) & ~_cells(_around(changed | self.occupied, REACH))
+        return RegionMask(proposed.scores, (proposed.mask & ~idle) | _cells(self.occupied), proposed.frame_size)
 
     def look(self, frame: Frame, grid: Size) -> None:
         """Take in the picture that the other calls speak about; a new epoch or grid forgets everything."""
         rows, columns = grid[0] // BLOCK, grid[1] // BLOCK
-        if self.looks.shape != (rows, columns) or frame.epoch != self.sight.epoch:
-            self.looks = np.zeros((rows, columns), np.uint8)
+        if self.occupied.shape != (rows, columns) or frame.epoch != self.sight.epoch:
+            self.looks = np.zeros((rows * BLOCK, columns * BLOCK), np.uint8)
             self.occupied = np.zeros((rows, columns), np.bool_)
             self._when_empty = np.zeros((rows * SAMPLES, columns * SAMPLES), np.uint8)
             self._answer = None
@@ -145,17 +147,24 @@ class SceneMemory:
         """
         if sight.epoch != self.sight.epoch or sight.grey.shape != self._when_empty.shape:
             return
-        looked = ~_touched(~computed, self.looks.shape)  # in full: half a place says nothing about the other half
-        found = _touched(people, self.looks.shape)
+        places = self.occupied.shape
+        cells = ~_touched(~computed, self.looks.shape)  # in full: half a cell says nothing about the other half
+        looked, found = ~_touched(~cells, places), _touched(people, places)
         self.occupied = np.where(looked, found, self.occupied | found)
-        self.looks[looked & (self.looks < SURE_AFTER)] += 1
-        self.looks[found] = 0
-        fresh = np.repeat(np.repeat(looked & ~found, SAMPLES, axis=0), SAMPLES, axis=1)
+        # where parts of a place are looked at one after the other, it is to be as it was at the first
+        first = _touched(cells, places) & ~self._looked_at()
+        self.looks[cells & (self.looks < SURE_AFTER)] += 1
+        self.looks[_cells(found)] = 0
+        fresh = np.repeat(np.repeat((looked | first) & ~found, SAMPLES, axis=0), SAMPLES, axis=1)
         self._when_empty[fresh] = sight.grey[fresh]
+
+    def _looked_at(self) -> Places:
+        """Places with a cell that was looked at."""
+        return _touched(self.looks > 0, self.occupied.shape)
 
     def _changes(self, since: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Mean difference of the grey values of each place between the picture looked at and an earlier one."""
-        rows, columns = self.looks.shape
+        rows, columns = self.occupied.shape
         difference = cv2.absdiff(self.sight.grey, since).reshape(rows, SAMPLES, columns, SAMPLES)
         return np.asarray(difference.mean(axis=(1, 3)))
 

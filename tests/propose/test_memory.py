@@ -60,6 +60,16 @@ def test_a_poster_is_proposed_until_the_network_has_looked() -> None:
         assert not recall(memory, picture(seed), proposal(POSTER)).mask.any()
 
 
+def test_a_part_of_a_place_that_was_looked_at_is_asked_about_no_more_and_the_rest_is() -> None:
+    memory, seen = SceneMemory(), np.zeros(SIZE, np.bool_)
+    seen[56:164, 496:584] = True  # the poster and a little around it: no whole number of places
+    look(memory, seen)
+    assert not recall(memory, picture(5), proposal(POSTER)).mask.any()
+    left = recall(memory, picture(6), proposal((460, 56, 584, 164))).mask
+    assert left.any()
+    assert not (left & proposal(POSTER).mask).any()
+
+
 def test_only_what_was_computed_is_learnt() -> None:
     memory = SceneMemory()
     computed = NOBODY.copy()
