@@ -63,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
         _make_folder(args.sheet)  # measuring takes minutes
     if args.data is None:
         held = datasets.held_for(card.task, datasets.data_folder())
-        said = card.metrics if on_the_projects_photos(card) else {}
-        if not said:
+        said = card.metrics
+        if not on_the_projects_photos(card):
+            said = {}
             print(f"the figures of its card are of other photos: {card.measured}", file=sys.stderr)
     else:
         own, left_out = every_photo(args.data, whole=True)

@@ -197,8 +197,8 @@ def class_photos(folder: Path, split: str = "val") -> PhotoFiles:
 def semantic_mix(data: TrainingPhotos, min_height: float, *, near: bool = False) -> Mix:
     """Scenes for person segmentation; photos with boxes serve as street and room without people around the boxes.
 
-    With ``near`` bodies may fill the view, and photos and rendered rooms without people come as much more often: what
-    fills a view, of whatever kind, looks alike.
+    With ``near`` bodies may fill the view, and photos and rendered rooms without people come more often: seen from
+    near, both are large and plain.
     """
     by_source: dict[str, list[Photo]] = {}
     for photo in data.masks:

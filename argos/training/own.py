@@ -107,11 +107,21 @@ def train_own(
     if part_of()[0] > 0:
         return None
     path = folder / "weights.safetensors"
-    with writing(path):
-        # copies: a layer under two names is two entries of one memory, which the format refuses
-        save_file({key: value.detach().cpu().contiguous().clone() for key, value in trained.state_dict().items()}, path)
-        path.chmod(0o644)  # it is written for its owner alone; the service that runs it is another
+    write_weights(trained, path)
     return Learnt(path, len(held), measure(trained))
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write the state of a network as a safetensors file that everybody may read.
+
+    Raises:
+        PublishError: it cannot be written.
+    """
+    # copies: a layer under two names is two entries of one memory, which the format refuses
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
+    with writing(path):
+        save_file(state, path)
+        path.chmod(0o644)  # it is written for its owner alone; the service that runs it is another
 
 
 def own_loss(name: str, takes: Takes, gives: SemanticGives) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:

@@ -124,3 +124,25 @@ def test_a_model_for_which_there_is_no_room_is_named(tmp_path: Path) -> None:
     finally:
         setrlimit(RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir()), "what is half there takes room"
+
+
+@pytest.mark.parametrize(
+    ("options", "says", "status"),
+    [
+        ("people --teacher unet_lite", "--teacher: people learns from labels alone", 2),
+        ("qunet16 --backbone x.pth", "--backbone: qunet16 does not begin as a classifier", 2),
+        ("qunet16 --network x.py:net", "--network: qunet16 has a network", 2),
+        ("semantic --network x.py:net --ship", "--ship: your own network is none of the shipped models", 2),
+        ("people --ship --out nowhere", "--out nowhere: there is no average.pt", 2),
+        ("qunet16 --start dual_aspp_camvid --from nowhere.mp4", "only masks of people can be learnt from a teacher", 4),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    options: str, says: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *options.split()]) == status
+    assert says in capsys.readouterr().err
+    assert main(["train", *options.split(), "--threads", "0"]) == 2
+    assert "--threads: should be a whole number, 1 or more, got '0'" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from own_networks import CLIP, write_code
+from safetensors.torch import load_file
 from torch import nn
 
 from argos.cli import main
@@ -16,7 +17,7 @@ from argos.engines.own_semantic import SemanticGives
 from argos.engines.segmenter import Takes
 from argos.errors import WeightsError
 from argos.pipelines.api import Pipeline
-from argos.training.own import own_loss, phases_of, train_own
+from argos.training.own import own_loss, phases_of, train_own, write_weights
 from argos.training.recipe import Phase
 from argos.training.scenes import Mix
 from argos.training.stream import Batch
@@ -43,6 +44,13 @@ def test_a_network_with_stride_classes_and_normalisation_learns(tmp_path: Path) 
         optimizer.step()
         losses.append(float(total))
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_a_layer_with_two_names_is_written(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+    network.add_module("again", network[0])
+    write_weights(network, tmp_path / "weights.safetensors")
+    assert load_file(tmp_path / "weights.safetensors").keys() == network.state_dict().keys()
 
 
 def test_views_have_sizes_that_the_network_takes() -> None:
