@@ -46,6 +46,11 @@ def test_eq_3_8_bounds_the_weight_of_rare_classes() -> None:
     assert class_shares([photo(np.array([[0, 0, 1, IGNORE]], np.uint8))], 2).tolist() == pytest.approx([2 / 3, 1 / 3])
 
 
+def test_shares_of_classes_are_those_of_all_data_sets_in_a_row() -> None:
+    first, second = photo(np.zeros((1, 4), np.uint8)), photo(np.ones((1, 4), np.uint8))
+    assert class_shares([first] * 300 + [second] * 100, 2).tolist() == pytest.approx([0.75, 0.25])
+
+
 def test_labels_are_thinned_out_to_small_logits() -> None:
     ids = torch.zeros(1, 16, 16, dtype=torch.uint8)
     ids[:, :8] = 1
