@@ -105,8 +105,13 @@ def _mark_all(document: Document, data: Any, path: KeyPath) -> None:
             _mark_all(document, value, (*path, key))
 
 
-def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
+def read_document(path: Path, overrides: Sequence[str] = (), remedy: str = "argos init writes one") -> Document:
     """The text of a configuration with its overrides, before validation.
+
+    Args:
+        path: of the file.
+        overrides: ``KEY=VALUE`` of the command line.
+        remedy: for a file that is missing or empty.
 
     Raises:
         ConfigError: the file cannot be read or is not YAML.
@@ -114,8 +119,8 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        remedy = " - argos init writes one" if isinstance(error, FileNotFoundError) else ""
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}){remedy}") from error
+        hint = f" - {remedy}" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}){hint}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text; a configuration is a YAML file") from error
     document = parse_yaml(text, str(path), folder=path.parent)
@@ -124,7 +129,7 @@ def read_document(path: Path, overrides: Sequence[str] = ()) -> Document:
     if not isinstance(document.data, dict):
         found = "is empty" if document.data is None else f"should be a mapping (key: value), got {shown(document.data)}"
         mark = Mark(0, 1, 1, str(path))
-        raise ConfigFaults([*document.faults, Fault(mark, "", f"{found} - argos init writes a configuration")])
+        raise ConfigFaults([*document.faults, Fault(mark, "", f"{found} - {remedy}")])
     for n, override in enumerate(overrides):
         apply_override(document, override, n + 1)
     return document

@@ -146,7 +146,7 @@ def load_experiment(path: Path) -> Experiment:
         ConfigFaults: every fault, one per line, with its position.
         ConfigError: the file cannot be read.
     """
-    document = read_document(path)
+    document = read_document(path, remedy="argos experiment --list shows those there are")
     faults: list[Fault] = list(document.faults)
     file = validate_section(ExperimentFile, document.data, document, [()], faults)
     if file is None or faults:

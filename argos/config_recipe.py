@@ -176,7 +176,7 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> RecipeFile:
         ConfigFaults: every fault, one per line, with its position.
         ConfigError: the file cannot be read.
     """
-    document = read_document(path, overrides)
+    document = read_document(path, overrides, "configs/train/ holds recipes to begin with")
     faults: list[Fault] = list(document.faults)
     recipe = validate_section(RecipeFile, document.data, document, [()], faults)
     if recipe is None or faults:

@@ -66,4 +66,6 @@ class PublishError(ArgosError):
 
 
 class SchemaError(ArgosError):
-    """A message does not follow the ``argos/1`` contract."""
+    """A message, or a line of a file of results, does not follow the ``argos/1`` contract."""
+
+    exit_code = 2

@@ -33,7 +33,7 @@ def read_kept(path: Path, content: type[Content], remedy: str) -> Content | None
         return msgspec.json.decode(path.read_bytes(), type=content)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
         log.warning("%s: ignored, not readable (%s); %s", path, error, remedy)
         return None
 

@@ -26,8 +26,9 @@ PACKAGES = {
 
 
 def processor() -> tuple[str, list[str]]:
-    """Name of the processor and those of ``FLAGS`` it has."""
+    """Name of the processor, on ARM the numbers of its kinds of cores, and those of ``FLAGS`` it has."""
     name, flags = platform.processor() or platform.machine(), set[str]()
+    numbers: dict[str, set[str]] = {}
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
@@ -38,7 +39,15 @@ def processor() -> tuple[str, list[str]]:
             name = value.strip()
         elif key.strip() in ("flags", "Features"):
             flags |= set(value.split())
-    return name, [flag for flag in FLAGS if flag in flags]
+        elif key.strip() in ("CPU implementer", "CPU variant", "CPU part"):
+            numbers.setdefault(key.strip(), set()).add(value.strip())
+    kinds = (f"{key} {'/'.join(sorted(values))}" for key, values in sorted(numbers.items()))
+    return ", ".join((name, *kinds)), [flag for flag in FLAGS if flag in flags]
+
+
+def instruction_limit() -> str:
+    """The instructions that oneDNN is limited to, by either name it reads; ``none`` where it is not."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "none"
 
 
 def lacks_bfloat16() -> bool:
@@ -127,7 +136,11 @@ def cache_folder() -> Path:
     own = os.environ.get("ARGOS_CACHE")
     if own:
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "argos"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container whose user has no name; what asks for a file is told that it cannot be written
+        home = Path("/")
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "argos"
 
 
 def _read(path: str) -> str:

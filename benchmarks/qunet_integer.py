@@ -34,7 +34,7 @@ import torch  # noqa: E402
 from argos.engines.fold import fold_batch_norm  # noqa: E402
 from argos.engines.integer_qunet import IntegerQUNet  # noqa: E402
 from argos.engines.weights import load_network  # noqa: E402
-from argos.machine import cores, processor  # noqa: E402
+from argos.machine import cores, instruction_limit, processor  # noqa: E402
 from argos.networks.qunet import FULL_PRECISION, qunet  # noqa: E402
 from argos.pipelines.truth import Truth  # noqa: E402
 from argos.propose.qunet import QUNetProposer  # noqa: E402
@@ -155,7 +155,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": name,
         "flags": flags,
-        "isa_limit": os.environ.get("ONEDNN_MAX_CPU_ISA", "none"),
+        "isa_limit": instruction_limit(),
         "cores": cores()[0],
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],

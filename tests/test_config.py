@@ -310,8 +310,8 @@ CASES = {
         ["camera.yaml:2:54: camera.source.isolate: should be 'thread' or 'process', got 'child'"],
     ),
     "not_a_mapping": ("- 1\n", ["camera.yaml:1:1: should be a mapping (key: value), got a list - "
-                                "argos init writes a configuration"]),
-    "empty_file": ("# nothing\n", ["camera.yaml:1:1: is empty - argos init writes a configuration"]),
+                                "argos init writes one"]),
+    "empty_file": ("# nothing\n", ["camera.yaml:1:1: is empty - argos init writes one"]),
     "not_yaml": ("version: 1\ncamera: [\n", ["camera.yaml:3:1: not YAML: expected the node content, but found "
                                              "'<stream end>'"]),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from argos.benching.compare import Comparison
-from argos.machine import cores, processor
+from argos.machine import cores, instruction_limit, processor
 from argos.pipelines.backend import version_of
 
 HEADER = (
@@ -31,7 +31,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": name,
         "flags": flags,
-        "isa_limit": os.environ.get("ONEDNN_MAX_CPU_ISA", "none"),
+        "isa_limit": instruction_limit(),
         "cores": usable,
         "cores_share": share,
         "load_1m": round(os.getloadavg()[0], 2),

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="experiments/NAME.yaml")
     parser.add_argument("--list", action="store_true", help="say what there is and what was run, and do nothing")
     parser.add_argument("--only", nargs="+", action="extend", default=[], metavar="VARIANT", help="these alone")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of each training, from 1 (default: 3)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="of each training, from 1 (default: 3)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="length of each training, in place of the experiment's")
     length.add_argument("--minutes", type=float, help="likewise, by the clock; a slower network then takes fewer steps")
@@ -111,6 +111,9 @@ def _runs(experiment: Experiment, args: argparse.Namespace) -> Iterator[Run]:
 
     results = experiment.path.parent / "results" / f"{experiment.name}.json"
     if experiment.file.recipe is None:
+        for option in ("seeds", "steps", "minutes"):
+            if getattr(args, option) is not None:
+                raise UsageError(f"--{option}: nothing is trained in {experiment.path}; try it with --photos 10")
         photos = datasets.validation_photos(datasets.data_folder())
         if args.photos is not None:
             return try_lines(experiment, photos[:: max(1, len(photos) // args.photos)][: args.photos], args.only)
@@ -118,7 +121,9 @@ def _runs(experiment: Experiment, args: argparse.Namespace) -> Iterator[Run]:
     if args.photos is not None:
         raise UsageError(f"--photos: {experiment.path} trains; try it with --minutes 1")
     out = args.out / experiment.name
-    return train_all(experiment, results, out, seeds=args.seeds, only=args.only, minutes=args.minutes, steps=args.steps)
+    return train_all(
+        experiment, results, out, seeds=args.seeds or 3, only=args.only, minutes=args.minutes, steps=args.steps
+    )
 
 
 def _all(folder: Path) -> list[Experiment]:

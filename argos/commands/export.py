@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from argos.engines.weights import Card
 
 EXIT_DIFFERS = 7
+LOSS = 0.02
+"""Of IoU, the largest fall by ``--int8``."""
 LAYOUTS = {
     "proposal": "uint8 RGB 0..255, NCHW; output: logits of background and region",
     "semantic": "float32 RGB 0..1, NCHW; output: logits",
@@ -47,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", type=Path, metavar="FILE",
                         help="COCO file with the person masks of --images, for --int8 (default: NAME_truth.json beside "
                         "it; without one the masks of both files are compared)")  # fmt: skip
-    parser.add_argument("--photos", type=int, default=0, metavar="N",
+    parser.add_argument("--photos", type=int, metavar="N",
                         help="for --int8: also N validation photos of the data folder (default: 0)")  # fmt: skip
-    parser.add_argument("--loss", type=float, default=0.02, metavar="IOU",
-                        help="largest fall of an IoU by --int8, else the status is 7 (default: 0.02)")  # fmt: skip
+    parser.add_argument("--loss", type=float, metavar="IOU",
+                        help=f"largest fall of an IoU by --int8, else the status is 7 (default: {LOSS})")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -67,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.int8 and args.to != "onnx":
         raise UsageError(f"--int8 writes ONNX, not {args.to}; leave --to out")
+    for option in ("truth", "photos", "loss"):
+        if getattr(args, option) is not None and not args.int8:
+            raise UsageError(f"--{option}: for --int8 alone; floats are held against the network (--tolerance)")
     network, card = load_network(args.model)
     path = args.out or Path(f"{card.name}{'_int8' if args.int8 else ''}{SUFFIXES[args.to]}")
     height, width = args.size
@@ -102,15 +107,16 @@ def _run_int8(network: nn.Module, card: Card, args: argparse.Namespace, path: Pa
     from argos.commands.export_int8 import export_int8, show
 
     found = export_int8(network, card, args, path, about)
-    fits = found.loss <= args.loss
+    allowed = LOSS if args.loss is None else args.loss
+    fits = found.loss <= allowed
     if args.json:
-        report = {"path": str(path), **about, **asdict(found), "loss": found.loss, "allowed": args.loss, "ok": fits}
+        report = {"path": str(path), **about, **asdict(found), "loss": found.loss, "allowed": allowed, "ok": fits}
         print(json.dumps(report))
     else:
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, from {card.identity}")
         print(f"input    1x3x{args.size[0]}x{args.size[1]}, {LAYOUTS[card.task]}")
         print("\n".join(show(found)))
-        print(f"check    largest fall {found.loss:.4f}; allowed {args.loss:g}: {'ok' if fits else 'exceeded'}")
+        print(f"check    largest fall {found.loss:.4f}; allowed {allowed:g}: {'ok' if fits else 'exceeded'}")
     return 0 if fits else EXIT_DIFFERS
 
 

@@ -80,7 +80,7 @@ def export_int8(
 
     if card.task != "semantic":
         raise UsageError(f"--int8: {card.name} is a model for {card.task}; masks of segmentation models are compared")
-    pictures = [*_frames(args), *_photos(args.photos)]
+    pictures = [*_frames(args), *_photos(args.photos or 0)]
     calibrating = pictures[::CALIBRATED_ON_EVERY]
     measured = [picture for n, picture in enumerate(pictures) if n % CALIBRATED_ON_EVERY]
     images = [_image(picture.image, args.size)[0] for picture in calibrating]

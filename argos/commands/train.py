@@ -20,6 +20,8 @@ QUNETS = {f"qunet{width}": width for width in (8, 16, 32, 64)}
 ADAPTED = "qunet16"
 """What learns a camera where no name is given."""
 RECIPES = ("people", "asbunet", *QUNETS)
+EVERY_S, FRAMES = 0.5, 300
+"""Of a camera that is learnt: seconds between the frames that are kept, and how many at most."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "QU-Net (default: none) and asbunet (default: unet_lite; it learns its maps too)")  # fmt: skip
     parser.add_argument("--from", dest="source", metavar="SOURCE", help="learn one camera or clip: its frames are "
                         "labelled by the teacher (default: unet_lite), no other data is needed")  # fmt: skip
-    parser.add_argument("--every", type=float, default=0.5, metavar="S", help="with --from: seconds between the frames "
-                        "that are kept (default: 0.5)")  # fmt: skip
-    parser.add_argument("--frames", type=int, default=300, help="with --from: most frames (default: 300)")
+    parser.add_argument("--every", type=float, metavar="S", help="with --from: seconds between the frames that are "
+                        f"kept (default: {EVERY_S})")  # fmt: skip
+    parser.add_argument("--frames", type=int, metavar="N", help=f"with --from: most frames (default: {FRAMES})")
     parser.add_argument("--ship", action="store_true", help="do not train: write what the training in OUT made "
                         "to argos/weights, with the cards of the shipped models; for the project itself")  # fmt: skip
     train_own.add_arguments(parser)
@@ -79,12 +81,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--minutes should be above 0, got {args.minutes:g}")
     if args.workers is not None and args.workers < 0:
         raise UsageError(f"--workers should be 0 or more, got {args.workers}")
-    if args.every <= 0 or args.frames < 10:
+    _refuse_what_it_does_not_take(args)
+    args.every = EVERY_S if args.every is None else args.every
+    args.frames = FRAMES if args.frames is None else args.frames
+    if not (math.isfinite(args.every) and args.every > 0) or args.frames < 10:
         raise UsageError(f"--every should be above 0 and --frames at least 10, got {args.every:g} and {args.frames}")
     logging.getLogger("argos").setLevel(logging.INFO)
     torch.set_num_threads(args.threads or cores()[0])
     cv2.setNumThreads(1)
-    _refuse_what_it_does_not_take(args)
     if args.name == train_own.NAME:
         return train_own.run(args)
     if args.name.endswith((".yaml", ".yml")):
@@ -126,6 +130,14 @@ def _refuse_what_it_does_not_take(args: argparse.Namespace) -> None:
         raise UsageError(f"--network: {args.name} has a network; argos train {train_own.NAME} --network trains another")
     if args.ship and own:
         raise UsageError("--ship: your own network is none of the shipped models")
+    given = {option for option, value in vars(args).items() if value is not None}
+    for option in ("every", "frames"):
+        if option in given and args.source is None:
+            raise UsageError(f"--{option}: belongs to --from SOURCE, whose frames are collected")
+    for option in ("source", "teacher", "start", "backbone", "minutes", "workers"):
+        if option in given and args.ship:
+            name = "from" if option == "source" else option
+            raise UsageError(f"--{name}: --ship does not train; it takes the training in --out")
     if args.name == "people" and args.teacher is not None:
         raise UsageError("--teacher: people learns from labels alone; asbunet and QU-Net have a teacher")
     named = not args.name.endswith((".yaml", ".yml"))
@@ -177,10 +189,10 @@ def _ship(recipe: str, folder: Path) -> int:
     """
     from argos.engines.weights import SHIPPED
     from argos.errors import UsageError
-    from argos.training.cards import CARDS
+    from argos.training.cards import made_by
     from argos.training.ship import ship
 
-    models = [name for name, text in CARDS.items() if text.run == recipe]
+    models = made_by(recipe)
     if not models:
         raise UsageError(f"--ship: {recipe} is not among the shipped models; the training leaves its model in {folder}")
     for name in ("average.pt", "last.pt"):

@@ -51,13 +51,12 @@ def run(args: argparse.Namespace) -> int:
         PublishError: the file cannot be written.
     """
     from argos.commands.run import configuration
-    from argos.engines.threads import prepare_threads
+    from argos.engines.threads import limit_threads, prepare_threads
 
     config = configuration([args.config or "fake://people"], args.set, None)
     prepare_threads(config.engine.threads)
 
     import cv2
-    import torch
 
     from argos.pipelines.backend import fastest_program, programs
     from argos.pipelines.build import device_of, engine_settings, people_of_config, view_of
@@ -65,8 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from argos.pipelines.tune import measure
 
     cv2.setNumThreads(1)
-    if config.engine.threads is not None:
-        torch.set_num_threads(config.engine.threads)
+    limit_threads(config.engine.threads)
 
     def progress(words: str) -> None:
         if sys.stderr.isatty() and not args.quiet:

@@ -128,13 +128,19 @@ class IntegerQUNet:
         if image.dtype != torch.uint8:
             raise ValueError(f"image should be uint8, got {image.dtype}")
         pictures = np.ascontiguousarray(image.permute(0, 2, 3, 1).numpy())
-        if self._one is None or os.getpid() != self._process:  # a process that was forked off has no such thread
+        if os.getpid() != self._process:  # forked off: neither our thread nor those of OpenMP came along
+            torch.set_num_threads(1)
+            return self._all(pictures)
+        if self._one is None:
             return self._all(pictures)
         return self._one.submit(self._all, pictures).result()
 
     @torch.inference_mode()
     def _all(self, pictures: Codes) -> Tensor:
-        return torch.from_numpy(np.stack([self._logits(picture) for picture in pictures]))
+        logits = np.empty((len(pictures), len(self.last[1]), *pictures.shape[1:3]), np.float32)
+        for n, picture in enumerate(pictures):
+            logits[n] = self._logits(picture)
+        return torch.from_numpy(logits)
 
     def _one_if_enough(self) -> ThreadPoolExecutor | None:
         """The thread that runs it on one CPU thread; None where all of them are clearly faster."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from argos.engines.integer_conv import ROUTES, Convolution, candidates, instructions
 from argos.kept import kept_path, read_kept, tell_unwritable, write_kept
-from argos.machine import processor
+from argos.machine import instruction_limit, processor
 from argos.version import VERSION as ARGOS
 
 log = logging.getLogger(__name__)
@@ -134,7 +133,7 @@ def _time(convolve: Convolution, codes: Tensor, scale: Tensor, offset: Tensor) -
 def _conditions() -> Conditions:
     name, flags = processor()
     compiled = hashlib.sha256(" ".join(sorted(instructions())).encode()).hexdigest()[:16]
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "none")
+    limit = instruction_limit()
     threads, torch_version = torch.get_num_threads(), str(torch.__version__)
     return Conditions(name, tuple(flags), limit, compiled, threads, torch_version, numba.__version__, ARGOS)
 

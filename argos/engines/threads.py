@@ -14,6 +14,16 @@ def usual_threads() -> int:
     return min(usable, max(1, round(share)))
 
 
+def limit_threads(threads: int | None) -> None:
+    """Let torch use so many CPU threads; None: as many as it has, but at most ``usual_threads``.
+
+    A program that loaded torch before us may have left it with a thread for each core of the whole machine.
+    """
+    import torch
+
+    torch.set_num_threads(threads or min(torch.get_num_threads(), usual_threads()))
+
+
 def prepare_threads(threads: int | None) -> None:
     """Let OpenMP threads sleep while they wait, and fix their number.
 

@@ -143,9 +143,8 @@ def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tu
     """
     path, card = weights_path(name), load_card(name)
     if task and card.task != task:
-        raise WeightsError(
-            f"{name}: a model for {card.task}, not for {task}; choose another under engine.models.{task}"
-        )
+        others = ", ".join(other.name for other in list_cards() if other.task == task)
+        raise WeightsError(f"{name}: a model for {card.task}, not for {task}; shipped for {task} are {others}")
     found = digest(path)
     if found != card.sha256:
         raise WeightsError(

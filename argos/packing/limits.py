@@ -20,7 +20,7 @@ class SemanticLimits:
     Attributes:
         threshold: least score of a pixel.
         patch_threshold: score that some pixel of a patch must reach, or none of the patch is person; a patch is what
-            hangs together above ``threshold``, corners included.
+            hangs together above ``threshold``, corners included, and what lies in its holes.
 
     Reference:
         Canny, A Computational Approach to Edge Detection, 1986: thresholding with hysteresis.

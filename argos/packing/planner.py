@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
+
 from argos.packing.account import Account
 from argos.packing.costs import Costs, Tasks
 from argos.packing.layout import Layout, lay_out
-from argos.packing.rectangles import boxes_of
+from argos.packing.rectangles import boxes_of, cut
 from argos.packing.times import Times
 from argos.types import Mode, Regions, Size
 
@@ -125,7 +127,11 @@ class Planner:
         measured = {n for n, mode in enumerate(modes) if mode == "pack" or self._is_blind(seen[n])} - set(weighed)
         limits = {n: self._limit_ms(seen[n]) for n in weighed}
         gather = {n: self._gather_ms(seen[n]) for n in weighed}
-        packed = [n for n in weighed if self.times(seen[n].tasks).grows(_least_canvas(seen[n])) < limits[n]]
+        packed = [
+            n for n in weighed
+            if self.times(seen[n].tasks).grows(_least_canvas(seen[n])) < limits[n]
+            and not _is_reduced(seen[n], canvas_size)
+        ]  # fmt: skip
         layout = _together([seen[n] for n in packed], canvas_size, gutter) if packed else None
         pack_ms = math.inf
         if layout is not None and layout.canvases <= most * len(packed):
@@ -232,8 +238,17 @@ def _least_canvas(seen: Seen) -> float:
     """Canvas pixels of the regions of a frame, nothing wasted."""
     if seen.regions is None:
         return 0.0
-    sides = seen.regions.boxes[:, 2:] - seen.regions.boxes[:, :2] + 2 * seen.margin
+    height, width = seen.regions.frame_size
+    least = np.maximum(seen.regions.boxes[:, :2] - seen.margin, 0)
+    sides = np.minimum(seen.regions.boxes[:, 2:] + seen.margin, (width, height)) - least
     return float((sides[:, 0] * sides[:, 1]).sum()) * seen.scale**2
+
+
+def _is_reduced(seen: Seen, canvas_size: Size) -> bool:
+    """Whether a region of a frame is too large for a canvas and its tiles: the full frame shows it at full scale."""
+    assert seen.regions is not None
+    boxes = boxes_of([seen.regions], scale=seen.scale, margin=seen.margin)
+    return bool((cut(boxes, canvas_size).scale < np.float32(seen.scale)).any())
 
 
 def _together(seen: Sequence[Seen], canvas_size: Size, gutter: int) -> Layout:

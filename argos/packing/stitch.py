@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import cv2
@@ -92,14 +93,14 @@ def stitch_instances(
     found.sort(key=lambda person: -person.score)  # stable: canvas and order of the engine decide between equals
     kept: list[list[_Person]] = []
     for person in found:
-        for group in kept:
-            links = [_link(person, member, nms) for member in group]
-            if "joined" in links:
-                group.append(person)
-            if any(links):
-                break
-        else:
+        links = [[_link(person, member, nms) for member in group] for group in kept]
+        linked = [group for group, of_group in zip(kept, links, strict=True) if any(of_group)]
+        if not linked:
             kept.append([person])
+        elif any("joined" in of_group for of_group in links):
+            first, *others = linked  # whom the middle of three tiles shows ends in both of the others
+            first += [*chain.from_iterable(others), person]
+            kept = [group for group in kept if group not in others]
     people = [_joined(group) for group in kept[:max_people]]
     if not people:
         return no_instances(frame_size)

@@ -23,7 +23,7 @@ from argos.config import Config, config_digest, config_from_sources, load_config
 from argos.drawing.memory import Memory
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
-from argos.engines.threads import usual_threads
+from argos.engines.threads import limit_threads
 from argos.errors import ArgosError, SourceError
 from argos.pipelines.build import in_flight, output_files
 from argos.pipelines.cameras import Cameras
@@ -154,8 +154,7 @@ class Pipeline:
         if self._cameras is not None:
             raise ValueError("this pipeline has run; make a new one")
         cv2.setNumThreads(1)
-        # a program that loaded torch before us may have left it with a thread for each core of the whole machine
-        torch.set_num_threads(self.config.engine.threads or min(torch.get_num_threads(), usual_threads()))
+        limit_threads(self.config.engine.threads)
         with told_when_long():
             self._people, cards = line_of_config(self.config, *self._own)
         self._models = {role: card.identity for role, card in cards.items()}

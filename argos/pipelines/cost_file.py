@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 
 from argos.engines.weights import Card
 from argos.kept import kept_path, read_kept, write_kept
-from argos.machine import cores, processor
+from argos.machine import cores, instruction_limit, processor
 from argos.packing.costs import Costs, Tasks
 from argos.version import VERSION as ARGOS
 
@@ -34,13 +34,13 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         processor: its name.
         flags: its instruction sets.
-        limit: of the instruction sets of oneDNN.
+        limit: of the instruction sets of oneDNN, ``instruction_limit``.
         cores: that this process may use.
         threads: that torch uses.
         device: ``cpu``, or the name of the GPU.
         engine: settings of the configuration that change how the deep networks are run.
         torch, argos: versions.
-        models: role -> ``name@sha256:...``, of the proposal and of the tasks.
+        models: role -> ``name@sha256:...`` and the arguments, of the proposal and of the tasks.
         tasks: that look at a frame together.
     """
 
@@ -88,11 +88,11 @@ def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, engine: 
     name, flags = processor()
     if device != "cpu":
         device = torch.cuda.get_device_name(device)
-    models = {role: cards[role].identity for role in ("proposal", *tasks)}
+    models = {role: _named(cards[role]) for role in ("proposal", *tasks)}
     return Conditions(
         processor=name,
         flags=tuple(flags),
-        limit=os.environ.get("ONEDNN_MAX_CPU_ISA", "none"),
+        limit=instruction_limit(),
         cores=cores()[1],
         threads=torch.get_num_threads(),
         device=device,
@@ -102,6 +102,11 @@ def conditions_of(tasks: Tasks, cards: Mapping[str, Card], device: str, engine: 
         models=models,
         tasks=tasks,
     )
+
+
+def _named(card: Card) -> str:
+    """A model and its arguments: one's own network may do more with the same weights."""
+    return f"{card.identity} {json.dumps(card.arguments, sort_keys=True, default=str)}"
 
 
 def save_costs(costs: Costs, conditions: Conditions) -> Path:

@@ -82,14 +82,14 @@ def own_semantic_of(
         UsageError: ONNX, and its package is missing.
     """
     if given is not None and hasattr(given, "scores"):
-        return cast(Semantic, given), own_card("given", "semantic", "", {})
+        return cast(Semantic, given), own_card("given", "semantic", "", {}, {})
     model = described if isinstance(described, OwnSemanticModel) else OwnSemanticModel(network="given:network")
     network = load(model, given, device)
     thresholds = exported_thresholds(network, "semantic") or {}
     gives = SemanticGives() if model.output is None else SemanticGives(**model.output.model_dump())
     segmenter = OwnSemantic(network, takes_of(network, model.input, own_semantic.KEY), gives)
     own_semantic.try_out(segmenter, canvas)
-    return segmenter, own_card(network.name, "semantic", network.sha256, thresholds)
+    return segmenter, own_card(network.name, "semantic", network.sha256, thresholds, model.arguments)
 
 
 def own_instances_of(
@@ -97,13 +97,14 @@ def own_instances_of(
 ) -> tuple[OwnInstances | ExportedInstances | GivenInstances, Card]:
     """An instance network of the user's own, as ``own_semantic_of``; its limits are those of its card."""
     if given is not None and hasattr(given, "instances"):
-        card = own_card("given", "instances", "", {})
+        card = own_card("given", "instances", "", {}, {})
         return GivenInstances(
             cast(Instancewise, given), card.thresholds["score_threshold"], card.thresholds["nms"]
         ), card
     model = described if isinstance(described, OwnInstancesModel) else OwnInstancesModel(network="given:network")
     network = load(model, given, device)
-    card = own_card(network.name, "instances", network.sha256, exported_thresholds(network, "instances") or {})
+    thresholds = exported_thresholds(network, "instances") or {}
+    card = own_card(network.name, "instances", network.sha256, thresholds, model.arguments)
     score_threshold, nms = card.thresholds["score_threshold"], card.thresholds["nms"]
     if network.about is not None:
         return ExportedInstances(network, branches_of(network, model.weights), score_threshold, nms), card
@@ -152,13 +153,19 @@ def _shape(size: Size | None) -> str:
     return "any" if size is None else f"{size[0]}x{size[1]}"
 
 
-def own_card(name: str, task: Task, sha256: str, thresholds: Mapping[str, float]) -> Card:
-    """A card for a network that has none: its name, its digest, and thresholds."""
+def own_card(
+    name: str,
+    task: Task,
+    sha256: str,
+    thresholds: Mapping[str, float],
+    arguments: Mapping[str, Any],
+) -> Card:
+    """A card for a network that has none: its name, its digest, its arguments and thresholds."""
     return Card(
         name=Path(name).stem if is_file(name) else name.rpartition("/")[2],  # published: no folders of this machine
         task=task,
         network="own",
-        arguments={},
+        arguments=dict(arguments),
         summary="A network of the user's own.",
         thresholds={**THRESHOLDS[task], **thresholds},
         data=[],

@@ -108,13 +108,14 @@ def measure(
         for name, run in _runs(people, view, frame, not cannot[program])
     ]
     found: dict[Program, dict[tuple[str, int, int], list[float]]] = {program: {} for program in lines}
-    rounds, end = 0, time.monotonic() + seconds * len(lines)
+    rounds, end = 0, 0.0
     while rounds <= LEAST_ROUNDS or time.monotonic() < end:
         for program, name, run in runs:
             progress(f"round {rounds + 1}: {name} by {program}")
             kind, ms = run()
             if rounds:
                 found[program].setdefault(kind, []).append(ms)
+        end = end or time.monotonic() + seconds * len(lines)  # from the round that warmed up
         rounds += 1
     return {program: _measured(times, rounds - 1) for program, times in found.items()}
 

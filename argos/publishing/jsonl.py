@@ -148,7 +148,8 @@ class JsonlReader(Iterator[Result]):
                 try:
                     yield read_line(line)
                 except SchemaError as error:
-                    raise SchemaError(f"{self.path}:{number}: {error}") from error
+                    where = f"{self.path}:{number}"
+                    raise SchemaError(f"{where}: {error}; lines of an output of type jsonl are wanted") from error
 
 
 def _is_unfinished(line: bytes) -> bool:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from argos.errors import DataError, PublishError, WeightsError
+from argos.training.pretrained import reason_of
 from argos.training.recipe import Recipe
 
 LENGTH = {"minutes", "steps", "stop_after", "evaluate_min", "evaluate_steps", "report_s", "save_s", "workers"}
@@ -190,8 +191,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)  # whatever wrote it had
     except Exception as error:  # zip and pickle raise what they like
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{path}: damaged, it cannot be read as a checkpoint ({reason}); {_REMEDY}") from error
+        raise WeightsError(
+            f"{path}: damaged, it cannot be read as a checkpoint ({reason_of(error)}); {_REMEDY}"
+        ) from error
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, no checkpoint; {_REMEDY}")
     return state

@@ -29,22 +29,23 @@ HALF = SemanticLimits(0.5)
 def iou_by_source(score: Scorer, photos: Sequence[Photo], limits: SemanticLimits = HALF) -> dict[str, float]:
     """Intersection over union of all person pixels of each source, ignored pixels left out.
 
-    A source without people (``background``) gives the share of its photos in which hardly anybody is seen: fewer
-    than 0.1 % of the pixels.
+    The sources without people (``background``, or a clip of an empty room) give together ``empty_ok``, the share of
+    their photos in which hardly anybody is seen: fewer than 0.1 % of the pixels.
     """
+    people: dict[str, int] = defaultdict(int)
     overlap: dict[str, int] = defaultdict(int)
     union: dict[str, int] = defaultdict(int)
-    empty: list[bool] = []
+    quiet: dict[str, list[bool]] = defaultdict(list)
     for photo in photos:
-        found = person_mask(score(photo.image), limits)
-        if photo.source == "background":
-            empty.append(float(found.mean()) < 1e-3)
-            continue
         valid = photo.ids != IGNORE
+        found = person_mask(score(photo.image), limits) & valid
         person = (photo.ids > 0) & valid
+        people[photo.source] += int(person.sum())
         overlap[photo.source] += int((found & person).sum())
-        union[photo.source] += int(((found & valid) | person).sum())
-    measures = {f"iou_{source}": overlap[source] / max(1, union[source]) for source in sorted(union)}
+        union[photo.source] += int((found | person).sum())
+        quiet[photo.source].append(float(found.mean()) < 1e-3)
+    measures = {f"iou_{source}": overlap[source] / union[source] for source in sorted(people) if people[source]}
+    empty = [ok for source in quiet if not people[source] for ok in quiet[source]]
     if empty:
         measures["empty_ok"] = float(np.mean(empty))
     return measures

@@ -92,7 +92,8 @@ def write_packed(
 def check_empty(out: Path) -> None:
     """Raise ``PublishError`` where there is something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PublishError(f"{out}: is not an empty folder")
+        what = "is not empty" if out.is_dir() else "is a file"
+        raise PublishError(f"{out}: {what}; name a new folder, or remove this one")
 
 
 def read_packed(folder: Path, group: str) -> PhotoFiles:

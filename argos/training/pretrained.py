@@ -194,6 +194,12 @@ def _latents_beside(path: Path) -> dict[str, Tensor] | None:
     return None
 
 
+def reason_of(error: Exception) -> str:
+    """The first line of why a file could not be read, without torch's advice to run whatever code is in it."""
+    said = str(error).strip().partition("\n")[0]
+    return type(error).__name__ if not said or "weights_only" in said else said
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
@@ -202,8 +208,10 @@ def _read(path: Path) -> dict[str, Tensor]:
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and safetensors raise what they like, some of it without a word
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise WeightsError(f"{path}: cannot be read as weights ({said})") from error
+        raise WeightsError(
+            f"{path}: cannot be read as weights ({reason_of(error)}); a state dict is wanted, in a .safetensors "
+            "file or written by torch.save"
+        ) from error
     while isinstance(state, dict) and isinstance(inner := state.get("state_dict", state.get("model")), dict):
         state = inner
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):

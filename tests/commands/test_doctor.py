@@ -86,3 +86,26 @@ def test_a_limited_container_counts_its_share(monkeypatch: pytest.MonkeyPatch) -
     usable, share = machine.cores()
     assert share == usable
     assert machine.memory_bytes() > 2**30
+
+
+def test_arm_processors_of_other_kinds_have_other_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(*parts: str) -> str:
+        cores = [f"processor : {n}\nFeatures : asimd\nCPU implementer : 0x41\nCPU part : {part}\n"
+                 for n, part in enumerate(parts)]  # fmt: skip
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_text", lambda *_, **__: "\n".join(cores))
+            return machine.processor()[0]
+
+    assert named("0xd03", "0xd03").endswith("CPU implementer 0x41, CPU part 0xd03")
+    assert named("0xd08").endswith("CPU part 0xd08")
+    assert named("0xd08", "0xd03").endswith("CPU part 0xd03/0xd08")
+
+
+def test_a_user_without_a_name_has_a_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ARGOS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    assert machine.cache_folder() == Path("/.cache/argos")

@@ -47,6 +47,12 @@ def test_segmentation_in_onnx_computes_the_same_on_real_frames(
     assert "tolerance -1: exceeded" in capsys.readouterr().out
 
 
+def test_what_belongs_to_int8_is_refused_without_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--truth", "--photos", "--loss"):
+        assert main(["export", "unet_lite", "--out", str(tmp_path / "x.onnx"), option, "1"]) == 2
+        assert f"{option}: for --int8 alone" in capsys.readouterr().err
+
+
 def test_detector_in_torch_export_gives_its_outputs_in_order(
     own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -191,3 +191,24 @@ def test_one_cpu_thread_and_all_give_the_same() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_no_pictures_have_no_logits() -> None:
+    network = qunet(8).eval()
+    none = torch.zeros(0, 3, 32, 48, dtype=torch.uint8)
+    assert IntegerQUNet(network)(none).shape == network(none).shape == (0, 2, 32, 48)
+
+
+@pytest.mark.parametrize("route", HERE)
+def test_a_process_that_was_forked_off_computes_on_one_thread(route: str) -> None:
+    code = (
+        "import os, sys, torch; torch.set_num_threads(2)\n"
+        "from argos.networks.qunet import qunet; from argos.engines.integer_qunet import IntegerQUNet\n"
+        f"engine = IntegerQUNet(qunet(8).eval(), {route!r})\n"
+        "picture = torch.zeros(1, 3, 192, 320, dtype=torch.uint8)\n"
+        "engine._all(picture.permute(0, 2, 3, 1).contiguous().numpy())\n"
+        "child = os.fork()\n"
+        "if child == 0: engine(picture); os._exit(0)\n"
+        "sys.exit(os.waitpid(child, 0)[1])\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

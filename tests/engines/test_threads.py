@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from argos.engines import threads
 
 ASK = """\
 import os, sys
@@ -41,3 +44,18 @@ def test_a_program_that_uses_the_pipeline_gets_them_before_torch_is_loaded() -> 
     clean = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", told], env=clean, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["PASSIVE", "0.0005"]
+
+
+def test_a_program_that_took_more_threads_than_its_container_has_is_held_to_those(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(threads, "usual_threads", lambda: 1)
+    try:
+        torch.set_num_threads(2)
+        threads.limit_threads(None)
+        assert torch.get_num_threads() == 1
+        threads.limit_threads(2)
+        assert torch.get_num_threads() == 2, "what is asked for"
+    finally:
+        torch.set_num_threads(before)

@@ -49,9 +49,11 @@ def test_loading_by_path_gives_the_same_network(model: Path) -> None:
 def test_unknown_name_lists_the_shipped_ones() -> None:
     with pytest.raises(
         WeightsError,
-        match=r"qunet17: no such model; shipped are asbunet, dual_aspp_camvid, essnet_camvid, qunet16, qunet32, qunet8",
+        match=r"qunet17: no such model; shipped are .*, essnet_camvid, qunet16, qunet32, qunet8",
     ):
         load_network("qunet17")
+    with pytest.raises(WeightsError, match="a model for proposal, not for semantic; shipped for semantic are"):
+        load_network("qunet16", task="semantic")
 
 
 def test_damaged_file_is_refused_by_its_digest(model: Path) -> None:

@@ -55,6 +55,8 @@ variants:
 claims: [{{says: groups cost, more: d, less: dg4, figure: miou}}]
 """
 
+BEFORE = Path(__file__).parents[2] / "experiments" / "qunet_before_deep.yaml"
+
 
 def write(root: Path, steps: int = 2) -> Path:
     """An experiment on one photo."""
@@ -151,6 +153,8 @@ def test_a_stopped_experiment_keeps_no_half_results(tmp_path: Path) -> None:
         (["PATH", "--seeds", "0"], "--seeds should be at least 1, got 0"),
         (["PATH", "--photos", "0"], "--photos should be at least 1, got 0"),
         (["PATH", "--minutes", "nan"], "--minutes should be at least 0.01, got nan"),
+        ([str(BEFORE), "--steps", "5"], "--steps: nothing is trained in .*_deep.yaml; try it with --photos 10"),
+        ([str(BEFORE), "--seeds", "7"], "--seeds: nothing is trained"),
         (["PATH", "--steps", "0"], "--steps should be at least 1, got 0"),
         (["--list", "--folder", "nowhere"], "nowhere: no experiments"),
     ],
@@ -295,13 +299,10 @@ def test_a_shipped_segmenter_is_measured() -> None:
     assert 0 <= mask["found_all"] <= 1
 
 
-BEFORE_DEEP = Path(__file__).parents[2] / "experiments" / "qunet_before_deep.yaml"
-
-
 def test_runs_of_shipped_models_say_which_and_are_old_when_others_are_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = load_experiment(BEFORE_DEEP)
+    experiment = load_experiment(BEFORE)
     asked: list[str] = []
     monkeypatch.setattr(lines, "measure_line", lambda line, _: asked.append(line.mode) or {"gops": 1.0})
     results = tmp_path / "qunet_before_deep.json"
@@ -326,9 +327,9 @@ def test_runs_of_shipped_models_say_which_and_are_old_when_others_are_shipped(
 
 
 def test_trainings_that_begin_with_shipped_models_say_which() -> None:
-    begun = load_experiment(BEFORE_DEEP.with_name("isb_branches.yaml"))
+    begun = load_experiment(BEFORE.with_name("isb_branches.yaml"))
     assert models_of(begun, "multi_shape") == [load_card("ssdisb").identity]
-    measured_behind = load_experiment(BEFORE_DEEP.with_name("dynamic_convolutions.yaml"))
+    measured_behind = load_experiment(BEFORE.with_name("dynamic_convolutions.yaml"))
     assert models_of(measured_behind, "plain") == [load_card("qunet16").identity]
     assert models_of(measured_behind, "dynamic") == []
     recipe = begun.recipes["multi_shape"]

@@ -49,6 +49,8 @@ def plan(*frames: Seen, canvas: Size = (512, 512), gather: GatherCost | None = N
         ([(100, 100, 200, 400)], 1.0, "pack"),
         ([(0, 0, 1280, 720)], 1.0, "full"),
         ([(0, 0, 1200, 720)], 1.0, "full"),
+        ([(100, 100, 1060, 400)], 1.0, "pack"),
+        ([(100, 100, 1150, 400)], 1.0, "full"),  # wider than two canvases, it would be reduced
         # 2 canvases of 512x512 are 0.57 of the frame, 4 are 1.14
         ([(0, 0, 400, 470), (500, 0, 900, 470)], 1.0, "pack"),
         ([(0, 0, 310, 470), (320, 0, 630, 470), (640, 0, 950, 470), (960, 0, 1270, 470)], 1.0, "full"),
@@ -61,6 +63,10 @@ def test_auto_weighs_whole_canvases_against_the_frame(
     boxes: list[tuple[int, int, int, int]], scale: float, mode: Mode
 ) -> None:
     assert plan(seen(regions(*boxes), scale=scale)) == [mode]
+
+
+def test_margins_end_at_the_border_of_the_frame() -> None:
+    assert plan(replace(seen(regions((0, 0, 400, 720)), scale=0.5), margin=400), canvas=(384, 640)) == ["pack"]
 
 
 @pytest.mark.parametrize("mode", ["pack", "gather", "mask"])

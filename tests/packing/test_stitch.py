@@ -179,6 +179,22 @@ def test_person_cut_by_a_seam_is_joined(margin: int) -> None:
     np.testing.assert_array_equal(joined.full_mask(0), frame.pixels[..., 0] == 80)
 
 
+@pytest.mark.parametrize("scores", [(0.9, 0.8, 0.7), (0.9, 0.7, 0.8), (0.9, 0.9, 0.9), (0.7, 0.9, 0.8)])
+def test_person_in_three_tiles_is_one_whichever_is_seen_best(scores: tuple[float, ...]) -> None:
+    frame = painted((760, 240), {80: (80, 30, 160, 730)})
+    batch = pack_one(frame, [(20, 20, 220, 738)], (384, 640), margin=16)
+    assert len(batch.placements) == 3
+    parts: dict[int, list[tuple[NDArray[np.bool_], float]]] = {n: [] for n in range(len(batch.pixels))}
+    for n, score in enumerate(scores):
+        _, y0, _, y1 = batch.placements.source[n].tolist()
+        part = on_canvas(batch, n, (80, max(30, y0), 160, min(730, y1)))
+        parts[int(batch.placements.canvas[n])].append((part, score))
+    seen = [instances_of([mask for mask, _ in found], [score for _, score in found]) for found in parts.values()]
+    stitched = stitch_one(seen, batch, frame)
+    assert stitched.boxes.tolist() == [[80, 30, 160, 730]]
+    assert stitched.scores.tolist() == pytest.approx([0.9])
+
+
 def test_two_people_at_a_seam_stay_two() -> None:
     people = {80: (40, 0, 76, 30), 120: (74, 34, 110, 60)}  # one ends right of the seam at 75, one begins left of it
     frame = painted((60, 160), people)

@@ -73,10 +73,28 @@ def test_another_machine_or_model_is_told_nothing(
     assert "measured under other conditions" in caplog.text
 
 
-def test_a_limit_of_onednn_is_another_machine(cards: dict[str, Card], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
+def test_a_limit_of_onednn_is_another_machine(
+    cards: dict[str, Card], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     save_costs(COSTS, conditions_of(TASKS, cards, "cpu", ENGINE))
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv(name, "AVX2")
     assert load_costs(conditions_of(TASKS, cards, "cpu", ENGINE)) is None
+
+
+def test_the_same_weights_with_other_arguments_are_another_model(cards: dict[str, Card]) -> None:
+    save_costs(COSTS, conditions_of(TASKS, cards, "cpu", ENGINE))
+    cards["semantic"] = msgspec.structs.replace(cards["semantic"], arguments={"repeat": 50})
+    assert load_costs(conditions_of(TASKS, cards, "cpu", ENGINE)) is None
+
+
+def test_costs_nested_beyond_measure_are_a_damaged_file(
+    conditions: Conditions, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save_costs(COSTS, conditions)
+    path.write_text(path.read_text().replace('"backend": "torch"', '"backend": ' + "[" * 100_000))
+    assert load_costs(conditions) is None
+    assert f"{path}: ignored, not readable" in caplog.text
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": "argos-costs/1"}', b'{"format": "\xff"}'])

@@ -65,7 +65,7 @@ def test_the_next_run_appends_after_an_unfinished_line(tmp_path: Path) -> None:
 def test_a_whole_line_that_is_no_result_names_file_and_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "results.jsonl"
     path.write_bytes(result_line(made_result(0)) + line.encode())
-    with pytest.raises(SchemaError, match=r"results\.jsonl:2: "):
+    with pytest.raises(SchemaError, match=r"results\.jsonl:2: .*; lines of an output of type jsonl are wanted"):
         list(read_jsonl(path))
 
 

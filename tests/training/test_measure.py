@@ -43,6 +43,12 @@ def test_nobody_judges_ignored_pixels_and_empty_photos() -> None:
     assert boundary_f(lambda image: square(0).astype(np.float32), [half, photo(np.zeros((50, 50), np.uint8))]) == 1.0
     figures = iou_by_source(lambda image: np.zeros(image.shape[:2], np.float32), [photo(square(0) * 0, "background")])
     assert figures == {"empty_ok": 1.0}
+    empty_clip = [photo(square(0) * 0, "clip"), photo(square(0) * 0, "clip")]
+    assert iou_by_source(lambda image: np.zeros(image.shape[:2], np.float32), empty_clip) == {"empty_ok": 1.0}
+    assert iou_by_source(lambda image: np.ones(image.shape[:2], np.float32), empty_clip) == {"empty_ok": 0.0}
+    passed = [*empty_clip, photo(square(0), "clip")]
+    assert iou_by_source(lambda image: square(0).astype(np.float32), passed[2:]) == {"iou_clip": 1.0}
+    assert iou_by_source(lambda image: square(0).astype(np.float32), passed)["iou_clip"] == pytest.approx(1 / 3)
 
 
 class Brightness(nn.Module):

@@ -18,11 +18,10 @@ from safetensors.torch import load_file
 from argos.cli import main
 from argos.engines.weights import list_cards, load_network
 from argos.errors import PublishError
-from argos.networks.qunet import qunet
 from argos.networks.table import NETWORKS
 from argos.training import datasets, fit
 from argos.training.cards import CARDS, made_by
-from argos.training.ship import finish, neutral_card, ship, write_model
+from argos.training.ship import neutral_card, ship, write_model
 
 SIDE = 96
 
@@ -80,13 +79,10 @@ def test_a_named_recipe_ends_in_a_model_and_the_keys_that_use_it(
     assert any(key.endswith(".signs") for key in bits)
 
 
-def test_a_width_that_does_not_ship_ends_in_a_model_too(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_recipe_that_makes_nothing_that_ships_says_where_its_model_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.save(qunet(64).state_dict(), tmp_path / "average.pt")
-    written = finish("qunet64", tmp_path, "argos train qunet64")
-    assert load_network(str(written["proposal"]))[1].arguments == {"width": 64}
-    assert main(["train", "qunet64", "--ship", "--out", str(tmp_path)]) == 2
+    assert main(["train", "configs/train/transfer.yaml", "--ship", "--out", str(tmp_path)]) == 2
     assert f"the training leaves its model in {tmp_path}" in capsys.readouterr().err
 
 
@@ -94,7 +90,6 @@ def test_every_named_recipe_knows_its_models() -> None:
     assert set(made_by("people")) == {"unet_lite", "ssdisb"}
     for recipe in ("asbunet", "qunet8", "qunet16", "qunet32", "qunet64"):
         assert set(made_by(recipe)) == {recipe}
-    assert made_by("qunet64")["qunet64"].arguments == {"width": 64}
 
 
 def test_make_weights_runs_the_chain_of_every_card() -> None:
@@ -133,6 +128,12 @@ def test_a_model_for_which_there_is_no_room_is_named(tmp_path: Path) -> None:
         ("qunet16 --backbone x.pth", "--backbone: qunet16 does not begin as a classifier", 2),
         ("qunet16 --network x.py:net", "--network: qunet16 has a network", 2),
         ("semantic --network x.py:net --ship", "--ship: your own network is none of the shipped models", 2),
+        ("qunet16 --every 7", "--every: belongs to --from SOURCE", 2),
+        ("configs/train/transfer.yaml --frames 12", "--frames: belongs to --from SOURCE", 2),
+        ("qunet16 --every nan --from nowhere.mp4", "--every should be above 0 and --frames at least 10, got nan", 2),
+        ("qunet16 --ship --from nowhere.mp4", "--from: --ship does not train; it takes the training in --out", 2),
+        ("qunet16 --ship --start nobody", "--start: --ship does not train", 2),
+        ("nowhere.yaml", "cannot be read (No such file or directory) - configs/train/ holds recipes", 2),
         ("people --ship --out nowhere", "--out nowhere: there is no average.pt", 2),
         ("qunet16 --start dual_aspp_camvid --from nowhere.mp4", "only masks of people can be learnt from a teacher", 4),
     ],

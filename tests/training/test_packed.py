@@ -62,7 +62,7 @@ def test_a_copy_says_the_same_in_smaller(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(PublishError, match="is not an empty folder"):
+    with pytest.raises(PublishError, match="is not empty; name a new folder, or remove"):
         write_packed({}, [], {}, tmp_path, max_side=100, quality=90)
     assert not is_packed(tmp_path)
     (tmp_path / "persons").mkdir()

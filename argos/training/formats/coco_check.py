@@ -43,6 +43,10 @@ def read_document(path: Path) -> dict[str, Any]:
                 raise DataError(f"{path}: image {key}: {side} should be pixels, 1 or more, got {entry[side]!r}")
         if not isinstance(entry.get("source") or "", str):
             raise DataError(f"{path}: image {key}: source should be a name, got {entry['source']!r}")
+        if not isinstance(entry.get("complete", True), bool):
+            raise DataError(f"{path}: image {key}: complete should be true or false, got {entry['complete']!r}")
+        if entry.get("kind") not in (None, "instance", "semantic"):
+            raise DataError(f"{path}: image {key}: kind should be instance or semantic, got {entry['kind']!r}")
         names[key] = name
     return document
 
