@@ -58,13 +58,13 @@ docs: .venv/installed-dev
 clip: .venv/installed
 	$(BIN)/python samples/make_clip.py
 
-# Trains and ships the weights again by the chains of trainings that the cards tell, 25 hours by the clock. A step that was stopped
+# Trains and ships the weights again by the chains of trainings that the cards tell, 27 hours by the clock. A step that was stopped
 # goes on where it was, one that is done (runs/NAME_N/done) is not run again; make -n weights prints them. See docs/training.md.
 BACKBONE ?= efficientnet-lite0.pth
 STEP = $(BIN)/argos train $(1) --out $(@D) && touch $@
 SHIP = $(BIN)/argos train $(1) --ship --out $(@D) && touch $@
 PAIR = runs/people_$(1)/ssdisb.safetensors+runs/people_$(1)/unet_lite.safetensors
-weights: runs/people_3/shipped runs/qunet16_6/shipped runs/qunet8_2/shipped runs/qunet32_1/shipped \
+weights: runs/people_3/shipped runs/qunet16_6/shipped runs/qunet8_2/shipped runs/qunet32_1/shipped runs/qunet64_1/shipped \
 	runs/asbunet_2/shipped runs/ssdisb_multi/shipped runs/dual_aspp_camvid/shipped runs/essnet_camvid_2/shipped
 
 runs/people_1/done: | .venv/installed-dev
@@ -94,6 +94,8 @@ runs/qunet8_2/done: | runs/qunet8_1/done
 	$(call STEP,qunet8 --start runs/qunet8_1/average.pt --teacher unet_lite --minutes 36)
 runs/qunet32_1/done: | runs/qunet16_5/done
 	$(call STEP,qunet32 --start runs/qunet16_5/average.pt --teacher unet_lite --minutes 47)
+runs/qunet64_1/done: | runs/qunet16_6/done
+	$(call STEP,qunet64 --start runs/qunet16_6/average.pt --teacher unet_lite --minutes 104)
 
 # its first views were taken in five sittings; with weights to begin with they are larger
 runs/asbunet_1/done: | runs/people_3/shipped

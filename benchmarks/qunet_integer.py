@@ -43,7 +43,7 @@ from argos.sources.read import read  # noqa: E402
 from argos.training.segmentation import DILATION, LEAST_AREA  # noqa: E402
 from argos.types import RegionMask  # noqa: E402
 
-SHIPPED = ("qunet8", "qunet16", "qunet32")
+SHIPPED = ("qunet8", "qunet16", "qunet32", "qunet64")
 SAMPLES = Path(__file__).parents[1] / "samples"
 FILM, TRUTH = str(SAMPLES / "people.mp4"), SAMPLES / "people_truth.json"
 

@@ -49,7 +49,7 @@ def test_loading_by_path_gives_the_same_network(model: Path) -> None:
 def test_unknown_name_lists_the_shipped_ones() -> None:
     with pytest.raises(
         WeightsError,
-        match=r"qunet17: no such model; shipped are .*, essnet_camvid, qunet16, qunet32, qunet8",
+        match=r"qunet17: no such model; shipped are .*, essnet_camvid, qunet16, qunet32, qunet64, qunet8",
     ):
         load_network("qunet17")
     with pytest.raises(WeightsError, match="a model for proposal, not for semantic; shipped for semantic are"):
