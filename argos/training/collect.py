@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -86,6 +87,9 @@ def split_in_time(photos: Sequence[Photo], source: str) -> tuple[list[Photo], li
         photos: of ``collect``.
         source: that they are from, for messages.
 
+    Returns:
+        Both; where nobody is in the last ones, the specks that the teacher took for people are ignored in them.
+
     Raises:
         DataError: nobody is in those to learn from.
     """
@@ -99,6 +103,7 @@ def split_in_time(photos: Sequence[Photo], source: str) -> tuple[list[Photo], li
     if not any(map(_shows_people, held)):
         log.warning("%s: the teacher sees nobody in the last %d frames, on which is measured; the figures say only "
                     "what is found where nobody is", redact(source), len(held))  # fmt: skip
+        held = [replace(photo, ids=np.where(photo.ids == CROWD, np.uint8(IGNORE), photo.ids)) for photo in held]
     return learnt, held
 
 

@@ -21,6 +21,7 @@ from argos.training import collect as collecting
 from argos.training import fit
 from argos.training.adapt import Adapted
 from argos.training.collect import collect, split_in_time
+from argos.training.measure import iou_by_source
 from argos.training.photos import CROWD, IGNORE, Photo
 from argos.types import Frame
 
@@ -88,7 +89,11 @@ def test_a_camera_that_nobody_passed_has_nothing_to_teach(
     assert [photo.name for photo in held] == ["frame 8", "frame 9"]
     assert len(learnt) == 8
     assert not caplog.records
-    assert len(split_in_time([*people[:1], *nobody[1:]], FILM)[0]) == 8
+    nobody[9].ids[:3, :3] = CROWD
+    learnt, held = split_in_time([*people[:1], *nobody[1:]], FILM)
+    assert len(learnt) == 8
+    figures = iou_by_source(lambda image: np.zeros(image.shape[:2], np.float32), held)
+    assert figures == {"empty_ok": 1.0}, "a speck is no person to be found"
     assert "nobody in the last 2 frames, on which is measured" in caplog.text
     with pytest.raises(DataError, match="sees nobody in the 8 frames to learn from; take them while people pass"):
         split_in_time([*nobody[:8], *people[8:]], FILM)
