@@ -2,6 +2,7 @@
 
     make bench                             # or: python benchmarks/all.py
     python benchmarks/all.py --only qunet  # those with this in their file's name
+    python benchmarks/all.py --of epyc     # of another machine: a folder and a page of its own
 
 The machine should have nothing else to do. Real clips are those of the data folder (``ARGOS_DATA``, or
 ``../shared/data`` beside the checkout); without it their tables keep the figures they have.
@@ -17,8 +18,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+sys.path.insert(0, str(Path(__file__).parent))
+from render import OTHERS, RESULTS, ROOT
+
 BENCH = ("-m", "argos", "bench")
 CLIP = ("samples/people.mp4", "--truth", "samples/people_truth.json")
 QUNET = ("benchmarks/qunet_integer.py", "--widths", "16,32,64", "--repeats", "8")
@@ -80,30 +82,36 @@ def main() -> int:
     """Run the steps; status 1 when one failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="TEXT", help="steps with this in the name of their file")
+    parser.add_argument("--of", choices=OTHERS, help="write the figures and the page of this machine, not those of the "
+                        "one that the documentation speaks of")  # fmt: skip
     given = parser.parse_args()
+    results = RESULTS / (given.of or "")
+    results.mkdir(exist_ok=True)
     failed, begin = [], time.monotonic()
-    for step in STEPS:
+    # the steps that write elsewhere say nothing about a machine
+    steps = [step for step in STEPS if not given.of or (step.out and "--docs" not in step.arguments)]
+    for step in steps:
         if given.only in step.file:
             print(f"{time.monotonic() - begin:4.0f} s  {step.file}", file=sys.stderr, flush=True)
-            reason = run(step)
+            reason = run(step, results / step.file)
             if reason:
                 failed.append(step.file)
                 print(f"        {reason}", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "benchmarks/render.py"], cwd=ROOT, check=True)
-    print(f"{time.monotonic() - begin:4.0f} s  docs/benchmarks.md", file=sys.stderr)
+    print(f"{time.monotonic() - begin:4.0f} s  docs/", file=sys.stderr)
     if failed:
         print(f"not measured, figures as they were: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def run(step: Step) -> str:
-    """Run a step; why it gave no figures, or nothing."""
+def run(step: Step, file: Path) -> str:
+    """Run a step that writes a file; why it gave no figures, or nothing."""
     folder = ROOT
     if step.of_data:
         folder = Path(os.environ.get("ARGOS_DATA", ROOT.parent / "shared" / "data")) / "videos"
         if not folder.is_dir():
             return f"no {folder.name}/ in the data folder; set ARGOS_DATA to it"
-    command = [sys.executable, *step.arguments, *([step.out, str(RESULTS / step.file)] if step.out else [])]
+    command = [sys.executable, *step.arguments, *([step.out, str(file)] if step.out else [])]
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, **step.environment, "PYTHONPATH": paths}
     try:

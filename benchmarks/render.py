@@ -1,6 +1,6 @@
-"""Writes ``docs/benchmarks.md`` and the tables of the README from ``benchmarks/results/``; measures nothing.
+"""Writes ``docs/benchmarks*.md`` and the tables of the README from ``benchmarks/results/``; measures nothing.
 
-python benchmarks/render.py            # write both
+python benchmarks/render.py            # write them
 python benchmarks/render.py --check    # status 1 when one of them is not what the figures give
 """
 
@@ -26,7 +26,18 @@ HEAD = """\
 
 Written by `benchmarks/render.py` from the files in `benchmarks/results/`; `make bench` measures everything again and
 writes this page. All sides of one table ran in turns in one process, on the machine named above it: compare within a
-table, not between tables. Times are medians with the 10th and 90th percentile. What was not run says so."""
+table, not between tables. Times are medians with the 10th and 90th percentile. What was not run says so.
+The same on other processors: """
+
+OTHERS = {"epyc": "AMD EPYC: VNNI and bfloat16, no matrix unit (AMX)"}
+"""Folder in ``benchmarks/results`` -> another machine, whose figures have a page of their own."""
+
+OTHER_HEAD = """\
+# Benchmarks on another processor
+
+{machine}. Written by `benchmarks/render.py` from the files in `benchmarks/results/{name}/`, measured by
+`python benchmarks/all.py --of {name}`; what the tables say and which were run at all is in
+[benchmarks.md](benchmarks.md), of the machine that the documentation speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,10 +459,31 @@ SECTIONS: tuple[tuple[str, tuple[Section, ...]], ...] = (
 
 
 def page(results: Path) -> str:
-    """The whole page."""
-    lines = [HEAD]
-    for heading, sections in SECTIONS:
-        lines += ["", f"## {heading}"]
+    """The page of the machine that the documentation speaks of: every table, *not run* where there are no figures."""
+    links = ", ".join(f"[{words}]({page_of(name).name})" for name, words in OTHERS.items())
+    return "\n".join([f"{HEAD}{links}.", *tables(results, SECTIONS)]) + "\n"
+
+
+def other_page(name: str) -> str:
+    """The page of another machine: the tables that were measured there."""
+    measured = [
+        (heading, tuple(section for section in sections if (RESULTS / name / section.file).exists()))
+        for heading, sections in SECTIONS
+    ]
+    head = OTHER_HEAD.format(name=name, machine=OTHERS[name])
+    return "\n".join([head, *tables(RESULTS / name, measured)]) + "\n"
+
+
+def page_of(name: str) -> Path:
+    """Where the page of another machine stands."""
+    return PAGE.with_name(f"benchmarks_{name}.md")
+
+
+def tables(results: Path, chapters: Sequence[tuple[str, Sequence[Section]]]) -> list[str]:
+    """The lines of some tables, from the figures in a folder."""
+    lines = []
+    for heading, sections in chapters:
+        lines += ["", f"## {heading}"] if sections else []
         for section in sections:
             lines += ["", f"### {section.title}", "", section.words, ""]
             path = results / section.file
@@ -462,7 +494,7 @@ def page(results: Path) -> str:
             if "machine" in report:
                 lines += [machine_line(report["machine"]), ""]
             lines += section.lines(report)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 CLIPS = {"`samples/people.mp4`": "people_default.json", "two people who walk past (480x270)": "walking_default.json"}
@@ -504,6 +536,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 when one of them is out of date")
     given = parser.parse_args()
     wanted = {PAGE: page(RESULTS), README: with_tables(README.read_text(), readme(RESULTS))}
+    wanted |= {page_of(name): other_page(name) for name in OTHERS}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         if given.check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -129,18 +130,19 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
     allow_descriptors()
     prepare_threads(config.engine.threads)
     compile_beside()
-    from argos.pipelines.api import Pipeline
-    from argos.pipelines.summary import Summary
-
-    pipeline = Pipeline(config, fail_fast=args.fail_fast)
-    run_id = pipeline.run
-    log_as(config)
-    shown = _open_window(pipeline) if window else None
-    _stop_on_signals(pipeline)
     with contextlib.ExitStack() as beside:
-        if shown is not None:
-            beside.enter_context(contextlib.closing(shown))
-        beside.enter_context(pipeline)
+        with _nothing_collected():
+            from argos.pipelines.api import Pipeline
+            from argos.pipelines.summary import Summary
+
+            pipeline = Pipeline(config, fail_fast=args.fail_fast)
+            run_id = pipeline.run
+            log_as(config)
+            shown = _open_window(pipeline) if window else None
+            _stop_on_signals(pipeline)
+            if shown is not None:
+                beside.enter_context(contextlib.closing(shown))
+            beside.enter_context(pipeline)
         if again is not None:
             reloader = beside.enter_context(Reloader(pipeline, again, log_as))
             reload_on_hangup(reloader, pipeline.stop)
@@ -169,6 +171,18 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
     if not summary.frames:
         log.warning("no frame was analysed")
     return 0
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Leave the garbage collector out of a start: what that makes stays, and to look through it takes up to half a
+    second, and holds up frames later on."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _open_window(pipeline: Pipeline) -> Window:

@@ -28,7 +28,7 @@ MULTIPLE = 16
 USUAL_SIZE = (192, 320)
 """Of a picture; for maps of this size the routes of the layers are chosen."""
 
-TRIALS, CLEARLY = 4, 1.25
+TRIALS, CLEARLY = 3, 1.25
 """Runs on one thread and on all in turns, the first of them to warm up; how much faster all have to be."""
 
 LEVELS = {"inc": 0, "down1": 1, "down2": 2, "down3": 3, "down4": 4, "up1": 3, "up2": 2, "up3": 1, "up4": 0}

@@ -181,6 +181,8 @@ def _around(places: Places, reach: int) -> Places:
 
 def _touched(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> Places:
     """Places that hold any of a mask."""
+    if mask.shape == shape:
+        return mask
     rows, columns = (np.arange(count) * side // count for side, count in zip(mask.shape, shape, strict=True))
     # the mask of a whole frame is large: eight pixels at once where they fill a word
     whole = mask.shape[1] % 8 == 0 and mask.flags.c_contiguous

@@ -13,13 +13,37 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.all import STEPS  # type: ignore[import-not-found]  # noqa: E402
-from benchmarks.render import MARKS, PAGE, README, RESULTS, SECTIONS, page, readme, with_tables  # type: ignore[import-not-found]  # noqa: E402
+from benchmarks.render import (  # type: ignore[import-not-found]  # noqa: E402
+    MARKS,
+    OTHERS,
+    PAGE,
+    README,
+    RESULTS,
+    SECTIONS,
+    other_page,
+    page,
+    page_of,
+    readme,
+    with_tables,
+)
 
 FILES = [section.file for _, sections in SECTIONS for section in sections]
 
 
 def test_the_page_is_what_the_committed_figures_give() -> None:
     assert PAGE.read_text() == page(RESULTS), "python benchmarks/render.py"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_page_of_another_machine_has_its_figures_and_no_table_without(name: str) -> None:
+    text = other_page(name)
+    assert page_of(name).read_text() == text, "python benchmarks/render.py"
+    measured = {path.name for path in (RESULTS / name).glob("*.json")}
+    assert measured
+    assert measured <= set(FILES)
+    assert text.count("\n### ") == len(measured)
+    assert "*not run*: `" not in text
+    assert f"({page_of(name).name})" in PAGE.read_text()
 
 
 def test_the_tables_of_the_readme_are_what_the_committed_figures_give() -> None:
@@ -58,4 +82,4 @@ def test_make_bench_measures_every_table() -> None:
 
 @pytest.mark.parametrize("text", [str(ROOT), "/root", "/home", "/tmp"])
 def test_no_path_of_a_machine_gets_into_the_page(text: str) -> None:
-    assert text not in page(RESULTS)
+    assert not any(text in each for each in (page(RESULTS), *map(other_page, OTHERS)))
