@@ -13,6 +13,9 @@ from argos.analytics.zone_events import Happening, Seen, ZoneEvents
 from argos.analytics.zones import Zone
 from argos.types import Event, EventCause, Result
 
+WITHIN = 1 - 1e-9
+"""Largest share of width and height: whoever is cut off by the lower edge stands in the zone that reaches down to it."""
+
 
 class Analyst:
     """Watches the zones and lines of one camera. Only people with an id count.
@@ -85,7 +88,9 @@ class Analyst:
         """A person is seen."""
         events = []
         height, width = result.size
-        shares: dict[Anchor, Point] = {kind: (x / width, y / height) for kind, (x, y) in points.items()}
+        shares: dict[Anchor, Point] = {
+            kind: (min(x / width, WITHIN), min(y / height, WITHIN)) for kind, (x, y) in points.items()
+        }
         self._last[who.track] = who
         for zone in self._open_zones:
             events += self._of_zone(result, zone, zone.see(who, shares[zone.zone.anchor]))

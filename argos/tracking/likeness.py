@@ -62,7 +62,11 @@ def likenesses(
     return overlaps
 
 
-def grown(boxes: Floats, share: Floats) -> Floats:
-    """Boxes with ``share`` ``(N,)`` of their own width and height added on each side."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate([boxes[:, :2] - share[:, None] * sides, boxes[:, 2:] + share[:, None] * sides], axis=1)
+def sides_of(boxes: Floats) -> Floats:
+    """Width and height of boxes ``(N, 4)``: ``(N, 2)``."""
+    return boxes[:, 2:] - boxes[:, :2]
+
+
+def grown(boxes: Floats, margin: Floats) -> Floats:
+    """Boxes with ``margin`` pixels, ``(N, 2)`` or ``(N, 1)`` for both directions, added at each end."""
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)

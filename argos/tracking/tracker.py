@@ -7,15 +7,15 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from argos.kernels.assignment import assign
-from argos.tracking.likeness import Floats, Mask, box_overlaps, grown, likenesses
-from argos.tracking.motion import corrected, joined, predicted, started
+from argos.tracking.likeness import Floats, Mask, box_overlaps, grown, likenesses, sides_of
+from argos.tracking.motion import FIRST_SPEED, corrected, joined, predicted, started
 from argos.types import Instances, Size
 
 UNCONFIRMED = -1
@@ -127,40 +127,58 @@ class Tracker:
     def _associate(
         self, boxes: Floats, masks: Sequence[Mask], strong: NDArray[np.intp], weak: NDArray[np.intp]
     ) -> dict[int, int]:
-        """Person -> track, in four rounds; what one round leaves is offered to the next."""
+        """Person -> track, in five rounds; what one round leaves is offered to the next."""
         taken: dict[int, int] = {}
         rows = np.arange(len(self._tracks))
         confirmed = np.array([track.id != UNCONFIRMED for track in self._tracks], np.bool_)
         current = np.array([track.missed == 1 for track in self._tracks], np.bool_)
-        for chosen, columns, least, again in (
-            (rows[confirmed], strong, self.settings.min_iou, False),
-            (rows[confirmed & current], weak, WEAK_IOU, False),
-            (rows[~confirmed], strong, NEW_IOU, False),
-            (rows[confirmed & ~current], strong, AGAIN_IOU, True),
+        for chosen, columns, least, where in (
+            (rows[confirmed], strong, self.settings.min_iou, self._as_predicted),
+            (rows[confirmed & current], weak, WEAK_IOU, self._as_predicted),
+            (rows[~confirmed], strong, NEW_IOU, self._as_predicted),
+            (rows[~confirmed], strong, NEW_IOU, self._within_a_walk),
+            (rows[confirmed & ~current], strong, AGAIN_IOU, self._after_a_while),
         ):
             free_rows = chosen[~np.isin(chosen, list(taken.values()))]
             free_columns = columns[~np.isin(columns, list(taken))]
             if len(free_rows) == 0 or len(free_columns) == 0:
                 continue
-            edges, seen = self._motion.edges[free_rows], boxes[free_columns]
-            if again:
-                scores = self._overlaps_again(free_rows, seen)
-            else:
-                left = [self._tracks[row].mask for row in free_rows.tolist()]
-                scores = likenesses(edges, left, seen, [masks[k] for k in free_columns.tolist()], least)
+            scores = where(free_rows, boxes[free_columns], [masks[k] for k in free_columns.tolist()], least)
             for row, column in assign(scores, least).tolist():
                 taken[int(free_columns[column])] = int(free_rows[row])
         return taken
 
-    def _overlaps_again(self, rows: NDArray[np.intp], seen: Floats) -> Floats:
-        """Overlaps of boxes grown by the time since they were seen; people are grown alike."""
-        unseen_s = np.array([self._now_s - self._tracks[row].seen_s for row in rows.tolist()])
-        share = np.minimum(GROWN_PER_S * unseen_s, MOST_GROWN)
+    def _as_predicted(self, rows: NDArray[np.intp], seen: Floats, masks: Sequence[Mask], least: float) -> Floats:
+        """Likeness of tracks, where they are expected, to people who are seen."""
+        known = [self._tracks[row].mask for row in rows.tolist()]
+        return likenesses(self._motion.edges[rows], known, seen, masks, least)
+
+    def _within_a_walk(self, rows: NDArray[np.intp], seen: Floats, masks: Sequence[Mask], least: float) -> Floats:
+        """Overlaps of boxes grown to where a brisk walk leads: nobody knows yet where who is new is going."""
+        return self._grown_overlaps(rows, seen, lambda sides, unseen_s: FIRST_SPEED * unseen_s * sides[:, 1:])
+
+    def _after_a_while(self, rows: NDArray[np.intp], seen: Floats, masks: Sequence[Mask], least: float) -> Floats:
+        """Overlaps of boxes grown in each direction by a share of what they measure there."""
+        return self._grown_overlaps(
+            rows, seen, lambda sides, unseen_s: min(GROWN_PER_S * unseen_s, MOST_GROWN) * sides
+        )
+
+    def _grown_overlaps(
+        self, rows: NDArray[np.intp], seen: Floats, margin: Callable[[Floats, float], Floats]
+    ) -> Floats:
+        """Overlaps after both sides grew by what the time since a track was seen allows.
+
+        Args:
+            rows: of tracks.
+            seen: ``(M, 4)`` boxes.
+            margin: sides ``(N, 2)`` and seconds -> what is added at each end, ``(N, 2)`` or ``(N, 1)``.
+        """
         edges = self._motion.edges[rows]
+        unseen_s = [self._now_s - self._tracks[row].seen_s for row in rows.tolist()]
         return np.concatenate(
             [
-                box_overlaps(grown(edges[n : n + 1], share[n : n + 1]), grown(seen, np.full(len(seen), share[n])))
-                for n in range(len(rows))
+                box_overlaps(*(grown(boxes, margin(sides_of(boxes), seconds)) for boxes in (edges[n : n + 1], seen)))
+                for n, seconds in enumerate(unseen_s)
             ]
         )
 

@@ -11,6 +11,7 @@ import pytest
 from tracked_people import people_result
 
 from argos.analytics.analyst import Analyst
+from argos.analytics.anchors import Anchor
 from argos.analytics.lines import Line
 from argos.analytics.zones import Zone
 from argos.publishing.jsonl import JsonlWriter, read_jsonl
@@ -142,3 +143,16 @@ def test_people_without_an_id_and_results_without_people_are_no_events() -> None
     strangers = [people_result(n, {-1: (0.5, 0.7)}) for n in range(9)]
     assert events_of(strangers) == []
     assert events_of([replace(one, instances=None) for one in strangers]) == []
+
+
+@pytest.mark.parametrize("anchor", ["mask_bottom", "bottom_center"])
+def test_whoever_is_cut_off_by_the_lower_edge_stands_in_a_zone_that_reaches_it(anchor: Anchor) -> None:
+    whole = Zone("all", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)), anchor=anchor)
+    analyst = Analyst([whole], [], lost_s=2.0)
+    steps = [0.9, 0.95, *[1.0] * 20]
+    results = [people_result(n, {1: (0.5, y)}) for n, y in enumerate(steps)]
+    events = [event for one in results for event in analyst.update(one)]
+    assert [event.type for event in events] == ["zone_enter"]
+    analyst = Analyst([whole], [], lost_s=2.0)
+    close = [event for n in range(5) for event in analyst.update(people_result(n, {1: (0.5, 1.0)}))]
+    assert [event.type for event in close] == ["zone_enter"]

@@ -46,5 +46,6 @@ def test_masks_tell_apart_who_shares_a_box() -> None:
     np.testing.assert_allclose(alone, [[1.0]])
 
 
-def test_boxes_grow_by_a_share_of_their_sides() -> None:
-    np.testing.assert_allclose(grown(np.array([[10.0, 10, 20, 30]]), np.array([0.5])), [[5, 0, 25, 40]])
+def test_boxes_grow_at_each_end() -> None:
+    np.testing.assert_allclose(grown(np.array([[10.0, 10, 20, 30]]), np.array([[5.0, 10.0]])), [[5, 0, 25, 40]])
+    np.testing.assert_allclose(grown(np.array([[10.0, 10, 20, 30]]), np.array([[2.0]])), [[8, 8, 22, 32]])

@@ -86,6 +86,19 @@ def test_id_stays_while_somebody_walks_at_any_frame_rate(gaps: list[float], spee
     assert shown == {1}
 
 
+@pytest.mark.parametrize(("fps", "statures"), [(5.0, 1.0), (2.0, 0.4), (2.0, 1.0), (1.0, 0.7)])
+def test_who_walks_gets_an_id_in_the_third_frame_however_few_there_are(fps: float, statures: float) -> None:
+    height = walker(0)[3] - walker(0)[1]
+    tracker = Tracker(SETTINGS)
+    found = [ids(tracker, people(walker(60 + statures * height * n / fps)), n / fps) for n in range(6)]
+    assert found == [[-1], [-1], [1], [1], [1], [1]]
+
+
+def test_two_new_people_apart_are_not_taken_for_one_who_walks() -> None:
+    tracker = Tracker(SETTINGS)
+    assert [ids(tracker, people(walker(100 if n % 2 else 500)), n / 10) for n in range(6)] == [[-1]] * 6
+
+
 def test_a_weak_find_continues_a_track_but_begins_none() -> None:
     tracker = Tracker(SETTINGS)
     for n in range(4):
