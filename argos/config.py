@@ -6,6 +6,7 @@ configuration's folder when they exist there, otherwise at the current directory
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,7 @@ from argos.config_faults import (
 )
 from argos.config_models import Config, ConfigFile, Settings
 from argos.config_network import is_file
+from argos.config_outputs import Output
 from argos.config_overrides import apply_override
 from argos.config_paths import with_backdrops_in, with_files_in, with_keys_in, with_source_in
 from argos.config_report import config_digest
@@ -171,7 +173,7 @@ def build_config(document: Document, folder: Path | None, stem: str, *, same_sou
     if settings is not None:
         _refuse_same_output(settings, len(cameras), document, faults)
         _refuse_gather(settings, cameras, document, faults)
-        _refuse_recording_of_process(settings, cameras, document, faults)
+        _refuse_recording(settings, cameras, document, faults)
 
     faults = without_repeats(document, faults)
     if faults or settings is None:
@@ -329,26 +331,40 @@ def _refuse_same_output(settings: Settings, cameras: int, document: Document, fa
         if output.type == "webhook" or output.type == "mqtt":
             paths.append("")
             continue
-        if output.path in paths:
-            text = f"outputs.{paths.index(output.path)} writes the same file; give each its own"
+        file = os.path.normpath(output.path)
+        if file in paths:
+            text = f"outputs.{paths.index(file)} writes the same file; give each its own"
         elif cameras > 1 and "%camera%" not in output.path:
             text = f"{cameras} cameras would write the same file; put %camera% into the path"
-        paths.append(output.path)
+        paths.append(file)
         if text:
             path = ("outputs", n, "path")
             faults.append(Fault(_mark(document, path), dotted(path), text))
 
 
-def _refuse_recording_of_process(
+def _refuse_recording(
     settings: Settings, cameras: Mapping[str, Camera], document: Document, faults: list[Fault]
 ) -> None:
-    """The packets of an isolated camera stay in its process; nothing here could keep them."""
-    isolated = [name for name, camera in cameras.items() if camera.source.isolate == "process"]
-    for n, output in enumerate(settings.outputs):
-        if output.type == "recording" and isolated:
-            path = ("outputs", n, "type")
-            text = f"the packets of camera '{isolated[0]}' stay in its process; give it source.isolate: thread"
-            faults.append(Fault(_mark(document, path), dotted(path), text))
+    text = recording_conflict(settings.outputs, cameras)
+    if text:
+        path = ("outputs", [output.type for output in settings.outputs].index("recording"), "type")
+        faults.append(Fault(_mark(document, path), dotted(path), text))
+
+
+def recording_conflict(outputs: Sequence[Output], cameras: Mapping[str, Camera]) -> str:
+    """Why the packets of cameras cannot be kept as asked; empty where they can, or where nobody asks."""
+    wanted = [output for output in outputs if output.type == "recording"]
+    if not wanted:
+        return ""
+    if len(wanted) > 1:
+        return f"two of type recording ({wanted[0].path}, {wanted[1].path}); keep one of them"
+    for name, camera in cameras.items():
+        if camera.privacy.is_on or camera.mask_areas:
+            return (f"type recording keeps what the camera sends, and camera '{name}' is covered (privacy or "
+                    "mask_areas); leave the recording out, or record an overlay, which is covered")  # fmt: skip
+        if camera.source.isolate == "process":
+            return f"the packets of camera '{name}' stay in its process; give it source.isolate: thread"
+    return ""
 
 
 def source_options(camera: Camera) -> SourceOptions:

@@ -166,7 +166,7 @@ def _text(group: list[ErrorDetails], model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         return "unknown key" + _nearest_key(first["loc"], model)
     if first["type"] == "missing" and isinstance(first["loc"][-1], str):
-        return "is required"
+        return "is required" + (": write version: 1" if first["loc"] == ("version",) else "")
     if first["type"] == "union_tag_not_found":
         return "the key 'type' is required"
     if first["type"] == "union_tag_invalid":

@@ -221,6 +221,8 @@ class Publish(Section):
         if every is not None:
             if info.data.get("bind", "") is None:
                 raise ValueError("needs publish.bind beside it, as in tcp://127.0.0.1:5555")
+            if info.data.get("bind") == every.bind:
+                raise ValueError(f"needs an address of its own, got {every.bind}, which is publish.bind")
             cls._reachable_at(every.bind, info)
         return every
 

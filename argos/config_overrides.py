@@ -92,7 +92,8 @@ def _unknown_camera(data: dict[str, Any], parts: list[str]) -> str:
     cameras = data.get("cameras")
     if parts[0] == "camera" and "camera" not in data and isinstance(cameras, dict):
         below = dotted(("", *parts[1:]))
-        return f"there are several cameras: write cameras.NAME{below}, or defaults{below} for all"
+        name = next(iter(cameras)) if len(cameras) == 1 else "NAME"
+        return f"the cameras are below cameras: write cameras.{name}{below}, or defaults{below} for all"
     if len(parts) < 3 or parts[0] != "cameras":
         return ""
     if cameras is None and "camera" in data:

@@ -64,7 +64,7 @@ def with_models_in(models: Models, folder: Path | None) -> Models:
         if model is None:
             continue
         if isinstance(model, str):
-            found[role] = in_folder(model, folder)
+            found[role] = in_folder(model, folder) if model.endswith(".safetensors") else model  # or a shipped one
             continue
         place, colon, function = model.network.rpartition(":")
         file = place.endswith(".py")

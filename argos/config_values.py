@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,14 +29,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def check_name(name: str) -> str:
-    """The name of a camera, if it can stand in topics and file names.
+    """The name of a camera, zone or line, if it can stand in topics and file names.
 
     Raises:
         ValueError: with the rule, as all checks here.
     """
     if not _NAME.fullmatch(name):
         rule = "1 to 63 of a-z, 0-9, '-' and '_', the first a letter or digit"
-        raise ValueError(f"a camera's name should be {rule}, got {shown(name)}")
+        raise ValueError(f"a name should be {rule}, got {shown(name)}")
     return name
 
 
@@ -50,9 +51,18 @@ def check_url(url: str) -> str:
         raise ValueError(f"unknown scheme '{scheme}://' (known: {known}){hint}")
     if scheme.lower() == "fake":
         _check_scene(url)
+    elif colon and scheme.lower() != "file" and not _has_host(url):
+        raise ValueError(f"should name a host, as in {scheme}://10.0.0.7/stream1")
     if url.startswith("webcam:") and not re.fullmatch(r"webcam:\d+", url):
         raise ValueError(f"should be webcam:N with the number N of the device, as in webcam:0, got {shown(url)}")
     return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:  # an address in brackets that is none
+        return False
 
 
 def _check_scene(url: str) -> None:

@@ -143,7 +143,7 @@ def _syntax_fault(error: yaml.MarkedYAMLError, text: str, label: str, rank: int)
     elif not rank and "got '?'" in problem:
         hint = " (inside { } and [ ], put text with a ? in quotes)"
     elif line < len(rows) and re.search(r"[{\[].*\$\{", rows[line]):
-        hint = " (inside { } and [ ], put ${...} in quotes)"
+        hint = " (inside { } and [ ], put ${...} in quotes; a number: its key on a line of its own)"
     return Fault(_placed(Mark(rank, line + 1, column + 1, label)), "", f"not YAML: {problem}{hint}")
 
 

@@ -172,7 +172,7 @@ CASES = {
     ),
     "missing_version": (
         "camera: {source: webcam:0}\n",
-        ["camera.yaml:1:1: version: is required"],
+        ["camera.yaml:1:1: version: is required: write version: 1"],
     ),
     "wrong_version": (
         "version: 2\ncamera: {source: webcam:0}\n",
@@ -216,7 +216,7 @@ CASES = {
     "names": (
         "version: 1\ncameras:\n  Front Door: {source: webcam:0}\n  lab: {source: webcam:1, name: other}\n",
         [
-            "camera.yaml:3:3: cameras.Front Door: a camera's name should be 1 to 63 of a-z, 0-9, '-' and '_', "
+            "camera.yaml:3:3: cameras.Front Door: a name should be 1 to 63 of a-z, 0-9, '-' and '_', "
             "the first a letter or digit, got 'Front Door'",
             "camera.yaml:4:27: cameras.lab.name: the key 'lab' is the camera's name; remove this one",
         ],
@@ -285,7 +285,7 @@ CASES = {
     ),
     "outputs_that_collide": (
         "version: 1\ncameras:\n  a: {source: webcam:0}\n  b: {source: webcam:1}\noutputs:\n"
-        "  - {type: jsonl, path: a.jsonl}\n  - {type: jsonl, path: a.jsonl}\n  - {type: overlay, path: a.mp4}\n"
+        "  - {type: jsonl, path: a.jsonl}\n  - {type: jsonl, path: ./a.jsonl}\n  - {type: overlay, path: a.mp4}\n"
         "  - {type: jsonl, path: '%camera%.jsonl'}\n",
         [
             "camera.yaml:6:25: outputs.0.path: 2 cameras would write the same file; put %camera% into the path",
@@ -303,6 +303,33 @@ CASES = {
         [
             "camera.yaml:4:12: outputs.0.type: the packets of camera 'a' stay in its process; give it "
             "source.isolate: thread",
+        ],
+    ),
+    "recording_of_covered": (
+        "version: 1\ncamera: {name: a, source: clip.mp4, privacy: {people: blur}}\n"
+        "outputs:\n  - {type: recording, path: out}\n",
+        [
+            "camera.yaml:4:12: outputs.0.type: type recording keeps what the camera sends, and camera 'a' is covered "
+            "(privacy or mask_areas); leave the recording out, or record an overlay, which is covered",
+        ],
+    ),
+    "one_address_twice": (
+        "version: 1\ncamera: {name: a, source: clip.mp4}\n"
+        "publish:\n  bind: tcp://127.0.0.1:5555\n  every: tcp://127.0.0.1:5555\n",
+        [
+            "camera.yaml:5:10: publish.every: needs an address of its own, got tcp://127.0.0.1:5555, "
+            "which is publish.bind",
+        ],
+    ),
+    "no_host": (
+        "version: 1\ncamera: {name: a, source: 'rtsp:///stream1'}\n",
+        ["camera.yaml:2:27: camera.source: should name a host, as in rtsp://10.0.0.7/stream1"],
+    ),
+    "reference_in_braces": (
+        "version: 1\ncamera: {name: a, source: a.mp4, rate: {fps: ${FPS:-5}}}\n",
+        [
+            "camera.yaml:2:47: not YAML: expected ',' or '}', but got '{' (inside { } and [ ], put ${...} in quotes; "
+            "a number: its key on a line of its own)",
         ],
     ),
     "unknown_isolation": (
@@ -342,10 +369,25 @@ def test_a_bad_override_is_named(tmp_path: Path, override: str, line: str) -> No
     assert faults(tmp_path, text, (override,)) == [f"--set {override}: {line}"]
 
 
+def test_an_override_names_the_only_camera_of_several(tmp_path: Path) -> None:
+    text = "version: 1\ncameras: {door: {source: webcam:0}}\n"
+    (fault,) = faults(tmp_path, text, ("camera.rate.fps=1",))
+    assert "write cameras.door.rate.fps, or defaults.rate.fps for all" in fault
+
+
+def test_a_folder_named_like_a_shipped_model_does_not_hide_it(tmp_path: Path) -> None:
+    (tmp_path / "ssdisb").mkdir()
+    (tmp_path / "mine.safetensors").touch()
+    path = tmp_path / "camera.yaml"
+    path.write_text("version: 1\ncamera: {source: webcam:0}\nengine: {models: {semantic: mine.safetensors}}\n")
+    models = load_config(path).engine.models
+    assert (models.instances, models.semantic) == ("ssdisb", str(tmp_path / "mine.safetensors"))
+
+
 def test_overrides_of_several_cameras_are_named(tmp_path: Path) -> None:
     text = "version: 1\ncameras: {door: {source: webcam:0}, lab: {source: webcam:1}}\n"
     assert faults(tmp_path, text, ("camera.rate.fps=1", "cameras.dor.rate.fps=1")) == [
-        "--set camera.rate.fps=1: camera.rate.fps: there are several cameras: write cameras.NAME.rate.fps, "
+        "--set camera.rate.fps=1: camera.rate.fps: the cameras are below cameras: write cameras.NAME.rate.fps, "
         "or defaults.rate.fps for all",
         "--set cameras.dor.rate.fps=1: cameras.dor.rate.fps: no camera 'dor' (known: door, lab) - did you mean 'door'?",
     ]

@@ -79,7 +79,8 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
         ("a: *b\n", ["f:1:4: not YAML: found undefined alias 'b'"]),
         ("a: 1\n---\nb: 1\n", ["f:2:1: not YAML: but found another document"]),
         ("a: {fps: ${FPS:-5}}\n",
-         ["f:1:11: not YAML: expected ',' or '}', but got '{' (inside { } and [ ], put ${...} in quotes)"]),
+         ["f:1:11: not YAML: expected ',' or '}', but got '{' (inside { } and [ ], put ${...} in quotes; a number: its "
+          "key on a line of its own)"]),
         ("a: !!python/object:os.system x\n", ["f:1:4: a: the tag !!python/object:os.system is not supported"]),
         ("a: !secret x\n", ["f:1:4: a: the tag !secret is not supported"]),
         ("a: !!set {x}\n", ["f:1:4: a: the tag !!set is not supported"]),

@@ -14,7 +14,7 @@ from argos.analytics.zones import Zone
 from argos.types import Event, EventCause, Result
 
 WITHIN = 1 - 1e-9
-"""Largest share of width and height: whoever is cut off by the lower edge stands in the zone that reaches down to it."""
+"""Largest share of width and height: whoever is cut off by the lower edge stands in the zone that reaches there."""
 
 
 class Analyst:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _ROUNDING_S = 1e-6
@@ -66,13 +67,19 @@ class LoiterWatch:
         self.loiterers += 1
         return time_s - visit.began_s
 
-    def ended(self, time_s: float) -> list[tuple[int, float]]:
-        """Loiterers who left and did not come back in time, each with how long it was in."""
-        gone = [
-            (track, visit)
-            for track, visit in self._visits.items()
-            if visit.left_s is not None and time_s - visit.left_s > self.loiter.grace_s + _ROUNDING_S
-        ]
+    def ended(self, time_s: float, back_since: Callable[[int], float | None]) -> list[tuple[int, float]]:
+        """Loiterers who left and did not come back in time, each with how long it was in.
+
+        Args:
+            time_s: now.
+            back_since: since when somebody may be back, which a few frames have yet to confirm; None: is not.
+        """
+        gone = []
+        for track, visit in self._visits.items():
+            back_s = back_since(track)
+            away_s = 0.0 if visit.left_s is None else (time_s if back_s is None else back_s) - visit.left_s
+            if away_s > self.loiter.grace_s + _ROUNDING_S:
+                gone.append((track, visit))
         for track, _ in gone:
             del self._visits[track]
         return [

@@ -56,7 +56,7 @@ class ZoneEvents:
             time_s: of the result.
             last: where everybody was last, by id.
         """
-        ended = [] if self._loiter is None else self._loiter.ended(time_s)
+        ended = [] if self._loiter is None else self._loiter.ended(time_s, self._stays.back_since)
         return [self._loiterer("loiter_end", last[track], dwell_s, "left") for track, dwell_s in ended]
 
     def see(self, who: Seen, point: Point) -> list[Happening]:

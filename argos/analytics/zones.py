@@ -74,6 +74,11 @@ class ZoneWatch:
         """People who are in."""
         return sum(stay.inside for stay in self._stays.values())
 
+    def back_since(self, track: int) -> float | None:
+        """Since when somebody who is out is seen inside; None: is in, or is not seen there."""
+        stay = self._stays.get(track)
+        return stay.since_s if stay is not None and not stay.inside and stay.count else None
+
     def see(self, track: int, point: Point, time_s: float) -> Change | None:
         """Take where a person is now; what that confirms, if anything.
 

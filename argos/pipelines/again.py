@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from argos.analytics.analyst import Analyst
 from argos.config import Camera
@@ -20,11 +23,12 @@ def events_again(path: Path, camera: Camera) -> Iterator[Event]:
     With the zones and lines of the run that kept the results they are the same events, but for the time of sending.
 
     Args:
-        path: a ``.jsonl`` of results, or a folder of ``argos record``.
+        path: a ``.jsonl`` of results, or a folder of ``argos record``. Of several cameras only the one named like
+            ``camera`` counts.
         camera: its zones, lines, active hours and ``track.lost_s``.
 
     Raises:
-        UsageError: there are no results, or nothing that could make an event of them.
+        UsageError: there are no results of the camera, or nothing that could make an event of them.
         SchemaError: a finished line is no result, with file and line.
     """
     files = [path]
@@ -34,12 +38,36 @@ def events_again(path: Path, camera: Camera) -> Iterator[Event]:
         raise UsageError(f"{path}: no results there; give a .jsonl file of results, or a folder of argos record")
     if analyst_of(camera) is None:
         raise UsageError(f"camera '{camera.name}' has neither zones nor lines; without them there are no events")
-    analysts: dict[tuple[str, str], Analyst | None] = {}
+    # of one camera alone they are taken under any name: it may have been called otherwise since
+    cameras = {name for file in files for name in _cameras_in(file)}
+    if len(cameras) > 1 and camera.name not in cameras:
+        raise UsageError(f"{path}: has no results of camera '{camera.name}', only of {', '.join(sorted(cameras))}")
+    analysts: dict[str, Analyst | None] = {}
     for file in files:
         for result in read_jsonl(file):
-            key = result.run, result.camera  # every run counts from 0
-            if key not in analysts:
-                analysts[key] = analyst_of(camera)
-            analyst = analysts[key]
+            if result.camera != camera.name and len(cameras) > 1:
+                continue
+            if result.run not in analysts:  # every run counts from 0
+                analysts[result.run] = analyst_of(camera)
+            analyst = analysts[result.run]
             if analyst is not None:
                 yield from analyst.update(result)
+
+
+class _Named(msgspec.Struct):
+    """All of a line that tells whose it is."""
+
+    camera: str
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def _cameras_in(file: Path) -> set[str]:
+    """The cameras of finished lines; lines that cannot be read are named when the results are."""
+    found = set()
+    with file.open("rb") as lines:
+        for line in lines:
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                found.add(_named(line).camera)
+    return found

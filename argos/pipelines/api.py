@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NOT_OPEN = "the pipeline is not open; enter it first: with pipeline: ..."
+
 READS_S = 1.0
 """Longest time that results of a file wait for its next frame to be read."""
 
@@ -129,7 +131,7 @@ class Pipeline:
     @classmethod
     def from_sources(
         cls,
-        *sources: str,
+        *sources: str | Path,
         overrides: Sequence[str] = (),
         fail_fast: bool = False,
         semantic: SemanticGiven | None = None,
@@ -140,7 +142,7 @@ class Pipeline:
         Raises:
             ConfigError: with every fault of the sources and overrides.
         """
-        config = config_from_sources(sources, overrides)
+        config = config_from_sources([str(source) for source in sources], overrides)
         return cls(config, fail_fast=fail_fast, semantic=semantic, instances=instances)
 
     def __enter__(self) -> Self:
@@ -232,7 +234,7 @@ class Pipeline:
         Raises:
             SourceError: no source gave a single frame, or, with ``fail_fast``, a camera could not be reached.
             PublishError: an output cannot be written any more.
-            ValueError: the pipeline is not open.
+            ValueError: the pipeline was not opened yet. After ``stop`` nothing happens.
         """
         if self._cameras is None:
             raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
@@ -281,6 +283,8 @@ class Pipeline:
             ConfigError: it changes what holds while ARGOS runs; the keys are named, and nothing changes.
             ValueError: the pipeline is not open.
         """
+        if self._cameras is None:
+            raise ValueError(_NOT_OPEN)
         check(self.config, config, [task for task in self._models if task != "proposal"])
         recording_of(config)
         with self._changed:
@@ -327,7 +331,8 @@ class Pipeline:
 
     @property
     def _running(self) -> Cameras:
-        assert self._cameras is not None
+        if self._cameras is None:
+            raise ValueError(_NOT_OPEN)
         return self._cameras
 
     @property
@@ -336,7 +341,11 @@ class Pipeline:
         return self._in_flight
 
     def status(self, camera: str) -> Status:
-        """How a camera is doing now; what the publisher itself had to drop counts for all cameras together."""
+        """How a camera is doing now; what the publisher itself had to drop counts for all cameras together.
+
+        Raises:
+            ValueError: the pipeline was not opened yet.
+        """
         status = self._running.feed(camera).status(self.run)
         status = replace(status, step=self._running.step(camera), config=self._digest)
         lost = self._publisher.dropped if self._publisher is not None else {}

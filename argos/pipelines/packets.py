@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from argos.config import Config, source_options
+from argos.config import Config, recording_conflict, source_options
 from argos.config_outputs import RecordingOutput
 from argos.errors import ArgosError, ConfigError
 from argos.recording.recorder import PacketRecorder
@@ -47,20 +47,11 @@ def recording_of(config: Config) -> RecordingOutput | None:
     """The recording that is asked for.
 
     Raises:
-        ConfigError: two of them, or one of a camera whose pictures are covered: packets show what was there.
+        ConfigError: see ``recording_conflict``; ``argos record`` adds one to a configuration that was checked.
     """
-    wanted = [output for output in config.outputs if output.type == "recording"]
-    if not wanted:
-        return None
-    if len(wanted) > 1:
-        raise ConfigError(f"outputs: two of type recording ({wanted[0].path}, {wanted[1].path}); keep one of them")
-    covered = [name for name, camera in config.cameras.items() if camera.privacy.is_on or camera.mask_areas]
-    if covered:
-        raise ConfigError(
-            f"outputs: type recording keeps what the camera sends, and camera '{covered[0]}' is covered (privacy or "
-            "mask_areas); leave the recording out, or record an overlay, which is covered"
-        )
-    return wanted[0]
+    if conflict := recording_conflict(config.outputs, config.cameras):
+        raise ConfigError(f"outputs: {conflict}")
+    return next((output for output in config.outputs if output.type == "recording"), None)
 
 
 def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool) -> tuple[list[Path], list[ArgosError]]:

@@ -159,9 +159,7 @@ class Tracker:
 
     def _after_a_while(self, rows: NDArray[np.intp], seen: Floats, masks: Sequence[Mask], least: float) -> Floats:
         """Overlaps of boxes grown in each direction by a share of what they measure there."""
-        return self._grown_overlaps(
-            rows, seen, lambda sides, unseen_s: min(GROWN_PER_S * unseen_s, MOST_GROWN) * sides
-        )
+        return self._grown_overlaps(rows, seen, lambda sides, unseen_s: min(GROWN_PER_S * unseen_s, MOST_GROWN) * sides)
 
     def _grown_overlaps(
         self, rows: NDArray[np.intp], seen: Floats, margin: Callable[[Floats, float], Floats]

@@ -109,13 +109,27 @@ def test_a_loiterer_who_is_lost_or_whose_camera_reconnects_is_told_to_be_gone() 
     ]
 
 
+@pytest.mark.parametrize(("away", "kinds"), [
+    (9, ["zone_enter", "loiter_start", "zone_leave", "zone_enter"]),
+    (11, ["zone_enter", "loiter_start", "zone_leave", "loiter_end", "zone_enter"]),
+])  # fmt: skip
+def test_who_is_back_within_the_grace_was_never_away_though_frames_confirm_it_later(
+    away: int, kinds: list[str]
+) -> None:
+    walk = [IN] * 20 + [OUT] * away + [IN] * 8
+    slow = zone(enter_frames=5, leave_frames=2, loiter=Loiter(after_s=1.0, grace_s=1.0))
+    assert [
+        event.type for event in events_of([slow], [people_result(n, {7: at}) for n, at in enumerate(walk)])
+    ] == kinds
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(1, 8), st.integers(0, 5))
 def test_starts_and_ends_of_loitering_take_turns(inside: list[bool], after: int, grace: int) -> None:
     watch = LoiterWatch(Loiter(float(after), float(grace)))
     loiters, was = False, False
     for n, is_in in enumerate([*inside, *[False] * 10]):
-        for track, dwell_s in watch.ended(float(n)):
+        for track, dwell_s in watch.ended(float(n), lambda _: None):
             assert (track, loiters) == (1, True)
             assert dwell_s >= after
             loiters = False

@@ -16,6 +16,7 @@ from argos.cli import main
 from argos.config import load_config
 from argos.pipelines.follow import Following, analyst_of
 from argos.pipelines.outputs import OutputFile, Outputs
+from argos.publishing.jsonl import JsonlWriter
 from argos.types import EventType, Result
 
 CAMERA = """
@@ -86,3 +87,22 @@ def test_without_results_or_zones_there_are_no_events(
     assert main(["replay", str(tmp_path / recording), str(tmp_path / "c.yaml"), "--events"]) == 2
     assert words in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["c.yaml", recording])
+
+
+def test_of_several_cameras_only_the_chosen_one_is_judged_by_its_zones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("camera.yaml").write_text(CAMERA)
+    both = [replace(result, camera=name) for result in walks() for name in ("door", "yard")]
+    for name, results in {"all": both, "door": walks()}.items():
+        with JsonlWriter(Path(f"{name}.jsonl")) as writer:
+            for result in results:
+                writer.write(result)
+        assert main(["-q", "replay", f"{name}.jsonl", "camera.yaml", "--events", "--camera", "door"]) == 0
+    assert Path("all.events.jsonl").read_bytes() == Path("door.events.jsonl").read_bytes() != b""
+    Path("shed.yaml").write_text(CAMERA.replace("name: door", "name: shed"))
+    assert main(["-q", "replay", "door.jsonl", "shed.yaml", "--events"]) == 0  # the only one, by another name
+    capsys.readouterr()
+    assert main(["-q", "replay", "all.jsonl", "shed.yaml", "--events"]) == 2
+    assert "has no results of camera 'shed', only of door, yard" in capsys.readouterr().err

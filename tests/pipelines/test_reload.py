@@ -175,3 +175,11 @@ def test_watch_asks_for_a_configuration(tmp_path: Path) -> None:
     status, _, err = finish(start("run", SCENE.format(seed=1), "--watch", *FAST, folder=tmp_path))
     assert status == 2
     assert "--watch: there is no configuration to watch" in err
+
+
+def test_a_pipeline_that_is_not_open_says_so() -> None:
+    config = config_from_sources([str(PEOPLE)])
+    pipeline = Pipeline.from_sources(Path(PEOPLE))
+    for use in (lambda: pipeline.reload(config), lambda: pipeline.status("people")):
+        with pytest.raises(ValueError, match="the pipeline is not open; enter it first"):
+            use()
