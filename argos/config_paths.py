@@ -93,7 +93,7 @@ def _missing_networks(models: Models) -> list[str]:
         for name, file in {**files, "weights": model.weights}.items():
             if file is not None and not Path(file).is_file():
                 missing.append(f"{key}.{name}: {file} does not exist now")
-        package = "onnxruntime" if model.network.endswith(".onnx") else place.partition(".")[0]
+        package = "onnxruntime" if model.network.lower().endswith(".onnx") else place.partition(".")[0]
         if package.isidentifier() and importlib.util.find_spec(package) is None:
             remedy = "pip install onnxruntime" if package == "onnxruntime" else "install it"
             missing.append(f"{key}.network: the package {package} is not installed: {remedy}")

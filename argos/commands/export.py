@@ -63,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
         WeightsError: no such model.
         SourceError: no frame to check the file on.
         UsageError: the format cannot hold the network, its packages are missing, or options do not fit together.
+        PublishError: the file cannot be written.
     """
-    from argos.engines.export import SUFFIXES, compare_outputs, export, load_exported
+    from argos.engines.export import SUFFIXES, compare_outputs, export, load_exported, replacing
     from argos.engines.weights import load_network
 
     if args.int8 and args.to != "onnx":
@@ -74,6 +75,11 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{option}: for --int8 alone; floats are held against the network (--tolerance)")
     network, card = load_network(args.model)
     path = args.out or Path(f"{card.name}{'_int8' if args.int8 else ''}{SUFFIXES[args.to]}")
+    if path.suffix.lower() != SUFFIXES[args.to]:
+        fitting = next(
+            (f"; or write --to {to}" for to, suffix in SUFFIXES.items() if suffix == path.suffix.lower()), ""
+        )
+        raise UsageError(f"--out {path}: a file of {args.to} ends in {SUFFIXES[args.to]}{fitting}")
     height, width = args.size
     about: dict[str, Any] = {
         "model": card.identity,
@@ -85,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.int8:
         return _run_int8(network, card, args, path, about)
-    images = _images(args, as_bytes=card.task == "proposal")
-    export(network, images[0], args.to, path, about)
+    with replacing(path) as part:
+        images = _images(args, as_bytes=card.task == "proposal")
+        export(network, images[0], args.to, part, about)
     difference = compare_outputs(network, load_exported(path), images)
     fits = difference.relative <= args.tolerance
     if args.json:
@@ -105,8 +112,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_int8(network: nn.Module, card: Card, args: argparse.Namespace, path: Path, about: dict[str, Any]) -> int:
     from argos.commands.export_int8 import export_int8, show
+    from argos.engines.export import replacing
 
-    found = export_int8(network, card, args, path, about)
+    with replacing(path) as part:
+        found = export_int8(network, card, args, part, about)
     allowed = LOSS if args.loss is None else args.loss
     fits = found.loss <= allowed
     if args.json:

@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "file: --set steps=100, --set 'data=[coco:people.json]' (see argos eval --help)")  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log; continues there (default: runs/NAME)")
     parser.add_argument("--start", metavar="MODEL", help="begin with the weights of a shipped model, a path or "
-                        "RUN/average.pt, instead of random ones; for people two of them: ssdisb+unet_lite")  # fmt: skip
+                        "RUN/average.pt (that not with --from), instead of random ones; for people two of them: "
+                        "ssdisb+unet_lite")  # fmt: skip
     parser.add_argument(
         "--backbone",
         type=Path,

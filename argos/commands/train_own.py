@@ -48,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--network {model.network}: a file does not learn; name the function that builds the network")
     torch.manual_seed(1)
     network = build_own(model.network, model.arguments)
-    if args.start is not None:
-        fill(network, Path(args.start))
+    start = args.start or model.weights
+    if start is not None:
+        fill(network, Path(start))
     folder = args.out or Path("runs") / NAME
     teacher = args.teacher or ("unet_lite" if args.source else None)
-    about = {"arguments": model.arguments, "start": args.start, "teacher": teacher,
+    about = {"arguments": model.arguments, "start": start, "teacher": teacher,
              "source": datasets.data_folder() if args.source is None else redact(args.source)}  # fmt: skip
     check_folder(folder, about)  # collecting takes minutes
     if args.source is not None:

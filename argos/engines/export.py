@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import logging
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.engines.fold import tensors_in
-from argos.errors import UsageError
+from argos.errors import PublishError, UsageError
 
 Format = Literal["onnx", "torch.export"]
 Runner = Callable[[Tensor], list[Tensor]]
@@ -41,6 +43,26 @@ class Difference:
     relative: float
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path``, of its suffix, that takes its place once it is whole.
+
+    Raises:
+        PublishError: it cannot be written; said before anything is computed.
+    """
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.open("wb").close()
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise PublishError(f"{path}: cannot be written ({error.strerror}); choose another path with --out") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
 def export(network: nn.Module, image: Tensor, to: Format, path: Path, about: dict[str, Any]) -> None:
     """Write a network as a file for images of one size.
 
@@ -61,7 +83,9 @@ def export(network: nn.Module, image: Tensor, to: Format, path: Path, about: dic
             network = _Flat(network)
         if to == "torch.export":
             program = torch.export.export(network, (image,))
-            torch.export.save(program, path, extra_files={METADATA_KEY: json.dumps(about)})
+            buffer = io.BytesIO()
+            torch.export.save(program, buffer, extra_files={METADATA_KEY: json.dumps(about)})
+            path.write_bytes(buffer.getvalue())
         else:
             path.write_bytes(_onnx_bytes(network, image, about))
 
@@ -112,7 +136,7 @@ def load_exported(path: Path, threads: int = 0) -> Runner:
     Raises:
         UsageError: an unknown suffix, or ONNX without the packages of the extra ``export``.
     """
-    if path.suffix == SUFFIXES["torch.export"]:
+    if path.suffix.lower() == SUFFIXES["torch.export"]:
         module = torch.export.load(path).module()
 
         def run_program(image: Tensor) -> list[Tensor]:
@@ -120,7 +144,7 @@ def load_exported(path: Path, threads: int = 0) -> Runner:
                 return list(tensors_in(module(image)))
 
         return run_program
-    if path.suffix != SUFFIXES["onnx"]:
+    if path.suffix.lower() != SUFFIXES["onnx"]:
         raise UsageError(f"{path}: unknown suffix; exported files end in {' or '.join(SUFFIXES.values())}")
     runtime = import_onnx("onnxruntime")
     options = runtime.SessionOptions()
@@ -136,7 +160,7 @@ def load_exported(path: Path, threads: int = 0) -> Runner:
 
 def read_about(path: Path) -> dict[str, Any]:
     """What ``export`` was told about a file."""
-    if path.suffix == SUFFIXES["torch.export"]:
+    if path.suffix.lower() == SUFFIXES["torch.export"]:
         extra = {METADATA_KEY: ""}
         torch.export.load(path, extra_files=extra)
         return dict(json.loads(extra[METADATA_KEY]))

@@ -12,7 +12,7 @@ from torch import Tensor
 from argos.engines.dense import MOST_PEOPLE
 from argos.engines.own_network import OwnNetwork
 from argos.engines.segmenter import Takes
-from argos.engines.weights import MORE_THRESHOLDS, THRESHOLDS, Task, load_network
+from argos.engines.weights import MORE_THRESHOLDS, SHIPPED, THRESHOLDS, Task, load_network
 from argos.errors import WeightsError
 from argos.networks.backbones.mobilenet_v1 import Features
 from argos.networks.ssd_decode import people_of
@@ -95,6 +95,11 @@ def branches_of(network: OwnNetwork, weights: str | None) -> SSDISB:
     """
     assert network.about is not None
     identity = str(network.about.get("model"))
+    if weights is None and not (SHIPPED / f"{identity.partition('@')[0]}.safetensors").is_file():
+        raise WeightsError(
+            f"{network.name}: was exported from {identity}, which is no shipped model, and the branches of the masks "
+            "are not in it; set engine.models.instances.weights to the .safetensors file it was exported from"
+        )
     model, card = load_network(weights or identity.partition("@")[0], "cpu", "instances")
     if card.identity != identity or not isinstance(model, SSDISB):
         raise WeightsError(

@@ -160,9 +160,9 @@ def load_own(
         WeightsError: it cannot be loaded; the message says where, what was expected and what to do.
         UsageError: ONNX, and its package is missing.
     """
-    if spec.endswith(".onnx"):
+    if spec.lower().endswith(".onnx"):
         return _from_onnx(Path(spec), device, threads)
-    if spec.endswith(".pt2"):
+    if spec.lower().endswith(".pt2"):
         return _from_program(Path(spec))
     module = build_own(spec, arguments)
     if weights is not None:

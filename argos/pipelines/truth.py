@@ -33,8 +33,11 @@ class Truth:
             self._people: defaultdict[int, list[bytes]] = defaultdict(list)
             for annotation in document["annotations"]:
                 self._people[annotation["image_id"]].append(annotation["segmentation"]["counts"].encode())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"{path}: not a COCO file with the truth of a clip ({error!r})") from error
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            words = f"{type(error).__name__}: {error}"  # never the repr, which may hold the file as a whole
+            raise UsageError(f"{path}: not a COCO file with the truth of a clip ({words})") from error
 
     def check(self, frames: Iterable[Frame]) -> None:
         """Refuse frames of which it says nothing.

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def export(results: Iterable[Result], name: str, path: Path) -> int:
     """Write results in a format of ``FORMATS``; nothing unfinished is left behind under the final name.
 
     Args:
-        results: of one camera and one run: their frames grow.
+        results: of one camera and one run: their frames grow. Ids of its epochs follow each other.
         name: of the format.
         path: of the file, or for ``yolo-seg`` of the folder, which must not exist.
 
@@ -114,7 +115,7 @@ def export(results: Iterable[Result], name: str, path: Path) -> int:
 
     def counted() -> Iterator[Result]:
         nonlocal count
-        for result in _one_run(results):
+        for result in _ids_going_on(_one_run(results)):
             count += 1
             yield result
 
@@ -147,6 +148,20 @@ def _one_run(results: Iterable[Result]) -> Iterator[Result]:
                 f"{'another run' if result.camera == before.camera else repr(result.camera)}, whose frames would be "
                 "mixed up; write one file for each"
             )
+        yield result
+
+
+def _ids_going_on(results: Iterable[Result]) -> Iterator[Result]:
+    """Ids begin anew with each epoch, and nobody of one is known to be of another: they go on after the highest."""
+    epoch, before, highest = None, 0, 0
+    for result in results:
+        if result.epoch != epoch:
+            epoch, before = result.epoch, highest
+        people = result.instances
+        if people is not None and len(people.ids):
+            ids = np.where(people.ids >= 0, people.ids + before, people.ids)
+            highest = max(highest, int(ids.max()))
+            result = replace(result, instances=replace(people, ids=ids))
         yield result
 
 

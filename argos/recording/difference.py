@@ -176,6 +176,12 @@ def paired(a: Contents, b: Contents) -> Iterator[tuple[str, int, Line | None, Li
         for n in range(max(len(of_a), len(of_b))):
             for one, other in _merged(of_a[n] if n < len(of_a) else [], of_b[n] if n < len(of_b) else []):
                 yield in_a, n, one, other
+    for name, connections in a.connections.items():
+        if name not in [in_a for in_a, _ in cameras]:
+            yield from ((name, n, line, None) for n, lines in enumerate(connections) for line in lines)
+    for name, connections in b.connections.items():
+        if name not in [in_b for _, in_b in cameras]:
+            yield from ((name, n, None, line) for n, lines in enumerate(connections) for line in lines)
 
 
 def _merged(a: list[Line], b: list[Line]) -> Iterator[tuple[Line | None, Line | None]]:

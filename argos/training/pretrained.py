@@ -140,7 +140,9 @@ def started_from(name: str) -> tuple[nn.Module, Card]:
         WeightsError: as ``load_network``.
     """
     if name.endswith(".pt"):
-        raise WeightsError(f"{name}: weights without a card; begin with the .safetensors file of that training")
+        raise WeightsError(
+            f"{name}: weights without a card; begin with the .safetensors file of that training, which has one"
+        )
     network, card = load_network(name)
     if binary_weights(network) and _has_signs(weights_path(name)):
         network.load_state_dict(with_latents(network.state_dict(), _latents(weights_path(name))))

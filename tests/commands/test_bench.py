@@ -85,7 +85,11 @@ def test_a_truth_of_something_else_is_refused_before_anything_is_measured(
 def test_a_truth_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "truth.json").write_bytes(b"\xff\xfe\x00")
     assert main(["bench", FILM, "--frames", "1", "--truth", str(tmp_path / "truth.json")]) == 2
-    assert "truth.json: not a COCO file with the truth of a clip" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "truth.json: not a COCO file with the truth of a clip" in said
+    assert len(said) < 300, "the file itself is not shown"
+    assert main(["bench", FILM, "--frames", "1", "--truth", str(tmp_path / "none.json")]) == 2
+    assert "none.json: cannot be read (No such file or directory)" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(

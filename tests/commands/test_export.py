@@ -53,6 +53,23 @@ def test_what_belongs_to_int8_is_refused_without_it(tmp_path: Path, capsys: pyte
         assert f"{option}: for --int8 alone" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_is_told_before_anything_is_computed(
+    own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, to, words in (
+        ("x.pt2", "onnx", "x.pt2: a file of onnx ends in .onnx; or write --to torch.export"),
+        ("x.bin", "torch.export", "x.bin: a file of torch.export ends in .pt2\n"),
+    ):
+        assert main(checked(own["semantic"], to, tmp_path / name)) == 2
+        assert words in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(checked(own["semantic"], "torch.export", tmp_path / "file" / "x.pt2")) == 6
+    assert "x.pt2: cannot be written (File exists); choose another path with --out" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert main(checked(own["semantic"], "torch.export", tmp_path / "new" / "X.PT2")) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["X.PT2"]
+
+
 def test_detector_in_torch_export_gives_its_outputs_in_order(
     own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,8 @@ def test_what_argos_exported_finds_what_the_model_finds(own: dict[str, Path], tm
         WeightsError, match=r"exported from own-instances@sha256:\w+, and the branches are those of ssdi"
     ):
         line(f"engine.models.instances.network={files['instances']}", "engine.models.instances.weights=ssdisb")
+    with pytest.raises(WeightsError, match=r"no shipped model, .* set engine.models.instances.weights to the"):
+        line(f"engine.models.instances={files['instances']}")
 
 
 class Somebody:

@@ -60,6 +60,20 @@ def test_mot_has_a_line_for_everybody_with_an_id(written: tuple[Path, list[Resul
     assert {line[0] for line in lines} == {"5", "10"}
 
 
+def test_ids_go_on_after_a_reconnect(tmp_path: Path) -> None:
+    def seen(n: int, epoch: int, *ids: int) -> Result:
+        people = made_instances([[3, 4, 33, 44], [60, 10, 90, 80]], SIZE)
+        return replace(made_result(n, index=n, instances=replace(people, ids=np.array(ids))), epoch=epoch)
+
+    path = tmp_path / "results.jsonl"
+    with JsonlWriter(path) as writer:
+        for result in (seen(0, 0, 1, 3), seen(1, 1, -1, 1), seen(2, 1, 2, 1), seen(3, 2, 1, -1)):
+            writer.write(result)
+    assert main(["convert", str(path), "--to", "mot", "-o", str(tmp_path / "gt.txt")]) == 0
+    found = [line.split(",")[:2] for line in (tmp_path / "gt.txt").read_text().splitlines()]
+    assert found == [["1", "1"], ["1", "3"], ["2", "4"], ["3", "5"], ["3", "4"], ["4", "6"]]
+
+
 def test_csv_counts_people_frame_by_frame(written: tuple[Path, list[Result]]) -> None:
     assert main(["convert", str(written[0]), "--to", "csv"]) == 0
     with written[0].with_name("results.csv").open(newline="") as file:

@@ -139,6 +139,14 @@ def test_frames_of_one_side_are_counted_and_reconnects_stay_apart(tmp_path: Path
     assert all(one.index == other.index for _, _, one, other in pairs if one and other)
 
 
+def test_a_camera_that_one_side_lacks_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = [replace(result, camera=name) for name in ("door", "yard") for result in run_of(3)]
+    a, b = written(tmp_path / "a.jsonl", both), written(tmp_path / "b.jsonl", both[:3])
+    assert "0 frames only in A, 0 only in B" in diff(capsys, b, b)[1]
+    assert "3 frames only in A, 0 only in B" in diff(capsys, a, b)[1]
+    assert "0 frames only in A, 3 only in B" in diff(capsys, b, a)[1]
+
+
 def test_nothing_in_common_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = written(tmp_path / "a.jsonl", run_of(2))
     b = written(tmp_path / "b.jsonl", [replace(result, pts_s=99.0 + result.seq) for result in run_of(2)])

@@ -83,6 +83,10 @@ def test_what_the_command_prints_runs_the_trained_network(tmp_path: Path, capsys
     assert semantic.arguments == {"classes": 4}
     with Pipeline.from_yaml(config) as pipeline:
         assert next(iter(pipeline)).semantic is not None
+    again = ["train", "semantic", "--network", str(config), "--from", CLIP, "--out", str(tmp_path / "more")]
+    (out / "weights.safetensors").rename(tmp_path / "elsewhere.safetensors")
+    assert main(again) == 4, "it begins with the weights that the configuration names"
+    assert "weights.safetensors" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
