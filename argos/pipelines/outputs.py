@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -300,8 +301,8 @@ class Outputs:
         """Finish the files of a camera once what is queued is written; ``then`` is called after it."""
 
         def end() -> None:
-            for output in self._outputs.pop(camera, []):
-                output.close()
+            if faults := _close(self._outputs.pop(camera, [])):
+                raise faults[0]
             if then is not None:
                 then()
 
@@ -346,11 +347,9 @@ class Outputs:
 
     def _finish(self) -> None:
         """Close every file, whatever happens to the others."""
-        for output in (o for of_camera in self._outputs.values() for o in of_camera):
-            try:
-                output.close()
-            except Exception as error:  # the first one is raised when all are closed
-                self._error = self._error or _named(error)
+        faults = _close([output for of_camera in self._outputs.values() for output in of_camera])
+        if faults and self._error is None:
+            self._error = faults[0]
         for folder in self._made:  # a source that gave nothing leaves nothing
             with suppress(OSError):
                 folder.rmdir()  # which refuses where anything is in it
@@ -358,6 +357,27 @@ class Outputs:
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _close(outputs: Sequence[Output]) -> list[Exception]:
+    """Close all of them, whatever happens to the others; returns what went wrong.
+
+    Senders wait for their receivers, all at once and beside the files, which are finished one after the other.
+    """
+    senders = [output for output in outputs if isinstance(output, Sender)]
+    with ThreadPoolExecutor(max(1, len(senders)), "argos-closing") as pool:
+        ends = [pool.submit(sender.close) for sender in senders]
+        faults = [_fault_of(output.close) for output in outputs if not isinstance(output, Sender)]
+        faults += [_fault_of(end.result) for end in ends]
+    return [fault for fault in faults if fault is not None]
+
+
+def _fault_of(close: Callable[[], None]) -> Exception | None:
+    try:
+        close()
+    except Exception as error:  # the first one is raised when all are closed
+        return _named(error)
+    return None
 
 
 def _missing(paths: Iterable[Path]) -> list[Path]:

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 DRAIN_S = 2.0
 """What waits when all ends is sent for so long at most."""
 
+GIVEN_UP_S = 0.5
+"""An attempt that is under way then is waited for so much longer; its receiver may hang for the whole timeout."""
+
 REPEATED_S = 60.0
 """A fault that lasts is logged again after this long."""
 
@@ -103,6 +106,7 @@ class Delivery:
         self._ends_s: float | None = None
         self._crash: BaseException | None = None
         self._is_away, self._told_s = False, 0.0
+        self._is_given_up = False
         self._thread = threading.Thread(target=self._work, name="argos-delivery", daemon=True)
         self._thread.start()
 
@@ -138,19 +142,33 @@ class Delivery:
             )
 
     def close(self) -> None:
-        """Send what waits, for ``DRAIN_S`` at most, and end the thread; any number of times. Raises as ``put`` does."""
+        """Send what waits, for ``DRAIN_S`` at most, and end the thread; any number of times. Raises as ``put`` does.
+
+        A thread whose receiver hangs is left behind; its message counts as lost, though it may still arrive.
+        """
         with self._changed:
             if self._ends_s is None:
                 self._ends_s = time.monotonic() + DRAIN_S
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(max(0.0, self._ends_s + GIVEN_UP_S - time.monotonic()))
         if self._crash is not None:
             raise self._crash
+        if self._thread.is_alive():
+            self._give_up()
         lost = self._tally.dropped.total()
         if lost and self._told_s >= 0:
             words = ", ".join(f"{count} {reason}" for reason, count in self._tally.dropped.items())
             log.warning("%s: %d messages were not delivered (%s)", self.name, lost, words)
             self._told_s = -1.0  # once
+
+    def _give_up(self) -> None:
+        """Count what is on its way and what waits as lost; the thread counts nothing any more."""
+        with self._changed:
+            self._is_given_up = True
+            if lost := self._tally.waiting + len(self._waiting):
+                self._tally.dropped["closed"] += lost
+            self._tally.waiting = 0
+            self._waiting.clear()
 
     def _work(self) -> None:
         try:
@@ -185,6 +203,8 @@ class Delivery:
         except NotDelivered as fault:
             asked_s, why = fault.after_s, str(fault)
         with self._changed:
+            if self._is_given_up:
+                return True
             self._tally.failed += bool(why)
             if dropped:
                 self._tally.dropped[dropped] += 1

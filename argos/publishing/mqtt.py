@@ -13,11 +13,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from argos.publishing.delivery import Backoff, Message, NotDelivered
+from argos.publishing.delivery import DRAIN_S, Backoff, Message, NotDelivered
 
 log = logging.getLogger(__name__)
 
 ONLINE, OFFLINE = b"online", b"offline"
+
+STOP_S = 1.0
+"""The thread of a connection is waited for so long at the end; one that connects may take all of the timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,13 @@ class MqttConnection:
         if self._connected.is_set():
             info = self._client.publish(self._availability, OFFLINE, qos=1, retain=True)
             try:
-                info.wait_for_publish(self._broker.timeout_s)
+                info.wait_for_publish(min(self._broker.timeout_s, DRAIN_S))
             except (RuntimeError, ValueError):
                 log.debug("%s: the connection was lost while it closed", self.name)
         self._client.disconnect()
-        self._client.loop_stop()
+        stopping = threading.Thread(target=self._client.loop_stop, name="argos-mqtt-stop", daemon=True)
+        stopping.start()
+        stopping.join(STOP_S)
 
     def _came(
         self, client: mqtt.Client, _: object, flags: mqtt.ConnectFlags, code: ReasonCode, properties: Properties | None

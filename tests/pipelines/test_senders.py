@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from receivers import HookServer
 from tracked_people import people_result
@@ -17,6 +21,7 @@ from argos.config_report import config_digest, resolved_yaml
 from argos.errors import ConfigError
 from argos.pipelines.build import output_files
 from argos.pipelines.outputs import Outputs
+from argos.publishing import delivery
 from argos.types import Event, Result
 
 HEAD = "version: 1\ncameras:\n  door: {source: 'webcam:0'}\n  gate: {source: 'webcam:1'}\noutputs:\n"
@@ -69,6 +74,37 @@ def test_every_camera_tells_the_events_that_are_wanted(server: HookServer, tmp_p
     ]  # fmt: skip
     assert sorted(path.name for path in outputs.paths) == ["door.jsonl", "gate.jsonl"]
     assert [json.loads(line)["type"] for line in (tmp_path / "door.jsonl").open()] == ["zone_leave"]
+
+
+def test_webhooks_that_hang_end_together_and_the_files_are_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "DRAIN_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes every connection and answers none
+        hook = f"{{type: webhook, url: 'http://127.0.0.1:{hanging.getsockname()[1]}/', timeout_s: 20}}"
+        video = f"{{type: overlay, path: '{tmp_path}/%camera%.mp4'}}"
+        outputs = Outputs(output_files(config(tmp_path, hook, hook, video)), anew=())
+        for camera in ("door", "gate"):
+            outputs.write(replace(with_events(camera, "zone_enter"), image=np.zeros((1000, 1000, 3), np.uint8)))
+        start = time.monotonic()
+        outputs.close()
+        assert time.monotonic() - start < 3
+    assert [tally.dropped for _, _, tally in outputs.tallies] == [{"closed": 1}] * 4
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["door.mp4", "gate.mp4"]
+
+
+def test_a_camera_that_goes_closes_its_outputs_together_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "DRAIN_S", 0.5)
+    gone = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        hook = f"{{type: webhook, url: 'http://127.0.0.1:{hanging.getsockname()[1]}/', timeout_s: 20}}"
+        outputs = Outputs(output_files(config(tmp_path, hook, hook, hook, hook)), anew=())
+        outputs.write(with_events("door", "zone_enter"))
+        start = time.monotonic()
+        outputs.remove("door", gone.set)
+        assert gone.wait(60)
+        assert time.monotonic() - start < 3
+        outputs.close()
 
 
 def test_credentials_are_shown_nowhere(

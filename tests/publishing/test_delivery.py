@@ -120,6 +120,28 @@ def test_at_the_end_what_waits_is_tried_for_a_moment_and_then_counted(monkeypatc
     assert not any(thread.name == "argos-delivery" and thread.is_alive() for thread in threading.enumerate())
 
 
+def test_a_receiver_that_hangs_is_left_behind_and_nothing_is_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DRAIN_S", 0.1)
+    monkeypatch.setattr(module, "GIVEN_UP_S", 0.1)
+    answers = threading.Event()
+
+    def send(message: Message) -> None:
+        answers.wait(60)
+
+    delivery = Delivery("r", send, 100, FAST)
+    for name in "abc":
+        delivery.put(event(name))
+    start = time.monotonic()
+    delivery.close()
+    assert time.monotonic() - start < 30
+    left = delivery.tally()
+    answers.set()
+    assert wait_for(lambda: not delivery._thread.is_alive())
+    delivery.close()
+    assert left == delivery.tally()
+    assert (left.delivered, left.waiting, left.dropped) == (0, 0, {"closed": 3})
+
+
 def test_the_receiver_may_ask_for_a_longer_pause() -> None:
     attempts: list[float] = []
 

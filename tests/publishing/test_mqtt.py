@@ -20,6 +20,7 @@ from tracked_people import people_result
 
 from argos.config import Camera, config_from_sources
 from argos.config_outputs import MqttOutput
+from argos.publishing.delivery import Backoff
 from argos.types import Event
 
 mqtt = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed (extra mqtt)")
@@ -245,3 +246,32 @@ def test_a_wrong_password_is_said_without_showing_it(broker: BrokerProcess, capl
     assert time.monotonic() - start < 60
     assert f"mqtt 127.0.0.1:{broker.port}: cannot be reached, messages wait" in caplog.text
     assert "wr0ng" not in caplog.text
+
+
+def test_a_broker_that_hangs_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from argos.publishing import mqtt as module
+
+    monkeypatch.setattr(module, "DRAIN_S", 0.1)
+    monkeypatch.setattr(module, "STOP_S", 0.1)
+
+    def connect(port: int) -> module.MqttConnection:
+        broker = module.Broker("127.0.0.1", port, timeout_s=20)
+        return module.MqttConnection(broker, "argos-test", "argos/door/availability", Backoff(), lambda: None)
+
+    def close(connection: module.MqttConnection) -> float:
+        start = time.monotonic()
+        connection.close()
+        return time.monotonic() - start
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, and acknowledges no message
+        connection = connect(silent.getsockname()[1])
+        client, _ = silent.accept()
+        with client:
+            client.sendall(bytes([0x20, 2, 0, 0]))  # CONNACK
+            assert connection._connected.wait(60)
+            assert close(connection) < 10
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first:  # answers no further SYN
+        first.connect(full.getsockname())
+        connection = connect(full.getsockname()[1])
+        time.sleep(0.2)
+        assert close(connection) < 10
