@@ -22,6 +22,9 @@ TICKS = 90_000
 
 NOMINAL_FPS = 25.0
 
+FARTHEST_S = 3600.0
+"""A longer step forward is a clock that was set. MP4 has 31 bits for it, which is 6.6 hours of ticks."""
+
 FRAGMENTS = {
     "movflags": "hybrid_fragmented+frag_keyframe",  # fragments while it is written, an ordinary MP4 once closed
     "frag_duration": "1000000",
@@ -45,7 +48,7 @@ class VideoWriter:
 
     Args:
         path: the target, replaced if it exists.
-        fps: expected pictures per second; sets only the time step where time runs backward.
+        fps: expected pictures per second; sets only the time step where time runs backward or leaps ahead.
 
     Raises:
         PublishError: the file cannot be written.
@@ -73,8 +76,8 @@ class VideoWriter:
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
             pts_s: its time in seconds on any clock; the first picture is at 0. Where time does not advance (a camera
-                that reconnected), the picture follows the last one at the expected rate and the clock goes on from
-                there.
+                that reconnected) or leaps ahead by more than ``FARTHEST_S``, the picture follows the last one at the
+                expected rate and the clock goes on from there.
 
         Raises:
             PublishError: the file cannot be written.
@@ -140,7 +143,7 @@ class VideoWriter:
         ticks = round(pts_s * TICKS)
         if self._offset is None:
             self._offset = ticks
-        if ticks - self._offset <= self._last:
+        if not 0 < ticks - self._offset - self._last <= FARTHEST_S * TICKS:
             self._offset = ticks - self._last - self._step
         self._last = ticks - self._offset
         return self._last

@@ -78,6 +78,15 @@ def test_time_that_runs_backward_goes_on_at_the_expected_rate(tmp_path: Path) ->
     assert times == pytest.approx([0.0, 0.5, 0.6, 0.7, 0.9], abs=1e-3)
 
 
+@pytest.mark.parametrize(("leap_s", "after_s"), [(3599.0, 3599.5), (3601.0, 0.6), (100_000.0, 0.6)])
+def test_a_leap_of_more_than_an_hour_is_none_of_the_video(tmp_path: Path, leap_s: float, after_s: float) -> None:
+    with VideoWriter(tmp_path / "clip.mp4", fps=10) as writer:
+        for pts_s in (0.0, 0.5, 0.5 + leap_s, 0.7 + leap_s, 1.1 + leap_s):
+            writer.write(picture(32, 32), pts_s)
+    times = [time for time, _ in decoded(tmp_path / "clip.mp4")]
+    assert times == pytest.approx([0.0, 0.5, after_s, after_s + 0.2, after_s + 0.6], abs=1e-3)
+
+
 def test_target_appears_on_closing_and_replaces_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "clip.mp4"
     target.write_bytes(b"old")
