@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -22,6 +22,9 @@ from argos.web.pictures import Pictures
 MOST_VIEWERS = 64
 HEARTBEAT_S = 10.0
 """A viewer that does not answer for this long and a half is gone."""
+
+STALLED_S = 1.5 * HEARTBEAT_S
+"""A viewer that does not read for so long is cut off."""
 
 STATE_S = 1.0
 _BOUNDARY = b"--argos\r\n"
@@ -108,11 +111,14 @@ class Live:
             reader = asyncio.create_task(self._read(answer, viewer))
             try:
                 await self._write(answer, viewer)
-                await answer.close()
-            except ConnectionResetError:
-                pass  # the viewer left
+                await _sent(answer.close())
+                is_over = answer.exception() is None  # else it did not answer a ping
+            except (ConnectionResetError, TimeoutError):
+                is_over = False  # the viewer left, or does not read
             finally:
                 reader.cancel()
+            if not is_over:
+                _cut_off(request)
             return answer
 
     async def _read(self, answer: web.WebSocketResponse, viewer: _Viewer) -> None:
@@ -131,16 +137,16 @@ class Live:
         viewer.wake.set()
 
     async def _write(self, answer: web.WebSocketResponse, viewer: _Viewer) -> None:
-        await answer.send_str(self._board.hello().decode())
+        await _sent(answer.send_str(self._board.hello().decode()))
         events = state = 0
         self.state_changed()
         while not viewer.is_gone:
             events, new = self._board.events(after=events)
             if new:
-                await answer.send_str(events_message(new).decode())
+                await _sent(answer.send_str(events_message(new).decode()))
             if state != self._state_number:
                 state = self._state_number
-                await answer.send_str(self._state.decode())
+                await _sent(answer.send_str(self._state.decode()))
             next_s = time.monotonic() + 2 * STATE_S
             for camera in list(viewer.watch):
                 next_s = min(next_s, await self._send_picture(answer, viewer, camera))
@@ -156,7 +162,8 @@ class Live:
             return due_s
         viewer.sent[camera] = result.seq, max(due_s, now - self._period_s) + self._period_s
         viewer.waiting.add(camera)
-        await answer.send_bytes(await self._pictures.message(result, viewer.watch.get(camera, 0)))
+        message = await self._pictures.message(result, viewer.watch.get(camera, 0))
+        await _sent(answer.send_bytes(message))
         return now + 2 * STATE_S
 
     async def mjpeg(self, request: web.Request) -> web.StreamResponse:
@@ -171,9 +178,10 @@ class Live:
                     data = await self._pictures.jpeg(result, width, plain=plain)
                     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n".encode()
                     # the boundary follows at once, because browsers show a part when the next one begins
-                    await asyncio.wait_for(answer.write(head + data + b"\r\n" + _BOUNDARY), HEARTBEAT_S)
+                    await _sent(answer.write(head + data + b"\r\n" + _BOUNDARY))
+                await _sent(answer.write_eof())
             except (ConnectionResetError, TimeoutError):
-                pass  # the viewer left, or does not read
+                _cut_off(request)  # the viewer left, or does not read
             return answer
 
     async def _newest(self, camera: str, viewer: _Viewer, request: web.Request) -> AsyncIterator[Result]:
@@ -214,3 +222,19 @@ class Live:
             yield viewer
         finally:
             self._viewers.discard(viewer)
+
+
+async def _sent(sending: Awaitable[object]) -> None:
+    """Wait until something is sent.
+
+    Raises:
+        TimeoutError: the viewer does not read.
+    """
+    async with asyncio.timeout(STALLED_S):
+        await sending
+
+
+def _cut_off(request: web.Request) -> None:
+    """Drop the connection with what waits in it, which closing would wait for."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -22,6 +23,7 @@ from argos.errors import PublishError
 from argos.publishing.decode import decode
 from argos.publishing.every import Spool
 from argos.types import Event, Result
+from argos.web import live
 from argos.web.metrics import Published
 from argos.web.server import WebServer
 
@@ -360,6 +362,50 @@ def test_a_viewer_that_never_reads_costs_neither_the_pipeline_nor_the_others() -
 
         in_loop(look)
         assert server.viewers == 1
+
+
+HANDSHAKE = (
+    b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+def frame(text: str) -> bytes:
+    """A short text message as a client sends it, with a mask of zeros."""
+    return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("asks", "goes_on"),
+    [
+        (b"GET /cameras/door.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b""),
+        (HANDSHAKE + frame('{"watch": {"door": 1280}}'), frame('{"seen": "door"}')),
+    ],
+)
+def test_a_viewer_that_never_reads_is_cut_off(asks: bytes, goes_on: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "STALLED_S", 0.3)
+    first = scene_results(frames=1)[0]
+    with served(Cameras("door"), max_fps=1000) as server, socket.socket() as stuck:
+        server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # or the system takes in 100 pictures
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", server.address.port))
+        stuck.sendall(asks)
+        until(lambda: server.viewers == 1)
+        seqs = iter(range(10**6))
+
+        def offered_until_it_is_gone() -> bool:
+            server.offer(again(first, next(seqs)))
+            with contextlib.suppress(ConnectionError):
+                stuck.sendall(goes_on)
+            return server.viewers == 0
+
+        until(offered_until_it_is_gone)
+        stuck.settimeout(20)
+        read = [b""]
+        with contextlib.suppress(ConnectionResetError):
+            while part := stuck.recv(1 << 20):
+                read.append(part)
+        assert not read[-1].endswith(b"0\r\n\r\n")  # the end of a stream that waited until it was read
 
 
 @pytest.mark.parametrize("sent", ["{", "[]", '{"watch": 1}', '{"other": 1}', "x" * 5000])
