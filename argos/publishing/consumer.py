@@ -38,7 +38,7 @@ class Consumer:
     publisher's spool had no room for is lost and counted.
 
     Attributes:
-        missed: messages lost: the spool at the publisher was full.
+        missed: messages lost: the spool at the publisher was full, also while no consumer of this name was there.
         repeated: messages that came twice over a connection that broke; they are handed out once.
         malformed: messages that do not follow ``argos/1``.
         restarted: how often the publisher came back under a new ``run``.
@@ -85,6 +85,7 @@ class Consumer:
         self._endpoint, self._name, self._credit, self._timeout = endpoint, name, credit, timeout
         self._topics = [prefix.decode() for prefix in prefixes_of(cameras, kinds)]
         self._run, self._seen, self._done = "", 0, 0
+        self._counts = False  # whether every number since ``seen`` should come
         self._out: tuple[str, int] | None = None  # the message that is being worked on
         self._arrived: deque[tuple[str, int, list[bytes]]] = deque()
         self._heard_s = -float("inf")
@@ -236,9 +237,9 @@ class Consumer:
             if number <= self._seen:
                 self.repeated += 1
                 return
-            if self._seen or self.restarted:
+            if self._counts:
                 self.missed += number - self._seen - 1
-            self._seen = number
+            self._seen, self._counts = number, True
             self._arrived.append((self._run, number, parts[1:]))
             self._ready.notify()
 
@@ -251,7 +252,9 @@ class Consumer:
         self.waiting, self.refused = told.waiting, told.refused
         if told.run != self._run:
             self.restarted += bool(self._run)
-            self._run, self._seen, self._done = told.run, 0, 0
+            self._run, self._seen = told.run, told.done or 0
+            self._done = self._seen
+            self._counts = told.done is not None or self.restarted > 0  # older publishers do not say
 
 
 _read_told = msgspec.json.Decoder(Told).decode

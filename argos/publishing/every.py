@@ -68,12 +68,14 @@ class Told(msgspec.Struct):
         waiting: messages kept for this consumer.
         lost: messages that its spool had no room for.
         refused: why nothing is sent; empty where something is.
+        done: the last number that a consumer of this name has done with; None: not said.
     """
 
     run: str
     waiting: int = 0
     lost: int = 0
     refused: str = ""
+    done: int | None = None
 
 
 @dataclass(eq=False)
@@ -88,6 +90,7 @@ class _Consumer:
     waiting: deque[tuple[int, list[bytes], int]] = field(default_factory=deque)
     size: int = 0
     number: int = 0
+    done: int = 0
     flying: int = 0
     lost: int = 0
     told_s: float = 0.0
@@ -188,6 +191,7 @@ class Every:
             return
         known = ask.run == self._run
         if known:
+            one.done = max(one.done, min(ask.done, one.number))
             while one.waiting and one.waiting[0][0] <= ask.done:
                 one.size -= one.waiting.popleft()[2]
                 one.flying = max(0, one.flying - 1)
@@ -226,7 +230,7 @@ class Every:
     def _tell(self, one: _Consumer, now_s: float) -> None:
         assert one.identity is not None
         one.told_s = now_s
-        self._deliver(one.identity, b"", _encode(Told(self._run, len(one.waiting), one.lost)))
+        self._deliver(one.identity, b"", _encode(Told(self._run, len(one.waiting), one.lost, done=one.done)))
 
     def _deliver(self, *parts: bytes) -> None:
         self.socket.send_multipart(parts, copy=False)  # to a ROUTER it never blocks; to nobody it is dropped

@@ -18,6 +18,7 @@ import zmq
 from publishing_results import made_event, made_result
 
 from argos.errors import PublishError
+from argos.publishing import every as every_module
 from argos.publishing.consumer import Consumer
 from argos.publishing.curve import make_keys, read_server_keys
 from argos.publishing.every import MOST_CONSUMERS, Ask, Every, Told
@@ -161,6 +162,51 @@ def test_a_consumer_that_is_killed_gets_the_rest_when_it_is_back() -> None:
         assert back.missed == 0
 
 
+def test_what_was_lost_while_a_consumer_was_away_is_missed_and_what_it_had_not_done_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size = sum(map(len, _parts())) + 256
+    with made_publisher(spool_bytes=5 * size) as publisher:
+        with Consumer(publisher.every_endpoint, "book", credit=4, timeout=60) as consumer:
+            known(publisher, "book")
+            for n in range(4):
+                publisher.send(made_result(n))
+            assert seqs([consumer.receive() for _ in range(2)]) == [0, 1]
+        wait_for(lambda: publisher.spools()["book"].messages == 2)
+        with Consumer(publisher.every_endpoint, "book", credit=4, timeout=60) as again:
+            assert seqs([again.receive() for _ in range(2)]) == [2, 3]
+            again.close(done=False)  # with 3
+        assert (again.missed, again.repeated) == (0, 0)
+        wait_for(lambda: publisher.spools()["book"].messages == 1)
+        monkeypatch.setattr(every_module, "GONE_S", 0.1)
+        wait_for(lambda: not publisher.spools()["book"].connected)
+        monkeypatch.undo()
+        for n in range(4, 30):
+            publisher.send(made_result(n))
+        wait_for(lambda: publisher.spools()["book"].lost + publisher.spools()["book"].messages == 27)
+        spool = publisher.spools()["book"]
+        with Consumer(publisher.every_endpoint, "book", credit=64, timeout=60) as back:
+            got = [back.receive() for _ in range(spool.messages)]
+    assert seqs(got)[-1] == 29
+    assert (back.missed, back.repeated) == (spool.lost, 0)
+    assert back.missed == 27 - len(got) > 15
+
+
+def test_a_publisher_that_does_not_say_what_is_done_lets_nobody_miss_the_beginning() -> None:
+    context = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    with Consumer(f"tcp://127.0.0.1:{port}", "book", timeout=60) as consumer:
+        identity, _ = router.recv_multipart()
+        router.send_multipart([identity, b"", b'{"run":"01jtest","waiting":2,"lost":0,"refused":""}'])
+        for number in (b"7", b"9"):
+            router.send_multipart([identity, number, *_parts()])
+            consumer.receive()
+    assert consumer.missed == 1
+    router.close(linger=0)
+    context.term()
+
+
 def test_what_was_done_well_is_not_repeated_and_what_failed_is() -> None:
     with made_publisher() as publisher:
         with Consumer(publisher.every_endpoint, "book", timeout=60) as consumer:
@@ -245,7 +291,7 @@ def test_a_connection_that_breaks_goes_on_after_what_was_seen_and_credit_bounds_
     with made_publisher() as publisher:
         with closing(Raw(context, publisher.every_endpoint)) as raw:
             raw.ask(credit=3)
-            assert raw.told() == Told("01jtest")
+            assert raw.told() == Told("01jtest", done=0)
             for n in range(9):
                 publisher.send(made_result(n))
             assert raw.numbers(3) == [1, 2, 3]
