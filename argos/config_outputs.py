@@ -18,6 +18,7 @@ STYLE_WORDS = (
     "backdrop (before their surroundings blurred), heatmap (where they were); what the networks miss is shown as it is"
 )
 _MASKED = "***"
+_NOT_SHOWN = "(the value is not shown, it may be a secret)"
 EventTypes = Annotated[
     tuple[EventType, ...] | None,
     Field(default=None, strict=False, min_length=1, description="only events of these types; null: all"),
@@ -55,7 +56,17 @@ def _check_hook(url: str) -> str:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("should be http://HOST/PATH or https://HOST/PATH (the value is not shown, it may be a secret)")
+        raise ValueError(f"should be http://HOST/PATH or https://HOST/PATH {_NOT_SHOWN}")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        words = f"names a host that cannot be: each part between dots should have 1 to 63 letters {_NOT_SHOWN}"
+        raise ValueError(words) from error
+    if re.search(r"[\x00-\x20\x7f]", url) or not (parts.path + parts.query).isascii():
+        raise ValueError(
+            "should have no spaces, and letters beyond ASCII in the host's name alone: percent-encode the others, "
+            f"a space as %20 {_NOT_SHOWN}"
+        )
     return url
 
 

@@ -134,6 +134,12 @@ def test_credentials_are_shown_nowhere(
             "outputs.0.url: should be http://HOST/PATH or https://HOST/PATH (the",
         ),
         ("{type: webhook, url: 'http://h:99999/s3cret'}", "outputs.0.url: should be http://HOST/PATH"),
+        ("{type: webhook, url: 'http://h/s3cret/é'}", "percent-encode the others, a space as %20 (the value is not"),
+        ("{type: webhook, url: 'http://h/?s3cret=a b'}", "outputs.0.url: should have no spaces"),
+        ('{type: webhook, url: "http://h/s3cret\\x7f"}', "outputs.0.url: should have no spaces"),
+        ('{type: webhook, url: "http://h/s3cret\\n"}', "outputs.0.url: should have no spaces"),
+        (f"{{type: webhook, url: 'http://{'a' * 64}.de/s3cret'}}", "outputs.0.url: names a host that cannot be"),
+        ("{type: webhook, url: 'http://bücher..de/s3cret'}", "each part between dots should have 1 to 63 letters"),
         ("{type: webhook}", "outputs.0.url: is required"),
         ("{type: webhook, url: 'http://h/', headers: {'X: y': s3cret}}", "outputs.0.headers: header 'X: y' should be"),
         (

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from receivers import HookServer, wait_for
 
+from argos.config_outputs import WebhookOutput
 from argos.publishing.delivery import Backoff, Delivery, Message, NotDelivered, Refused
 from argos.publishing.webhook import Webhook
 
@@ -66,6 +67,13 @@ def test_a_server_that_hangs_and_one_that_is_gone_are_tried_again_later(server: 
         Webhook("http://127.0.0.1:9/", {}, 0.3).send(EVENT)
     with pytest.raises(NotDelivered):
         Webhook("http://no-such-host.invalid/", {}, 0.3).send(EVENT)
+
+
+def test_a_host_may_have_letters_beyond_ascii_and_a_path_what_stands_for_them() -> None:
+    url = "http://bücher.invalid/caf%C3%A9?q=a%20b"
+    output = WebhookOutput.model_validate({"type": "webhook", "url": url})
+    with pytest.raises(NotDelivered):  # it was looked up
+        Webhook(output.url, {}, 0.3).send(EVENT)
 
 
 def test_all_events_arrive_in_order_through_every_fault(caplog: pytest.LogCaptureFixture) -> None:
