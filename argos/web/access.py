@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -62,7 +62,7 @@ def cookie_value(token: str) -> str:
 
 
 def _wrong_host(request: web.Request, hosts: Collection[str]) -> web.Response | None:
-    name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    name = _split(f"//{request.headers.get('Host', '')}").hostname or ""
     if ip_address(name) is not None or name == "localhost" or name in hosts:
         return None
     return web.Response(status=421, text="this name is not answered; add it to http.hosts, or use the IP address\n")
@@ -74,9 +74,16 @@ def _other_site(request: web.Request) -> web.Response | None:
     if site not in ("none", "same-origin") and request.path != "/":
         return web.Response(status=403, text="asked by the page of another site\n")
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+    if origin is not None and _split(origin).netloc != request.headers.get("Host"):
         return web.Response(status=403, text="asked by the page of another site\n")
     return None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # nothing that a browser sends; it has neither host nor port then
+        return urlsplit("")
 
 
 def _brings(request: web.Request, token: str) -> bool:
@@ -86,7 +93,8 @@ def _brings(request: web.Request, token: str) -> bool:
         (request.query.get("token", ""), token),
         (request.cookies.get(COOKIE, ""), cookie_value(token)),
     ]
-    return any(hmac.compare_digest(given.encode(), wanted.encode()) for given, wanted in found)
+    # bytes beyond ASCII in a header become surrogates
+    return any(hmac.compare_digest(given.encode(errors="surrogatepass"), wanted.encode()) for given, wanted in found)
 
 
 def _page_without_token(token: str) -> web.Response:

@@ -188,6 +188,23 @@ def test_pages_of_other_sites_are_refused() -> None:
         in_loop(from_elsewhere)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "[::1"}, 421),
+        ({"Host": "a]b"}, 421),
+        ({"Origin": "http://["}, 403),
+        ({"Authorization": "Bearer \xff"}, 401),
+        ({"Cookie": "argos_page=\xff"}, 401),
+        ({}, 401),
+    ],
+)
+def test_what_no_browser_sends_is_refused_like_everything_else(headers: dict[str, str], status: int) -> None:
+    with served(Cameras("door"), token=TOKEN) as server:
+        assert get(server, "/status", **headers)[0] == status
+        assert get(server, "/status?token=%ff", **headers)[0] == status
+
+
 @pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/live", "/cameras/door.mjpg", "/cameras/door.jpg", "/x"])
 def test_with_a_token_nothing_is_shown_without_it(path: str) -> None:
     with served(Cameras("door"), token=TOKEN) as server:
