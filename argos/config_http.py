@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_serializer, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_serializer, field_validator
 
+from argos.config_faults import shown
 from argos.config_values import Section
-from argos.web.address import LEAST_TOKEN, check_reach, check_token, parse_address
+from argos.web.address import LEAST_TOKEN, check_reach, check_token, ip_address, parse_address
 
 
 class LivePictures(Section):
@@ -16,6 +18,16 @@ class LivePictures(Section):
     quality: int = Field(default=75, ge=1, le=100, description="JPEG quality, 1..100")
     max_fps: float = Field(default=15.0, gt=0, description="at most this many per second and camera")
     width: int = Field(default=1280, ge=64, description="wider frames are reduced to this width, pixels")
+
+
+def _host_name(host: str) -> str:
+    """A name as it is compared: in small letters."""
+    if ip_address(host) is None and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", host):
+        raise ValueError(
+            "should be a name as browsers send it, without a port and without a dot at its end, as in cams.home, "
+            f"got {shown(host)}"
+        )
+    return host.lower()
 
 
 class Http(Section):
@@ -30,7 +42,7 @@ class Http(Section):
     bind: str | None = Field(
         default=None, description="HOST:PORT, as in 127.0.0.1:8080; port 0 is chosen by the system; null: off"
     )
-    hosts: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(strict=False)] = Field(
         default=(),
         description="names under which browsers may ask for the page, besides IP addresses and localhost; "
         "others are refused (DNS rebinding)",

@@ -32,6 +32,10 @@ def faults(tmp_path: Path, http: str) -> str:
         ("{token: 1234567890123456}", "http.token: should be text; put it in quotes"),
         ("{token: 'sixteen letters and spaces'}", "http.token: should hold only ASCII letters"),
         ("{prot: 1}", "http.prot: unknown key - known here: token, bind, hosts, pictures"),
+        ("{hosts: ['cams.home:8080']}", "http.hosts.0: should be a name as browsers send it, without a port and "
+         "without a dot at its end, as in cams.home, got 'cams.home:8080'"),
+        ("{hosts: [cams.home, cams.home.]}", "http.hosts.1: should be a name as browsers send it"),
+        ("{hosts: ['http://cams.home/']}", "http.hosts.0: should be a name"),
         ("{pictures: {quality: 0}}", "http.pictures.quality: should be at least 1, got 0"),
     ],
 )  # fmt: skip
@@ -41,6 +45,10 @@ def test_a_fault_says_what_to_write_and_shows_no_token(tmp_path: Path, http: str
     assert "\n" not in told
     assert "s3cret" not in told
     assert "1234567890123456" not in told
+
+
+def test_hosts_are_compared_in_small_letters() -> None:
+    assert config_from_sources(["a.mp4"], ["http.hosts=[Cams.Home, '::1']"]).http.hosts == ("cams.home", "::1")
 
 
 def test_a_token_is_masked_wherever_a_configuration_is_shown() -> None:
