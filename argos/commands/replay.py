@@ -126,7 +126,9 @@ def configuration(args: argparse.Namespace) -> Config:
 
 
 def _beside(recording: Path, what: str) -> Path:
-    return recording.with_name(f"{recording.stem if recording.is_file() else recording.name}.{what}.jsonl")
+    if recording.name in ("", ".."):  # it tells where, and no name
+        recording = recording.resolve()
+    return recording.parent / f"{recording.stem if recording.is_file() else recording.name}.{what}.jsonl"
 
 
 def _recorded_camera(recording: Path) -> str | None:

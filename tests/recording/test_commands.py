@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from reading import write_clip
 from video_files import write_video
 
 from argos.cli import main
+from argos.commands.replay import add_arguments, configuration
+from argos.config_outputs import JsonlOutput
 from argos.publishing.jsonl import read_jsonl
 from argos.sources.read import read
 from argos.sources.segments import files_of, segments_of
@@ -55,6 +58,27 @@ def test_a_configuration_records_and_replays_its_camera(
     assert "two.yaml: has no camera 'yard', only door, gate; choose with --camera" in capsys.readouterr().err
     assert main(["replay", "gone"]) == 2
     assert "gone: no such recording; argos record makes one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("recording", "results"),
+    [
+        (".", "{here}/rec/gate.replay.jsonl"),
+        ("..", "{here}/rec.replay.jsonl"),
+        ("../gate", "../gate.replay.jsonl"),
+        ("/", "/.replay.jsonl"),
+    ],
+)
+def test_results_lie_beside_a_recording_that_is_told_without_its_name(
+    recording: str, results: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rec" / "gate").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "rec" / "gate")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    (output,) = configuration(parser.parse_args([recording])).outputs
+    assert isinstance(output, JsonlOutput)
+    assert output.path == results.format(here=tmp_path)
 
 
 ALONE = """
