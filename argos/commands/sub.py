@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from argos.commands.seconds import seconds
+from argos.commands.whole_numbers import at_least_one
 from argos.errors import PublishError, SourceError, UsageError
 from argos.publishing.consumer import Consumer
 from argos.publishing.jsonl import JsonlWriter, result_line
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conformance",
         metavar="S",
         nargs="?",
-        type=float,
+        type=seconds,
         const=10.0,
         help="hold everything that comes in S seconds (default: 10) against the rules of argos/1, print how each "
         "fared, and exit with 7 if one was broken; stands after ENDPOINT",
@@ -64,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--server-key", metavar="FILE", help="public key of the publisher (argos keygen: server.key)")
     parser.add_argument("--client-key", metavar="FILE", help="keys of this subscriber (NAME.key_secret)")
-    parser.add_argument("--count", metavar="N", type=int, help="stop after N messages")
-    parser.add_argument("--timeout", metavar="S", type=float, help="give up after S seconds without a message")
+    parser.add_argument("--count", metavar="N", type=at_least_one, help="stop after N messages")
+    parser.add_argument("--timeout", metavar="S", type=seconds, help="give up after S seconds without a message")
 
 
 def run(args: argparse.Namespace) -> int:

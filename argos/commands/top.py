@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from argos.commands.seconds import seconds
+from argos.commands.whole_numbers import at_least_one
 from argos.errors import SourceError, UsageError
 from argos.publishing.subscriber import Subscriber
 from argos.types import OVERLOAD_STEPS, Result, Status
@@ -28,10 +29,10 @@ class _Row:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``argos top``."""
     parser.add_argument("endpoint", metavar="ENDPOINT", help="address of the publisher, as in tcp://127.0.0.1:5555")
-    parser.add_argument("--every", metavar="S", type=_seconds, default=1.0, help="seconds between tables (default: 1)")
-    parser.add_argument("--count", metavar="N", type=int, help="stop after N tables")
+    parser.add_argument("--every", metavar="S", type=seconds, default=1.0, help="seconds between tables (default: 1)")
+    parser.add_argument("--count", metavar="N", type=at_least_one, help="stop after N tables")
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of each table")
-    parser.add_argument("--timeout", metavar="S", type=float, default=10.0, help="give up after S seconds without a "
+    parser.add_argument("--timeout", metavar="S", type=seconds, default=10.0, help="give up after S seconds without a "
                         "message (default: 10)")  # fmt: skip
     parser.add_argument("--server-key", metavar="FILE", help="public key of the publisher (argos keygen: server.key)")
     parser.add_argument("--client-key", metavar="FILE", help="keys of this subscriber (NAME.key_secret)")
@@ -143,13 +144,3 @@ def _held_back(step: int | None) -> str | None:
     if step is None:
         return None
     return OVERLOAD_STEPS[step] if step < len(OVERLOAD_STEPS) else str(step)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"should be a number of seconds above 0, got {text!r}")
-    return seconds

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from publishing_results import assert_same, made_hello, made_overlay, made_result, made_status
 
+from argos.cli import main
 from argos.commands import sub
 from argos.errors import PublishError, SourceError, UsageError
 from argos.publishing.jsonl import read_jsonl, result_line
@@ -147,3 +148,10 @@ def test_silence_is_told_after_the_timeout() -> None:
 def test_wrong_arguments_are_explained(words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         argos_sub(*words)
+
+
+@pytest.mark.parametrize("option", ["--count=0", "--count=-1", "--timeout=-1", "--timeout=nan", "--conformance=inf"])
+def test_numbers_that_would_never_end_it_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("sub",) if option.startswith("--conformance") else ("sub", "top"):
+        assert main([command, "tcp://127.0.0.1:9", "--timeout", "0.1", option]) == 2
+        assert f"{option.partition('=')[0]}: should be a " in capsys.readouterr().err
