@@ -142,10 +142,11 @@ def _follow(subscriber: Subscriber | Consumer, handle: _Handle, count: int | Non
             handle(message)
             if n == count:
                 return
-    except KeyboardInterrupt:
-        return
-    except BrokenPipeError:  # the reader of the pipe has had enough, as in `argos sub ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit would flush into the pipe again
+    except (KeyboardInterrupt, BrokenPipeError) as end:
+        if isinstance(subscriber, Consumer):
+            subscriber.close(done=False)  # with the message it came in; while the next is waited for there is none
+        if isinstance(end, BrokenPipeError):  # the reader of the pipe has had enough, as in `argos sub ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit would flush into it again
 
 
 def _output(args: argparse.Namespace) -> tuple[_Handle, Callable[[], None]]:

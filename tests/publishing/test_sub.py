@@ -14,11 +14,14 @@ import cv2
 import numpy as np
 import pytest
 from publishing_results import assert_same, made_hello, made_overlay, made_result, made_status
+from receivers import wait_for
 
 from argos.cli import main
 from argos.commands import sub
 from argos.errors import PublishError, SourceError, UsageError
+from argos.publishing.consumer import Consumer
 from argos.publishing.jsonl import read_jsonl, result_line
+from argos.publishing.message import Message
 from argos.publishing.publisher import Publisher
 
 CHECKOUT = Path(__file__).parents[2]
@@ -92,6 +95,36 @@ def test_jsonl_goes_to_a_pipe_that_may_close_and_loads_no_torch(publisher: Publi
     assert process.wait(30) == 0
     assert process.stderr.read() == b""
     assert line == result_line(made_result(json.loads(line)["seq"]))
+
+
+def test_what_a_pipe_that_closed_did_not_take_comes_again() -> None:
+    with Publisher("tcp://127.0.0.1:*", run="01jtest", cameras=["desk"], every="tcp://127.0.0.1:*") as publisher:
+        words = [str(publisher.every_endpoint), "--every", "book", "--jsonl", "-", "--timeout", "60"]
+        script = SHORT + f"sys.exit(sub.run(p.parse_args({words})))"
+        process = subprocess.Popen([sys.executable, "-c", script], cwd=CHECKOUT, stdout=subprocess.PIPE)
+        assert wait_for(lambda: "book" in publisher.spools())
+        publisher.send(made_result(0))
+        assert json.loads(process.stdout.readline())["seq"] == 0
+        process.stdout.close()
+        publisher.send(made_result(1))
+        assert process.wait(60) == 0
+        with Consumer(publisher.every_endpoint, "book", timeout=5) as back:
+            assert back.receive().seq == 1
+
+
+def test_an_interrupt_gives_back_the_message_it_came_in_alone() -> None:
+    def interrupted(message: Message) -> None:
+        if message.seq == 1:
+            raise KeyboardInterrupt
+
+    with Publisher("tcp://127.0.0.1:*", run="01jtest", cameras=["desk"], every="tcp://127.0.0.1:*") as publisher:
+        with Consumer(publisher.every_endpoint, "book", timeout=60) as consumer:
+            assert wait_for(lambda: "book" in publisher.spools())
+            for seq in range(3):
+                publisher.send(made_result(seq))
+            sub._follow(consumer, interrupted, None)
+        with Consumer(publisher.every_endpoint, "book", timeout=5) as back:
+            assert [back.receive().seq for _ in range(2)] == [1, 2]
 
 
 def test_an_interrupt_ends_it_well(publisher: Publisher) -> None:
