@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from argos.errors import UsageError
 
 if TYPE_CHECKING:
     from argos.config import Config
+
+log = logging.getLogger(__name__)
 
 EPILOG = """what is written, for each camera, to DIR/CAMERA/:
   20261121T115500-123Z.mkv     packets as the camera sent them (nothing is encoded again); the name is their time
@@ -64,9 +67,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"paths": [str(path) for path in paths], "errors": [str(fault) for fault in faults]}))
     else:
-        print("\n".join(f"wrote {path}" for path in paths))
+        for path in paths:
+            print(f"wrote {path}")
     if faults:
         raise faults[0]
+    if not paths:
+        log.warning("nothing was recorded")
     return 0
 
 

@@ -302,12 +302,12 @@ class Feed:
             self._since_ns = time.time_ns()
         self._now = state
         if self.live and not self._fail_fast:
-            _log_change(self.camera, state, before)
+            log_change(self.camera, state, before)
         self._on_state(self)
 
 
-def _log_change(camera: str, state: SourceState, before: SourceState | None) -> None:
-    """One line when a live camera is lost, and one when it is back."""
+def log_change(camera: str, state: SourceState, before: SourceState | None) -> None:
+    """Log one line when a live camera is lost, and one when it is back."""
     words = state.message.removeprefix(f"camera '{camera}': ")
     about = {"event": f"source.{state.state}", "camera": camera, "code": state.code, "epoch": state.epoch}
     if state.code:

@@ -12,8 +12,10 @@ from types import FrameType
 from argos.config import Config, recording_conflict, source_options
 from argos.config_outputs import RecordingOutput
 from argos.errors import ArgosError, ConfigError
+from argos.pipelines.feeds import log_change
 from argos.recording.recorder import PacketRecorder
 from argos.sources.names import is_live
+from argos.sources.options import SourceState
 from argos.sources.read import read
 
 _RARELY_FPS = 0.01
@@ -63,7 +65,7 @@ def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool)
         fail_fast: a live camera that cannot be reached ends its recording.
 
     Returns:
-        The folders, and what went wrong, camera by camera.
+        The folders of those that gave something, and what went wrong, camera by camera.
 
     Raises:
         PublishError: a folder cannot be written to.
@@ -74,8 +76,18 @@ def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool)
     def work(name: str) -> None:
         camera = config.cameras[name]
         options = replace(source_options(camera), fps=_RARELY_FPS)
+        told: SourceState | None = None
+
+        def tell(state: SourceState) -> None:
+            nonlocal told
+            if is_live(camera.source.url) and not fail_fast:
+                log_change(name, state, told)
+            told = state
+
         try:
-            for _ in read(camera.source.url, name, options, stop=stop, tap=kept[name], fail_fast=fail_fast):
+            for _ in read(
+                camera.source.url, name, options, stop=stop, on_state=tell, tap=kept[name], fail_fast=fail_fast
+            ):
                 pass
         except ArgosError as fault:
             faults.append(fault)
@@ -105,4 +117,4 @@ def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool)
         except ArgosError as fault:
             if fault not in faults:
                 faults.append(fault)
-    return [recorder.folder for recorder in kept.values()], faults
+    return [recorder.folder for recorder in kept.values() if recorder.has_segments], faults

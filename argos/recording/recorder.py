@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import threading
 from collections import deque
@@ -106,6 +107,7 @@ class PacketRecorder:
         self._gap = self._closed = False
         self._lock = threading.Lock()
         self._starts: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
+        self._made = [path for path in (self.folder, *self.folder.parents) if not os.path.exists(path)]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._newest = max(files_of(self.folder), default="")
@@ -156,7 +158,7 @@ class PacketRecorder:
             self._stream = None
 
     def close(self) -> None:
-        """Finish what is written; any number of times.
+        """Finish what is written; any number of times. Folders that were made for nothing are removed.
 
         Raises:
             PublishError: something could not be written.
@@ -165,8 +167,17 @@ class PacketRecorder:
             self._finish()
             self._closed = True
         self._disk.close()
+        if not self.has_segments:
+            with contextlib.suppress(OSError):  # somebody has put something there
+                for folder in self._made:
+                    folder.rmdir()
         if self.dropped:
             log.warning("camera '%s': %d packets were not recorded", self._camera, self.dropped)
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether anything was recorded."""
+        return bool(self._starts)
 
     def stem_at(self, captured_ns: int) -> str | None:
         """The segment that holds what arrived at a time; None where nothing is recorded yet.

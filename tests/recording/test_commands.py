@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_packets_alone_are_kept_without_loading_a_network(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, "[]\n")
     assert json.loads(done.stdout) == {"paths": [str(tmp_path / "rec" / "clip")], "errors": []}
     assert len(list(read(str(tmp_path / "rec" / "clip"), "door"))) == 40
+
+
+def test_a_camera_that_cannot_be_reached_is_told_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"rtsp://127.0.0.1:{taken.getsockname()[1]}/live"
+        assert main(["record", url, "--packets-only", "-o", str(tmp_path / "rec"), "--duration", "0.5s"]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "connection refused; check that the camera is on" in said.err
+    assert said.err.endswith("warning nothing was recorded\n")
+    assert not (tmp_path / "rec").exists()
 
 
 def test_two_recordings_of_a_camera_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
