@@ -98,11 +98,9 @@ BLOCKED = """
 import sys, time
 from argos.commands import run
 from argos.logs import set_up_logs
-class Pipeline:
-    def stop(self): print("stopping", flush=True)
 set_up_logs(form="json")
 run.DRAIN_S = 0.3
-run._stop_on_signals(Pipeline())
+run.stop_on_signals(lambda: print("stopping", flush=True))
 print("ready", flush=True)
 time.sleep(100)
 time.sleep(100)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from argos.commands.run import length_s, run_config, whole_number
+from argos.commands.run import length_s, run_config, stop_on_signals, whole_number
 from argos.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--frames counts results, and --packets-only gives none; use --duration")
     from argos.pipelines.packets import record_packets
 
-    paths, faults = record_packets(config, args.duration, fail_fast=args.fail_fast)
+    stop = threading.Event()
+    stop_on_signals(stop.set)
+    paths, faults = record_packets(config, args.duration, stop, fail_fast=args.fail_fast)
     if args.json:
         print(json.dumps({"paths": [str(path) for path in paths], "errors": [str(fault) for fault in faults]}))
     else:

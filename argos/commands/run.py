@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -139,7 +139,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
             run_id = pipeline.run
             log_as(config)
             shown = _open_window(pipeline) if window else None
-            _stop_on_signals(pipeline)
+            stop_on_signals(pipeline.stop)
             if shown is not None:
                 beside.enter_context(contextlib.closing(shown))
             beside.enter_context(pipeline)
@@ -277,15 +277,15 @@ DRAIN_S = 15.0
 """Longest wait, after the first signal, for what is written and sent; an output that blocks does not hold it up."""
 
 
-def _stop_on_signals(pipeline: Pipeline) -> None:
-    """The first signal drains, within ``DRAIN_S``; the second ends at once."""
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """The first signal calls ``stop`` and drains, within ``DRAIN_S``; the second ends at once."""
     seen: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if seen:
             os._exit(128 + number)
         seen.append(number)
-        pipeline.stop()
+        stop()
         timer = threading.Timer(DRAIN_S, _give_up, (number,))
         timer.daemon = True
         timer.start()

@@ -29,7 +29,7 @@ from argos.pipelines.build import in_flight, output_files
 from argos.pipelines.cameras import Cameras
 from argos.pipelines.changes import Changes, check, compare, is_rewatched
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
-from argos.pipelines.feeds import Arrived, Feed
+from argos.pipelines.feeds import JOIN_S, Arrived, Feed
 from argos.pipelines.flight import Flight
 from argos.pipelines.notices import Notices
 from argos.pipelines.outputs import Output, Outputs, open_outputs
@@ -56,9 +56,6 @@ _NOT_OPEN = "the pipeline is not open; enter it first: with pipeline: ..."
 
 READS_S = 1.0
 """Longest time that results of a file wait for its next frame to be read."""
-
-JOIN_S = 4.0
-"""Longest wait for all decoding threads on the way out; with the usual timeouts a blocked read ends before."""
 
 
 class Pipeline:

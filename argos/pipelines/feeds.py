@@ -26,6 +26,9 @@ QUEUED_BYTES = 128 << 20
 LEAVES_S = 10.0
 """Longest wait of a feed for the one before it to let go of the source."""
 
+JOIN_S = 4.0
+"""Longest wait for all decoding threads on the way out; with the usual timeouts a blocked read ends before."""
+
 WINDOW_S = 5.0
 """Frame rates are counted over this long."""
 

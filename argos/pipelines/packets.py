@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
+import time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from argos.config import Config, recording_conflict, source_options
 from argos.config_outputs import RecordingOutput
 from argos.errors import ArgosError, ConfigError
-from argos.pipelines.feeds import log_change
+from argos.pipelines.feeds import JOIN_S, log_change
 from argos.recording.recorder import PacketRecorder
 from argos.sources.names import is_live
 from argos.sources.options import SourceState
@@ -20,6 +19,8 @@ from argos.sources.read import read
 
 _RARELY_FPS = 0.01
 """Pictures are decoded, so that a frozen camera is noticed, but hardly any is turned into a frame."""
+
+_POLL_S = 0.1
 
 
 def recorders(config: Config, cameras: Collection[str] | None = None) -> dict[str, PacketRecorder]:
@@ -56,12 +57,15 @@ def recording_of(config: Config) -> RecordingOutput | None:
     return next((output for output in config.outputs if output.type == "recording"), None)
 
 
-def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool) -> tuple[list[Path], list[ArgosError]]:
-    """Record until every source has ended, the time is over, or a signal comes.
+def record_packets(
+    config: Config, duration_s: float | None, stop: threading.Event, *, fail_fast: bool
+) -> tuple[list[Path], list[ArgosError]]:
+    """Record until every source has ended, the time is over, or ``stop`` is set.
 
     Args:
         config: with an output of type ``recording``.
         duration_s: how long; None for ever.
+        stop: ends the recording; a camera that does not answer then is not waited for.
         fail_fast: a live camera that cannot be reached ends its recording.
 
     Returns:
@@ -70,8 +74,7 @@ def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool)
     Raises:
         PublishError: a folder cannot be written to.
     """
-    stop, faults = threading.Event(), list[ArgosError]()
-    kept = recorders(config)
+    faults, kept = list[ArgosError](), recorders(config)
 
     def work(name: str) -> None:
         camera = config.cameras[name]
@@ -92,11 +95,7 @@ def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool)
         except ArgosError as fault:
             faults.append(fault)
 
-    def on_signal(_: int, __: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    threads = [threading.Thread(target=work, args=(name,), name=f"argos-record-{name}") for name in kept]
+    threads = [threading.Thread(target=work, args=(name,), name=f"argos-record-{name}", daemon=True) for name in kept]
     timer = threading.Timer(duration_s or 0.0, stop.set)
     timer.daemon = True
     try:
@@ -104,13 +103,14 @@ def record_packets(config: Config, duration_s: float | None, *, fail_fast: bool)
             thread.start()
         if duration_s is not None:
             timer.start()
-        for thread in threads:
-            thread.join()
+        while not stop.is_set() and any(thread.is_alive() for thread in threads):
+            time.sleep(_POLL_S)  # stop.wait holds its lock for moments: a signal that set it then would wait for ever
     finally:
         stop.set()
         timer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    end_s = time.monotonic() + JOIN_S
+    for thread in threads:
+        thread.join(max(0.0, end_s - time.monotonic()))
     for recorder in kept.values():
         try:
             recorder.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,25 @@ def test_a_camera_that_cannot_be_reached_is_told_and_leaves_no_folder(
     assert "connection refused; check that the camera is on" in said.err
     assert said.err.endswith("warning nothing was recorded\n")
     assert not (tmp_path / "rec").exists()
+
+
+@pytest.mark.parametrize(("signals", "status"), [(1, 0), (2, 130)])
+def test_signals_end_the_wait_for_a_camera_that_does_not_answer(tmp_path: Path, signals: int, status: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen:  # takes connections and says nothing
+        url = f"rtsp://127.0.0.1:{frozen.getsockname()[1]}/live"
+        command = [sys.executable, "-m", "argos", "record", url, "--packets-only", "-o", str(tmp_path / "rec")]
+        patient = ["--set", "camera.source.open_timeout_s=60"]
+        process = subprocess.Popen([*command, *patient], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        frozen.settimeout(60)
+        connection, _ = frozen.accept()
+        asked = time.monotonic()
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=30)
+        assert time.monotonic() - asked < 15
+        connection.close()
+    assert (process.returncode, out, "Traceback" in err) == (status, "", False)
 
 
 def test_two_recordings_of_a_camera_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
