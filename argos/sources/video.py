@@ -82,15 +82,17 @@ def read_video(
         stream = video_stream(container, where)
         if tap is not None:
             tap.opened(stream)
-        clock, pacer, reformatter = FrameClock(frame_step_s(stream)), Pacer(options.fps), VideoReformatter()
+        step_s = frame_step_s(stream)
+        clock, pacer, reformatter = FrameClock(step_s), Pacer(options.fps), VideoReformatter()
         end_s, interlaced = 0.0, False
         for picture in pictures(container, stream, tally, tap):
             if stop is not None and stop.is_set():
                 return
             base = picture.time_base or stream.time_base or Fraction(1, 1000)
             raw_s = presentation_s(picture, stream)
-            pts_s = clock.read(raw_s, float((picture.duration or 0) * base))
-            end_s = max(end_s, raw_s or 0.0)
+            shown_s = float((picture.duration or 0) * base)
+            pts_s = clock.read(raw_s, shown_s)
+            end_s = max(end_s, (raw_s or 0.0) + (shown_s or step_s))
             damaged_pictures += picture.is_corrupt
             interlaced = interlaced or picture.interlaced_frame
             if pacer.passes(pts_s):
@@ -121,17 +123,17 @@ def _fault_at_end(where: str, stream: VideoStream, tally: Tally, end_s: float) -
         where: the file in messages.
         stream: its video.
         tally: what came out.
-        end_s: latest presentation time.
+        end_s: until when its last picture is shown.
     """
     step_s = frame_step_s(stream)
     announced_s = _announced_end_s(stream)
     # Both signs together: an edit list hides frames, and then the announced duration is shorter as well.
-    short = announced_s is not None and end_s + 2 * step_s < announced_s
+    short = announced_s is not None and end_s + step_s < announced_s
     few = 0 < tally.packets < stream.frames
     if stream.frames:
         early = (few and short) or (tally.last_damaged and tally.pictures < stream.frames)
     else:
-        early = announced_s is not None and end_s + max(1.0, 2 * step_s) < announced_s and "DURATION" in stream.metadata
+        early = announced_s is not None and end_s + max(1.0, step_s) < announced_s and "DURATION" in stream.metadata
     share = f"{tally.pictures} of {stream.frames} frames" if stream.frames else f"{tally.pictures} frames"
     if not stream.frames and announced_s is not None:
         share += f", {end_s:.1f} of {announced_s:.1f} s,"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from video_files import number_of, write_sound, write_video
@@ -127,6 +128,20 @@ def test_truncated_file_gives_what_decodes_then_names_how_many_of_how_many(tmp_p
     assert f"{path}: ended early: {len(frames)} of 40 frames" in str(error)
     assert "\n" not in str(error)
     assert error.exit_code == 3
+
+
+def test_a_last_picture_that_is_shown_for_long_ends_no_file_early(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(write_video(tmp_path / "a.mp4", 10))) as whole, av.open(str(path), "w") as container:
+        (stream,) = whole.streams.video
+        copy = container.add_stream_from_template(stream)
+        taken = [packet for packet in whole.demux(stream) if packet.size]
+        last = max(taken, key=lambda packet: packet.pts)
+        last.duration = round(5 / last.time_base)
+        for packet in taken:
+            packet.stream = copy
+            container.mux(packet)
+    assert len(list(read(str(path), "cam"))) == 10
 
 
 def test_truncated_matroska_is_said_to_end_early(tmp_path: Path) -> None:
