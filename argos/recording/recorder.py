@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from argos.errors import PublishError
 from argos.recording.disk import Disk, DiskFile, keep_quota
 from argos.sources.segments import TAG, Origin, files_of, segment_stem
+from argos.sources.stream import frame_step_s
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ class PacketRecorder:
         self._run, self._connections = secrets.token_hex(4), 0
         self._stream: VideoStream | None = None
         self._segment: _Segment | None = None
-        self._gap = self._closed = False
+        self._gap = self._closed = self._has_times = False
+        self._last_s: float | None = None
         self._lock = threading.Lock()
         self._starts: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
         self._made = [path for path in (self.folder, *self.folder.parents) if not os.path.exists(path)]
@@ -122,6 +124,7 @@ class PacketRecorder:
         with self._lock:
             self._connections += 1
             self._stream, self._gap = stream, False
+            self._has_times, self._last_s = False, None
 
     def take(self, packet: Packet[VideoStream], arrival_ns: int, time_s: float | None = None) -> None:
         """Keep a packet.
@@ -133,7 +136,8 @@ class PacketRecorder:
             if self._closed or self._stream is None:
                 return
             self._disk.check()
-            pts_s, dts_s, tick = self._times(packet, time_s)
+            pts_s, dts_s, tick = self._times(packet, self._stream, time_s)
+            self._last_s = dts_s
             segment = self._segment
             if not self._waits and not self._disk.has_room:
                 self._drop("the disk is too slow")
@@ -141,7 +145,8 @@ class PacketRecorder:
             jumped = segment is not None and not -1e-3 <= dts_s - segment.last_s <= JUMP_S
             if packet.is_keyframe and (segment is None or self._gap or jumped or self._is_full(segment, pts_s)):
                 self._finish()
-                segment = self._begin(self._stream, pts_s, dts_s, tick, arrival_ns)
+                step_s = None if self._has_times else _step_s(packet, self._stream)
+                segment = self._begin(self._stream, pts_s, dts_s, tick, arrival_ns, step_s)
                 self._gap = False
             elif segment is None or self._gap or jumped:
                 self._drop("the clock of the camera jumped" if jumped else "")
@@ -189,16 +194,22 @@ class PacketRecorder:
         before = [stem for start_ns, stem in starts if start_ns <= captured_ns]
         return before[-1] if before else (starts[0][1] if starts else None)
 
-    def _times(self, packet: Packet[VideoStream], time_s: float | None) -> tuple[float, float, Fraction]:
+    def _times(
+        self, packet: Packet[VideoStream], stream: VideoStream, time_s: float | None
+    ) -> tuple[float, float, Fraction]:
         """When a packet is shown and decoded, in seconds, and one tick of its clock."""
         if time_s is not None:
+            self._has_times = True
             return time_s, time_s, _MS
         tick = packet.time_base or _MS
-        last_s = self._segment.last_s if self._segment is not None else None
         ticks = packet.pts if packet.pts is not None else packet.dts
-        pts_s = (last_s or 0.0) if ticks is None else float(ticks * tick)
+        if ticks is None:
+            now_s = 0.0 if self._last_s is None else self._last_s + _step_s(packet, stream)
+            return now_s, now_s, tick
+        self._has_times, pts_s = True, float(ticks * tick)
         if packet.dts is not None:
             return pts_s, float(packet.dts * tick), tick
+        last_s = self._segment.last_s if self._segment is not None else None
         # some cameras tell only when a picture is shown; then the order of packets is all that is known of decoding
         return pts_s, pts_s if last_s is None else min(pts_s, last_s), tick
 
@@ -207,14 +218,22 @@ class PacketRecorder:
         too_large = self._quota is not None and segment.file.size >= self._quota // 4
         return too_large or pts_s - segment.start_s >= self._segment_s - 1e-3
 
-    def _begin(self, stream: VideoStream, pts_s: float, dts_s: float, tick: Fraction, arrival_ns: int) -> _Segment:
+    def _begin(
+        self,
+        stream: VideoStream,
+        pts_s: float,
+        dts_s: float,
+        tick: Fraction,
+        arrival_ns: int,
+        step_s: float | None,
+    ) -> _Segment:
         """Open the next segment; its name comes after all others, even where the wall clock was set back."""
         name_ns = arrival_ns
         while (stem := segment_stem(name_ns)) <= self._newest:
             name_ns = _next_ms(self._newest)
         pts = round(pts_s / float(tick))
         base = (tick.numerator, tick.denominator)
-        origin = Origin(self._camera, f"{self._run}-{self._connections}", pts, base, arrival_ns)
+        origin = Origin(self._camera, f"{self._run}-{self._connections}", pts, base, arrival_ns, step_s)
         try:
             segment = _Segment(self._disk.file(self.folder / f"{stem}.mkv"), stream, origin, pts_s, dts_s)
         except (OSError, ValueError, av.FFmpegError) as error:
@@ -245,6 +264,11 @@ class PacketRecorder:
             f"{self.folder}: cannot record camera '{self._camera}' ({reason}); ask the camera for H.264, H.265 or "
             "MJPEG, or leave the recording out"
         )
+
+
+def _step_s(packet: Packet[VideoStream], stream: VideoStream) -> float:
+    """How long the picture of a packet without times is shown, in seconds."""
+    return float(packet.duration * packet.time_base) if packet.duration and packet.time_base else frame_step_s(stream)
 
 
 def _next_ms(stem: str) -> int:

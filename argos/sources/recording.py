@@ -65,7 +65,7 @@ def read_recording(
             stream = video_stream(container, redact(str(path)))
             origin = origin_of(container.metadata) or Origin(camera, path.stem, 0, (1, 1000), time.time_ns())
             begin_s = float(origin.pts * origin.tick_s)
-            for picture in pictures(container, stream, tally):
+            for n, picture in enumerate(pictures(container, stream, tally)):
                 if stop is not None and stop.is_set():
                     return
                 if picture.is_corrupt:
@@ -74,7 +74,7 @@ def read_recording(
                 if origin.connection != shown:
                     shown, epoch = origin.connection, epoch + 1
                     clock, pacer = FrameClock(frame_step_s(stream)), Pacer(options.fps)
-                since_s = presentation_s(picture, stream)
+                since_s = presentation_s(picture, stream) if origin.step_s is None else n * origin.step_s
                 pts_s = clock.read(None if since_s is None else begin_s + since_s)
                 if pacer.passes(pts_s):
                     yield Frame(

@@ -32,6 +32,8 @@ class Origin:
         pts: time of the first packet in ticks of ``time_base``; the times in the file count from it.
         time_base: ``(numerator, denominator)`` of one tick in seconds.
         captured_ns: when the first packet arrived, nanoseconds since 1970.
+        step_s: from picture to picture where the packets came without times, as those of a bare H.264 stream: the
+            times in the file are then those of decoding. None: they are those of the pictures.
     """
 
     camera: str
@@ -39,6 +41,7 @@ class Origin:
     pts: int
     time_base: tuple[int, int]
     captured_ns: int
+    step_s: float | None = None
 
     @property
     def tick_s(self) -> Fraction:
@@ -55,12 +58,17 @@ def origin_of(tags: Mapping[str, str]) -> Origin | None:
     try:
         found = json.loads(tags.get(TAG, ""))
         over, under = found["time_base"]
-        base = int(over), int(under)
+        base, step_s = (int(over), int(under)), found.get("step_s")
         origin = Origin(
-            str(found["camera"]), str(found["connection"]), int(found["pts"]), base, int(found["captured_ns"])
+            camera=str(found["camera"]),
+            connection=str(found["connection"]),
+            pts=int(found["pts"]),
+            time_base=base,
+            captured_ns=int(found["captured_ns"]),
+            step_s=None if step_s is None else float(step_s),
         )
         return origin if over > 0 and under > 0 else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -60,6 +60,17 @@ def test_what_is_read_back_is_what_came(tmp_path: Path, name: str, options: dict
     assert [b.index for b in again] == list(range(40))
 
 
+def test_packets_without_times_are_read_back_at_the_times_of_their_source(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "bare.h264", 40, form="h264")  # shown in another order than decoded
+    frames = recorded(source, tmp_path / "rec", segment_s=0.5)
+    again = list(read(str(tmp_path / "rec"), "door"))
+    assert [number_of(frame.pixels) for frame in again] == list(range(40))
+    assert len(segments_of(tmp_path / "rec")) > 1
+    assert max(abs(a.pts_s - b.pts_s) for a, b in zip(frames, again, strict=True)) < 0.001
+    last = list(read(str(segments_of(tmp_path / "rec")[-1]), "door"))
+    assert last[-1].pts_s == pytest.approx(frames[-1].pts_s, abs=0.001)
+
+
 def test_segments_begin_at_key_pictures_and_play_by_themselves(tmp_path: Path) -> None:
     source = write_video(tmp_path / "clip.mp4", 60)  # a key picture each 10 frames
     recorded(source, tmp_path / "rec", segment_s=1.0)
