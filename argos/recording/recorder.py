@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import secrets
 import threading
@@ -33,7 +34,7 @@ SEGMENT_S = 60.0
 CLUSTERS = {"cluster_time_limit": "500", "flush_packets": "1"}
 
 JUMP_S = 10.0
-"""A step of the camera's clock by more than this, or back, begins a new segment."""
+"""A step of a live camera's clock by more than this, or of any clock back, begins a new segment."""
 
 _MS = Fraction(1, 1000)
 _REMEMBERED = 100
@@ -142,7 +143,9 @@ class PacketRecorder:
             if not self._waits and not self._disk.has_room:
                 self._drop("the disk is too slow")
                 return
-            jumped = segment is not None and not -1e-3 <= dts_s - segment.last_s <= JUMP_S
+            # the pictures of a file may be as far apart as they like
+            furthest_s = math.inf if self._waits else JUMP_S
+            jumped = segment is not None and not -1e-3 <= dts_s - segment.last_s <= furthest_s
             if packet.is_keyframe and (segment is None or self._gap or jumped or self._is_full(segment, pts_s)):
                 self._finish()
                 step_s = None if self._has_times else _step_s(packet, self._stream)

@@ -71,6 +71,14 @@ def test_packets_without_times_are_read_back_at_the_times_of_their_source(tmp_pa
     assert last[-1].pts_s == pytest.approx(frames[-1].pts_s, abs=0.001)
 
 
+def test_a_file_of_pictures_that_are_far_apart_is_recorded_whole(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "slides.mkv", 12, ticks_ms=[n * 12_000 for n in range(12)])
+    frames = recorded(source, tmp_path / "rec", segment_s=600)
+    again = list(read(str(tmp_path / "rec"), "door"))
+    assert [frame.pts_s for frame in again] == pytest.approx([frame.pts_s for frame in frames], abs=0.001)
+    assert len(again) == 12
+
+
 def test_segments_begin_at_key_pictures_and_play_by_themselves(tmp_path: Path) -> None:
     source = write_video(tmp_path / "clip.mp4", 60)  # a key picture each 10 frames
     recorded(source, tmp_path / "rec", segment_s=1.0)
