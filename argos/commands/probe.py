@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Probe and print; 3 when the source does not open or gives no frame."""
+    """Probe and print; 3 when the source does not open, gives no frame, or is live and ends while it is looked at."""
     from argos.sources.options import SourceOptions
     from argos.sources.probe import probe
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     report = probe(args.source, args.seconds, options)
     if args.json:
         print(json.dumps(asdict(report), indent=2))
-    elif not report.error:
+    elif report.decoded:
         print("\n".join(_lines(report)))
     if report.error:
         print(f"argos probe: {report.error}", file=sys.stderr)

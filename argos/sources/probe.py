@@ -43,7 +43,8 @@ class ProbeReport:
         gop: frames from key frame to key frame, the median; None with fewer than two key frames.
         clock: ``arrival`` (live) or ``file``.
         first_frame_s: time from opening to the first frame.
-        code: why it could not be read, as in ``SourceError``; empty when it could.
+        code: why it could not be read, as in ``SourceError``, or why a live source ended while it was looked at; empty
+            when it could.
         error: the same in words.
     """
 
@@ -76,7 +77,8 @@ def probe(source: str, seconds: float = 3.0, options: SourceOptions | None = Non
         options: timeouts and transport; None takes the defaults.
 
     Returns:
-        The report; where the source cannot be opened or gives no frame, ``code`` and ``error`` say why.
+        The report; where the source cannot be opened, gives no frame, or is live and ends too early, ``code`` and
+        ``error`` say why.
     """
     options = options or SourceOptions()
     live = False
@@ -131,15 +133,16 @@ def _probe_stream(
     damaged = 0
     first: av.VideoFrame | None = None
     first_frame_s = 0.0
-    fault = ""
+    fault = reason = ""
     demux = container.demux(stream)
     while True:
         try:
             packet = next(demux, None)
         except av.error.FFmpegError as error:
-            fault = code_of(error)
+            fault, reason = code_of(error), error.strerror or "failed"
             break
         if packet is None:
+            fault = "ended"
             break
         try:
             decoded = packet.decode()
@@ -155,7 +158,7 @@ def _probe_stream(
             damaged += picture.is_corrupt
             pts_s = None if live else presentation_s(picture, stream)
             times_s.append(now_s if pts_s is None else pts_s)
-        looked_s = times_s[-1] - times_s[0] if times_s else 0.0
+        looked_s = (now_s if live else times_s[-1]) - times_s[0] if times_s else 0.0
         if looked_s >= seconds or (first is None and now_s > max(limit_s, FIRST_PICTURE_S)):
             break
     if first is None:
@@ -164,6 +167,7 @@ def _probe_stream(
         raise SourceError(
             f"{redact(source)}: not a video: no frame of it can be decoded; check that it plays", "not_a_video"
         )
+    code = fault if live else ""
     turned = round(first.rotation / 90) % 2 == 1
     rate = stream.average_rate or stream.guessed_rate
     gaps = [b - a for a, b in itertools.pairwise(keys)]
@@ -185,7 +189,17 @@ def _probe_stream(
         gop=median(gaps) if gaps else None,
         clock="arrival" if live else "file",
         first_frame_s=round(first_frame_s, 3),
+        code=code,
+        error=f"{redact(source)}: {_cut_short(code, reason, times_s)}" if code else "",
     )
+
+
+def _cut_short(code: str, reason: str, times_s: list[float]) -> str:
+    """What a live source did while it was looked at; the times are those of its pictures."""
+    known = {"ended": "the stream ended", "timeout": "no more pictures came"}
+    what = known.get(code, f"reading failed ({redact(reason)})")
+    span_s = times_s[-1] - times_s[0]
+    return f"{what} after {len(times_s)} pictures in {span_s:.1f} s; check network and camera"
 
 
 def _rate(times_s: list[float]) -> float | None:

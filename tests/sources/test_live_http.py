@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -14,9 +15,11 @@ import cv2
 import pytest
 from video_files import number_of, numbered, write_video
 
+from argos.cli import main
 from argos.errors import SourceError
 from argos.sources.live import delay_s
 from argos.sources.options import Reconnect, SourceOptions, SourceState
+from argos.sources.probe import probe
 from argos.sources.read import read
 
 PATIENT = SourceOptions(open_timeout_s=10.0, stall_timeout_s=8.0)
@@ -78,6 +81,22 @@ class SlowHandler(MjpegHandler):
     def do_GET(self) -> None:
         super().do_GET()
         time.sleep(60)
+
+
+def test_probe_describes_a_camera_that_ends_while_it_looks_and_says_so(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://{serve(MjpegHandler)}/cam"
+    assert main(["probe", url, "--seconds", "5"]) == 3
+    said = capsys.readouterr()
+    assert "160x120" in said.out
+    assert re.search(r"^argos probe: http://.*/cam: .* after \d+ pictures in \d\.\d s; check network", said.err)
+
+
+def test_probe_tells_that_a_camera_stalled_while_it_looked(serve: Serve) -> None:
+    report = probe(f"http://{serve(SlowHandler)}/cam", 5.0, SourceOptions(stall_timeout_s=0.5))
+    assert (report.code, report.size) == ("timeout", (120, 160))
+    assert "no more pictures came after" in report.error
 
 
 def test_mjpeg_frames_are_timed_by_arrival(serve: Serve) -> None:
