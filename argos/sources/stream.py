@@ -150,6 +150,8 @@ def pictures(
             tap.take(packet, time.time_ns())
         try:
             decoded = packet.decode()
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError:
             # the empty packet at the end only empties the decoder
             tally.damaged_packets += is_data

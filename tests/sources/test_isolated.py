@@ -181,6 +181,13 @@ def test_pictures_beyond_the_memory_are_refused_by_name(tmp_path: Path) -> None:
     assert len(list(read(large, "gate", replace(options, memory_mb=1024)))) == 2
 
 
+def test_a_file_whose_decoding_runs_out_of_memory_is_not_said_to_be_damaged(tmp_path: Path) -> None:
+    large = str(write_video(tmp_path / "large.mkv", 2, codec="ffv1", size=(2400, 3200)))
+    with pytest.raises(SourceError, match=r"needs more than source\.memory_mb \(16\)") as caught:
+        list(read(large, "gate", SourceOptions(isolate="process", memory_mb=16)))
+    assert caught.value.code == "memory"
+
+
 def test_leaving_early_ends_the_process_and_gives_everything_back(tmp_path: Path) -> None:
     clip = str(write_video(tmp_path / "clip.mp4", 60))
     before = len(os.listdir("/proc/self/fd"))
