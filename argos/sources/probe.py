@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
@@ -90,8 +91,7 @@ def probe(source: str, seconds: float = 3.0, options: SourceOptions | None = Non
             case "fake":
                 return _probe_fake(source, seconds)
             case "recording":
-                with open_video(str(segments_of(file_path(source))[0]), options) as container:
-                    return _probe_stream(container, source, seconds, live=False)
+                return _probe_recording(source, seconds, options)
             case "video":
                 with open_video(source, options) as container:
                     return _probe_stream(container, source, seconds, live=False)
@@ -102,6 +102,16 @@ def probe(source: str, seconds: float = 3.0, options: SourceOptions | None = Non
             )
     except SourceError as error:
         return ProbeReport(redact(source), live, code=error.code, error=str(error))
+
+
+def _probe_recording(source: str, seconds: float, options: SourceOptions) -> ProbeReport:
+    """Look at the first segment that can be read: one that was cut off in its head is left out when it is read too."""
+    *segments, last = segments_of(file_path(source))
+    for path in segments:
+        with suppress(SourceError), open_video(str(path), options) as container:
+            return _probe_stream(container, source, seconds, live=False)
+    with open_video(str(last), options) as container:
+        return _probe_stream(container, source, seconds, live=False)
 
 
 def _probe_stream(
@@ -180,7 +190,8 @@ def _probe_stream(
         size=(first.width, first.height) if turned else (first.height, first.width),
         pixel_format=first.format.name,
         rotation=first.rotation % 360,
-        announced_fps=round(float(rate), 3) if rate else None,
+        # 1000 is the time base of Matroska where it announces none
+        announced_fps=round(float(rate), 3) if rate and rate < 1000 else None,
         measured_fps=_rate(times_s),
         frames=stream.frames or None,
         duration_s=round(float(stream.duration * base), 3) if stream.duration and base and not live else None,

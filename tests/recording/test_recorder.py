@@ -92,6 +92,18 @@ def test_segments_begin_at_key_pictures_and_play_by_themselves(tmp_path: Path) -
     assert probe(str(tmp_path / "rec")).size == (180, 320)
 
 
+def test_probe_looks_at_the_first_segment_that_opens(tmp_path: Path) -> None:
+    uneven = write_video(tmp_path / "clip.mkv", 30, ticks_ms=[10 * n * n for n in range(30)])
+    recorded(uneven, tmp_path / "rec", segment_s=1.0)
+    first, *_ = segments_of(tmp_path / "rec")
+    first.write_bytes(first.read_bytes()[:20])
+    report = probe(str(tmp_path / "rec"))
+    assert (report.size, report.decoded, report.announced_fps, report.error) == ((180, 320), 10, None, "")
+    for path in segments_of(tmp_path / "rec"):
+        path.write_bytes(b"")
+    assert probe(str(tmp_path / "rec")).code == "not_a_video"
+
+
 def test_a_length_that_no_key_picture_meets_waits_for_the_next(tmp_path: Path) -> None:
     source = write_video(tmp_path / "clip.mp4", 60)
     recorded(source, tmp_path / "rec", segment_s=0.9)
