@@ -12,13 +12,14 @@ import av
 from av.container import InputContainer
 
 from argos.errors import SourceError
+from argos.sources.clock import FrameClock
 from argos.sources.connection import FIRST_PICTURE_S, open_live, patience_s
 from argos.sources.faults import code_of, live_error
 from argos.sources.images import IMAGES_PER_S, list_images, read_images
 from argos.sources.names import file_path, is_live, kind_of, redact
 from argos.sources.options import SourceOptions
 from argos.sources.segments import segments_of
-from argos.sources.stream import presentation_s, video_stream
+from argos.sources.stream import frame_step_s, presentation_s, video_stream
 from argos.sources.video import open_video
 from argos.types import Size
 
@@ -144,6 +145,7 @@ def _probe_stream(
     first: av.VideoFrame | None = None
     first_frame_s = 0.0
     fault = reason = ""
+    clock = FrameClock(frame_step_s(stream))
     demux = container.demux(stream)
     while True:
         try:
@@ -166,8 +168,8 @@ def _probe_stream(
             if picture.key_frame:
                 keys.append(len(times_s))
             damaged += picture.is_corrupt
-            pts_s = None if live else presentation_s(picture, stream)
-            times_s.append(now_s if pts_s is None else pts_s)
+            shown_s = float((picture.duration or 0) * (picture.time_base or 0))
+            times_s.append(now_s if live else clock.read(presentation_s(picture, stream), shown_s))
         looked_s = (now_s if live else times_s[-1]) - times_s[0] if times_s else 0.0
         if looked_s >= seconds or (first is None and now_s > max(limit_s, FIRST_PICTURE_S)):
             break

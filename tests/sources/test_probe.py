@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from video_files import write_sound, write_video
 
 from argos.commands.probe import add_arguments, run
+from argos.sources.probe import probe
+from argos.sources.read import read
 
 
 def argos_probe(*arguments: str) -> int:
@@ -36,6 +39,12 @@ def test_a_video_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     }
     assert {key: report[key] for key in expected} == expected
     assert report["measured_fps"] == pytest.approx(15, abs=0.1)
+
+
+def test_a_file_without_times_has_the_rate_at_which_it_is_read(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.h264", 30, form="h264")
+    first, second = islice(read(str(path), "cam"), 2)
+    assert probe(str(path)).measured_fps == pytest.approx(1 / (second.pts_s - first.pts_s), abs=0.01)
 
 
 def test_the_table_names_size_and_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
