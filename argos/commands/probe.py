@@ -8,6 +8,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from argos.commands.whole_numbers import seconds
+
 if TYPE_CHECKING:
     from argos.sources.probe import ProbeReport
 
@@ -17,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", help="file, directory or pattern of images, rtsp://, http://, webcam:0, fake://people"
     )
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long to look (default: 3)")
+    parser.add_argument("--seconds", type=seconds, default=3.0, help="how long to look (default: 3)")
     parser.add_argument("--transport", choices=["tcp", "udp"], default="tcp", help="of RTSP (default: tcp)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from video_files import write_sound, write_video
 
+from argos.cli import main
 from argos.commands.probe import add_arguments, run
 from argos.sources.probe import probe
 from argos.sources.read import read
@@ -45,6 +46,12 @@ def test_a_file_without_times_has_the_rate_at_which_it_is_read(tmp_path: Path) -
     path = write_video(tmp_path / "a.h264", 30, form="h264")
     first, second = islice(read(str(path), "cam"), 2)
     assert probe(str(path)).measured_fps == pytest.approx(1 / (second.pts_s - first.pts_s), abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-5", "nan", "inf", "soon"])
+def test_a_time_that_is_none_is_a_usage_error(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    assert main(["probe", "fake://people", f"--seconds={seconds}"]) == 2
+    assert f"should be a number of seconds above 0, got '{seconds}'" in capsys.readouterr().err
 
 
 def test_the_table_names_size_and_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
