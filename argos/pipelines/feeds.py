@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from argos.errors import SourceError
+from argos.sources.names import kind_of
 from argos.sources.options import SourceOptions, SourceState
 from argos.sources.read import read
 from argos.sources.tap import PacketTap
@@ -255,9 +256,10 @@ class Feed:
             tap=self._tap,
         )
         start, expected = time.perf_counter(), 0
+        reason = "not_rendered" if kind_of(self.source) == "fake" else "damaged"
         for frame in frames:
             if self._options.fps is None and frame.index > expected:
-                self.dropped["damaged"] += frame.index - expected  # with a rate the source leaves frames out
+                self.dropped[reason] += frame.index - expected  # with a rate the source leaves frames out
             expected = frame.index + 1
             decode_ms = 0.0 if self.live else (time.perf_counter() - start) * 1e3
             self.rate_in.tick()

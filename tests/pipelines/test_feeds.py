@@ -108,6 +108,15 @@ def test_frames_that_are_held_back_are_dropped_as_they_come_and_counted() -> Non
         analysed += 1
 
 
+def test_pictures_that_a_scene_cannot_render_in_time_are_not_damaged() -> None:
+    with started("fake://people?n=1&size=640x480&fps=1000&realtime=1", every_frame=False) as (feed, changed):
+        wait(changed, lambda: feed._index > 100)
+        rendered = feed.rate_in.per_second()
+    assert rendered < 500, "the scene is not behind"
+    assert feed.dropped["not_rendered"] > 0
+    assert "damaged" not in feed.dropped
+
+
 def test_a_file_is_never_held_back() -> None:
     with started(FILE.format(6), every_frame=True) as (feed, changed):
         with changed:
