@@ -14,6 +14,7 @@ import numpy as np
 
 from argos.errors import SourceError
 from argos.sources.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, file_path, is_pattern
+from argos.sources.stream import MAX_PIXELS
 from argos.types import Frame
 
 IMAGES_PER_S = 25
@@ -62,10 +63,11 @@ def read_images(source: str, camera: str, stop: threading.Event | None = None) -
         stop: ends the iteration when set.
 
     Raises:
-        SourceError: as ``list_images``; ``failed`` after the last image when some could not be decoded.
+        SourceError: as ``list_images``; ``failed`` after the last image when some could not be decoded, or are
+            larger than any that is decoded.
     """
     paths = list_images(source)
-    failed: list[str] = []
+    failed: list[tuple[str, str]] = []
     for index, path in enumerate(paths):
         if stop is not None and stop.is_set():
             return
@@ -74,7 +76,10 @@ def read_images(source: str, camera: str, stop: threading.Event | None = None) -
         except cv2.error:  # larger than OpenCV allows
             image = None
         if image is None:
-            failed.append(path)
+            failed.append((path, "cannot be decoded as an image; replace or remove it"))
+            continue
+        if image.shape[0] * image.shape[1] > MAX_PIXELS:
+            failed.append((path, f"cannot be read, it has more than {MAX_PIXELS} pixels; make it smaller or remove it"))
             continue
         yield Frame(
             pixels=np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8),
@@ -86,5 +91,6 @@ def read_images(source: str, camera: str, stop: threading.Event | None = None) -
             captured_ns=time.time_ns(),
         )
     if failed:
-        which = failed[0] if len(paths) == 1 else f"{source}: {len(failed)} of {len(paths)} images, first {failed[0]},"
-        raise SourceError(f"{which} cannot be decoded as an image; replace or remove it", "failed")
+        first, why = failed[0]
+        which = first if len(paths) == 1 else f"{source}: {len(failed)} of {len(paths)} images, first {first},"
+        raise SourceError(f"{which} {why}", "failed")

@@ -73,6 +73,15 @@ def test_missing_images_are_named(tmp_path: Path, name: str) -> None:
     assert caught.value.code in ("not_found", "no_images")
 
 
+def test_an_image_that_is_too_large_is_named_after_all_others_were_read(tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.pgm"), np.zeros((8193, 8193), np.uint8))
+    write_image(tmp_path / "b.png", 2)
+    frames = []
+    with pytest.raises(SourceError, match=r"1 of 2 images, first .*a\.pgm, .* more than 67108864 pixels; make it"):
+        frames.extend(read(str(tmp_path), "cam", SourceOptions(isolate="process")))
+    assert [(f.index, number_of(f.pixels)) for f in frames] == [(1, 2)]
+
+
 def test_a_broken_image_is_named_after_all_others_were_read(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", 1)
     (tmp_path / "b.png").write_bytes(b"\x89PNG nothing")
