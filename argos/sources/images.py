@@ -8,12 +8,13 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import cv2
 import numpy as np
 
 from argos.errors import SourceError
-from argos.sources.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, file_path, is_pattern
+from argos.sources.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, file_path, is_pattern, literal_part
 from argos.sources.stream import MAX_PIXELS
 from argos.types import Frame
 
@@ -29,7 +30,9 @@ def list_images(source: str) -> list[str]:
     """
     path = file_path(source)
     if is_pattern(path):
-        found = glob.glob(path, recursive=True)
+        folder = literal_part(path)  # whose name may hold brackets
+        inside = glob.glob(str(PurePath(path).relative_to(folder)), root_dir=folder, recursive=True)
+        found = [str(folder / name) for name in inside]
     elif os.path.isdir(path):
         found = [entry.path for entry in os.scandir(path)]
     elif os.path.exists(path):

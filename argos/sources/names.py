@@ -7,7 +7,7 @@ import re
 import unicodedata
 from pathlib import PurePath
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from argos.errors import SourceError
 from argos.sources.segments import segments_of
@@ -65,6 +65,14 @@ def is_pattern(path: str) -> bool:
     return any(letter in path for letter in "*?[") and not os.path.exists(path)
 
 
+def literal_part(path: str) -> PurePath:
+    """What of a pattern is no pattern: the innermost folder it names, or all of it where it exists."""
+    literal = PurePath(path)
+    while is_pattern(str(literal)) and literal.parent != literal:
+        literal = literal.parent
+    return literal
+
+
 def is_live(source: str) -> bool:
     """Whether a source goes on by itself: frames not read in time are late, and a lost connection is made again."""
     kind = kind_of(source)
@@ -74,8 +82,9 @@ def is_live(source: str) -> bool:
 
 
 def file_path(source: str) -> str:
-    """The path of a file source, without ``file://`` and with ``~`` expanded."""
-    return os.path.expanduser(re.sub(r"^file://", "", source, flags=re.IGNORECASE))
+    """The path of a file source with ``~`` expanded; of a ``file://`` URL without its percent-encoding."""
+    path = unquote(source[len("file://") :]) if source.lower().startswith("file://") else source
+    return os.path.expanduser(path)
 
 
 def device_path(source: str) -> str:
@@ -92,10 +101,7 @@ def camera_name(source: str) -> str:
         url = urlsplit(redact(source).replace("***@", ""))
         words = url.netloc if url.scheme == "fake" else f"{url.netloc}{url.path}"
     else:
-        path = file_path(source)
-        literal = PurePath(path)
-        while is_pattern(str(literal)) and literal.parent != literal:
-            literal = literal.parent
+        literal = literal_part(file_path(source))
         words = (literal if os.path.isdir(literal) else literal.with_suffix("")).name or os.path.basename(os.getcwd())
     ascii_words = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_]+", "-", ascii_words).strip("-_")[:63].rstrip("-_") or "camera"

@@ -222,10 +222,10 @@ def _rate(times_s: list[float]) -> float | None:
 
 
 def _probe_images(source: str) -> ProbeReport:
-    """Decode the first image, count all."""
+    """Decode the first image that is one, count all."""
     started_s = time.monotonic()
     paths = list_images(source)
-    first = next(read_images(paths[0], "probe"))
+    first = next(read_images(source, "probe"))
     suffixes = sorted({path.rsplit(".", 1)[-1].lower() for path in paths})
     return ProbeReport(
         source=redact(source),

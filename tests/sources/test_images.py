@@ -9,6 +9,7 @@ import pytest
 from video_files import number_of, numbered
 
 from argos.errors import SourceError
+from argos.sources.images import list_images
 from argos.sources.options import SourceOptions
 from argos.sources.read import frame_count, read
 
@@ -40,6 +41,23 @@ def test_a_pattern_and_a_single_image(tmp_path: Path) -> None:
 def test_a_name_with_brackets_is_a_file(tmp_path: Path) -> None:
     write_image(tmp_path / "a[1].png", 7)
     assert [number_of(f.pixels) for f in read(str(tmp_path / "a[1].png"), "cam")] == [7]
+
+
+def test_a_pattern_below_a_folder_with_brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "[cam1]" / "day").mkdir(parents=True)
+    write_image(tmp_path / "[cam1]" / "a.png", 7)
+    write_image(tmp_path / "[cam1]" / "day" / "b.png", 8)
+    assert [number_of(f.pixels) for f in read(str(tmp_path / "[cam1]" / "*.png"), "cam")] == [7]
+    assert [number_of(f.pixels) for f in read(str(tmp_path / "[cam1]" / "**" / "*.png"), "cam")] == [7, 8]
+    monkeypatch.chdir(tmp_path)
+    assert list_images("*/*.png") == ["[cam1]/a.png"]
+
+
+def test_a_url_of_a_file_is_percent_encoded(tmp_path: Path) -> None:
+    write_image(tmp_path / "front door.png", 7)
+    assert [number_of(f.pixels) for f in read(f"file://{tmp_path}/front%20door.png", "cam")] == [7]
+    write_image(tmp_path / "50%20.png", 8)  # a path is taken as it is
+    assert [number_of(f.pixels) for f in read(str(tmp_path / "50%20.png"), "cam")] == [8]
 
 
 def test_sixteen_bit_grey_and_transparent_images_become_rgb(tmp_path: Path) -> None:

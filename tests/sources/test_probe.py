@@ -72,6 +72,15 @@ def test_images_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (report["frames"], report["codec"], report["size"]) == (3, "png", [60, 90])
 
 
+def test_the_first_image_that_can_be_decoded_describes_a_folder(tmp_path: Path) -> None:
+    from test_images import write_image
+
+    (tmp_path / "a.png").write_bytes(b"\x89PNG nothing")
+    write_image(tmp_path / "b.png", 1)
+    report = probe(str(tmp_path))
+    assert (report.frames, report.size, report.error) == (2, (60, 90), "")
+
+
 def test_a_rendered_scene_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     assert argos_probe("fake://people?n=1&size=160x90&frames=4&fps=10", "--json") == 0
     report = json.loads(capsys.readouterr().out)
