@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 
 class FrameClock:
     """Turns presentation times as they come (missing, repeated, jumping back) into seconds that never decrease.
 
-    A jump back, as between two joined recordings or when a camera sets its clock, moves the origin so that time goes
+    A jump, as between two joined recordings or when a camera sets its clock back, moves the origin so that time goes
     on from the last frame; over a step back of a frame or two time stands still. A missing or repeated time is the last
     one plus the duration of a frame.
     """
 
-    def __init__(self, step_s: float) -> None:
+    def __init__(self, step_s: float, jump_s: float = math.inf) -> None:
         """Start a clock.
 
         Args:
             step_s: usual time from frame to frame, for frames that do not tell.
+            jump_s: a step forward by more than this is a jump, as every step back is.
         """
-        self._step_s = step_s
+        self._step_s, self._jump_s = step_s, jump_s
         self._raw_s: float | None = None
         self._now_s: float | None = None
         self._offset_s = 0.0
@@ -34,7 +37,7 @@ class FrameClock:
             self._now_s = 0.0 if raw_s is None else raw_s
         elif raw_s is None or raw_s == self._raw_s:
             self._now_s += step_s
-        elif raw_s + self._offset_s < self._now_s - 2 * step_s:
+        elif not -2 * step_s <= raw_s + self._offset_s - self._now_s <= self._jump_s:
             self._now_s += step_s
             self._offset_s = self._now_s - raw_s
         else:

@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 FIRST_PICTURE_S = 10.0
 """Longest wait for the first picture while data arrives: cameras send key frames up to this far apart."""
 
+# A camera's clock that is set back by more than a minute looks to FFmpeg as if it had run over: it adds 2^32 ticks, 13
+# hours. No picture is shown for an hour, because a camera that sends none is connected again before.
+_JUMP_S = 3600.0
+
 # HLS comes in segments of seconds, with nothing in between
 _SEGMENTS_S = 15.0
 _LOW_DELAY = {"fflags": "nobuffer", "analyzeduration": "100000"}
@@ -193,7 +197,7 @@ class Connection:
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all  # so that sound alone does not keep a frozen picture alive
-        clock = FrameClock(frame_step_s(stream))
+        clock = FrameClock(frame_step_s(stream), _JUMP_S)
         has_times = container.format.name not in ("mpjpeg", "mjpeg")  # times of bare JPEG pictures are made up
         opened_s = seen_s = good_s = time.monotonic()
         mended_s = max(FIRST_PICTURE_S, self.patience_s)

@@ -179,6 +179,16 @@ def test_another_size_in_the_middle_and_a_clock_set_back_are_survived(camera: Fa
     assert pts_s == sorted(pts_s)
 
 
+def test_a_clock_set_far_back_does_not_put_time_forward(camera: FakeCamera) -> None:
+    with Reading(camera.url) as reading:
+        reading.more()
+        camera.apply(Command("jump", -1000))  # FFmpeg takes it for a clock that ran over
+        reading.until(lambda: any(abs(b.pts - a.pts) > 900 * 90_000 for a, b in itertools.pairwise(reading.frames)))
+        reading.more(10)
+    assert {frame.epoch for frame in reading.frames} == {0}
+    assert all(0 <= b.pts_s - a.pts_s < 5 for a, b in itertools.pairwise(reading.frames))
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_another_codec_in_the_middle_is_survived(clips: list[str], transport: str) -> None:
     """The camera goes on sending, in a codec that the viewer was not told of: nothing can be decoded any more."""

@@ -41,6 +41,12 @@ def test_a_jump_back_goes_on_from_the_last_frame() -> None:
     assert [clock.read(t) for t in (5.0, 5.1, 0.0, 0.1, 0.3)] == pytest.approx([5, 5.1, 5.2, 5.3, 5.5])
 
 
+def test_a_jump_forward_beyond_the_limit_goes_on_from_the_last_frame() -> None:
+    clock = FrameClock(0.1, jump_s=3600)
+    assert [clock.read(t) for t in (5.0, 5.1, 50_000.0, 50_000.1, 6.0)] == pytest.approx([5, 5.1, 5.2, 5.3, 5.4])
+    assert clock.read(3000.0) == pytest.approx(2999.4)
+
+
 @given(st.floats(1, 30), st.lists(st.floats(0, 0.3), min_size=2, max_size=200))
 def test_no_more_than_the_rate_passes(fps: float, steps: list[float]) -> None:
     pacer, now_s, kept = Pacer(fps), 0.0, 0
