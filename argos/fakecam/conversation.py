@@ -137,9 +137,17 @@ class Conversation:
     def _describe(self, request: Request) -> tuple[int, dict[str, str], str]:
         host = self.writer.get_extra_info("sockname")[0]
         media = _sound() if self.stage.is_on("no_video") else _picture(self.stage.clip())
-        lines = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=argos fakecam", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*", *media]
+        kind, anywhere = ("IP6", "::") if ":" in host else ("IP4", "0.0.0.0")
+        begin = [
+            "v=0",
+            f"o=- 1 1 IN {kind} {host}",
+            "s=argos fakecam",
+            f"c=IN {kind} {anywhere}",
+            "t=0 0",
+            "a=control:*",
+        ]
         base = request.url.rstrip("/") + "/"
-        return 200, {"Content-Base": base, "Content-Type": "application/sdp"}, "\r\n".join(lines) + "\r\n"
+        return 200, {"Content-Base": base, "Content-Type": "application/sdp"}, "\r\n".join([*begin, *media]) + "\r\n"
 
     def _set_up(self, request: Request) -> tuple[int, dict[str, str], str]:
         if self.viewer is not None:
@@ -156,7 +164,11 @@ class Conversation:
             agreed = f"RTP/AVP/TCP;unicast;interleaved={pair[0]}-{pair[1]}"
         elif ports and "multicast" not in asked and max(int(ports[1]), int(ports[2])) < 65536:
             here, there = (self.writer.get_extra_info(name)[0] for name in ("sockname", "peername"))
-            way = Udp(here, there, (int(ports[1]), int(ports[2])))
+            try:
+                way = Udp(here, there, (int(ports[1]), int(ports[2])))
+            except OSError as error:
+                log.warning("no UDP for a viewer: %s", error, extra={"event": "fakecam.no_ports"})
+                return 503, {}, ""
             self.viewer = Viewer(way, ssrc=self.stage.ssrc)
             agreed = f"RTP/AVP;unicast;client_port={ports[1]}-{ports[2]};server_port={way.ports[0]}-{way.ports[1]}"
         else:

@@ -72,7 +72,7 @@ class FakeCamera:
             self._stop()
             raise
         self.port = self._camera.port
-        self.url = f"rtsp://{host}:{self.port}{path}"
+        self.url = f"rtsp://{f'[{host}]' if ':' in host else host}:{self.port}{path}"
 
     @property
     def viewers(self) -> int:

@@ -78,8 +78,9 @@ class Udp:
 
 def _port_pair(host: str) -> tuple[socket.socket, socket.socket]:
     """Two sockets on an even port and the one after it, as viewers expect."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(100):
-        first, second = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        first, second = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
         try:
             first.bind((host, 0))
             if first.getsockname()[1] % 2 == 0:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -285,6 +286,31 @@ def test_pictures_go_to_the_machine_that_asked_whatever_it_asks(clips: list[str]
         play(asking, camera, f"RTP/AVP;unicast;destination=192.0.2.1;client_port={port}-{port}")
         own.settimeout(10)
         assert own.recv(2048)[0] == 0x80
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_it_listens_on_an_address_of_ip_version_6(clips: list[str], transport: str) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with FakeCamera(clips[:1], host="::1") as camera:
+        assert camera.url == f"rtsp://[::1]:{camera.port}/cam"
+        assert next(read(camera.url, "gate", options(transport), fail_fast=True)).size == (96, 160)
+
+
+def test_a_viewer_for_whom_there_are_no_ports_is_told_so(camera: FakeCamera) -> None:
+    with socket.create_connection(("127.0.0.1", camera.port), timeout=10) as asking:
+        asking.sendall(f"OPTIONS {camera.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+        asking.recv(4096)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))  # no socket can be opened any more
+        try:
+            transport = "Transport: RTP/AVP;unicast;client_port=5000-5001"
+            asking.sendall(f"SETUP {camera.url}/track0 RTSP/1.0\r\nCSeq: 2\r\n{transport}\r\n\r\n".encode())
+            assert asking.recv(4096).startswith(b"RTSP/1.0 503 ")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_script_lets_faults_come_and_go(clips: list[str]) -> None:
