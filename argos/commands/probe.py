@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from argos.commands.whole_numbers import seconds
+from argos.commands.seconds import seconds
 
 if TYPE_CHECKING:
     from argos.sources.probe import ProbeReport

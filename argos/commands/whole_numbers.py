@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 
 
 def at_least_one(text: str) -> int:
@@ -18,19 +17,4 @@ def at_least_one(text: str) -> int:
         number = 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"should be a whole number, 1 or more, got {text!r}")
-    return number
-
-
-def seconds(text: str) -> float:
-    """A time above 0.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"should be a number of seconds above 0, got {text!r}")
     return number
