@@ -88,7 +88,7 @@ def test_webhooks_that_hang_end_together_and_the_files_are_finished(
             outputs.write(replace(with_events(camera, "zone_enter"), image=np.zeros((1000, 1000, 3), np.uint8)))
         start = time.monotonic()
         outputs.close()
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10  # one alone may hang for 20
     assert [tally.dropped for _, _, tally in outputs.tallies] == [{"closed": 1}] * 4
     assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["door.mp4", "gate.mp4"]
 
@@ -103,7 +103,7 @@ def test_a_camera_that_goes_closes_its_outputs_together_too(tmp_path: Path, monk
         start = time.monotonic()
         outputs.remove("door", gone.set)
         assert gone.wait(60)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10  # one alone may hang for 20
         outputs.close()
 
 
