@@ -181,6 +181,14 @@ class MomentsOutput(Section):
     events: EventTypes = None
     active: Active = None
 
+    @field_validator("longest_s")
+    @classmethod
+    def _holds_an_event(cls, longest_s: float, info: ValidationInfo) -> float:
+        least_s = info.data.get("before_s", 0.0) + info.data.get("after_s", 0.0)
+        if longest_s < least_s:
+            raise ValueError(f"should be at least before_s and after_s together, {least_s:g}, got {longest_s:g}")
+        return longest_s
+
 
 class JsonlOutput(Section):
     """One line of JSON per result."""

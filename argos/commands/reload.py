@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Reloader:
     Args:
         pipeline: that runs it.
         again: how it is loaded.
-        loaded: called with each configuration that was taken.
+        loaded: called with each configuration once it is in force.
     """
 
     def __init__(self, pipeline: Pipeline, again: Again, loaded: Callable[[Config], None]) -> None:
@@ -93,21 +93,28 @@ class Reloader:
             self._state = file_state(self._again.file)
             try:
                 config = self._again.load()
-                self._pipeline.reload(config)
+                self._pipeline.reload(config, self._loaded)
             except ConfigError as error:
                 self._pipeline.refuse(error)
-            else:
-                self._loaded(config)
+
+
+def hold_hangup() -> None:
+    """Keep a SIGHUP back until ``reload_on_hangup``: while networks are loaded it is a wish already, and no end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def reload_on_hangup(reloader: Reloader, stop: Callable[[], None]) -> None:
     """Take SIGHUP for a wish to load again; when a terminal was closed it ends ARGOS, as it does without this."""
-    had_terminal = sys.stderr.isatty()
+    terminals = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [fd for fd in (0, 1, 2) if os.isatty(fd)]
 
     def on_hangup(_: int, __: FrameType | None) -> None:
-        if had_terminal and not sys.stderr.isatty():
-            stop()
-        else:
+        closed = [fd for fd in terminals if not os.isatty(fd)]
+        if not closed:
             reloader.ask()
+            return
+        for fd in closed:
+            os.dup2(os.open(os.devnull, os.O_RDWR), fd)  # what is still said at the end would fail there
+        stop()
 
     signal.signal(signal.SIGHUP, on_hangup)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

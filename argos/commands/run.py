@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from argos.commands.reload import Again, Reloader, file_state, reload_on_hangup
+from argos.commands.reload import Again, Reloader, file_state, hold_hangup, reload_on_hangup
 from argos.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
         set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format, run_id)
 
     log_as(config)
+    if again is not None:
+        hold_hangup()
     allow_descriptors()
     prepare_threads(config.engine.threads)
     compile_beside()
@@ -140,12 +142,14 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
             log_as(config)
             shown = _open_window(pipeline) if window else None
             stop_on_signals(pipeline.stop)
+            reloader = None if again is None else Reloader(pipeline, again, log_as)
+            if reloader is not None:
+                reload_on_hangup(reloader, pipeline.stop)
             if shown is not None:
                 beside.enter_context(contextlib.closing(shown))
             beside.enter_context(pipeline)
-        if again is not None:
-            reloader = beside.enter_context(Reloader(pipeline, again, log_as))
-            reload_on_hangup(reloader, pipeline.stop)
+        if reloader is not None:
+            beside.enter_context(reloader)
         summary = Summary()
         if pipeline.endpoint:
             log.info("publishing to %s", pipeline.endpoint)

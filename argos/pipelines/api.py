@@ -6,10 +6,11 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -32,7 +33,15 @@ from argos.pipelines.deep import InstancesGiven, SemanticGiven
 from argos.pipelines.feeds import JOIN_S, Arrived, Feed
 from argos.pipelines.flight import Flight
 from argos.pipelines.notices import Notices
-from argos.pipelines.outputs import Output, Outputs, open_outputs
+from argos.pipelines.outputs import (
+    Output,
+    OutputFile,
+    Outputs,
+    close_all,
+    missing_folders,
+    open_outputs,
+    remove_empty,
+)
 from argos.pipelines.packets import recorders, recording_of
 from argos.pipelines.relief import Relief, line_of_config
 from argos.pipelines.shield import Shown
@@ -43,6 +52,7 @@ from argos.publishing.encode import MaskEncodings
 from argos.publishing.every import SPOOL_BYTES
 from argos.publishing.publisher import Publisher
 from argos.publishing.wire import NO_CAMERA
+from argos.recording.recorder import PacketRecorder
 from argos.recording.results import RecordedResults
 from argos.sources.names import is_live
 from argos.types import OVERLOAD_STEPS, Result, Status
@@ -99,7 +109,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._cameras: Cameras | None = None
-        self._asked: Config | None = None
+        self._asked: tuple[Config, Callable[[Config], None]] | None = None
         self._notices = Notices(self.run)
         self._in_flight: Flight[list[Shown], list[tuple[Arrived, Mapping[str, str]]]] | None = None
         self._publisher: Publisher | None = None
@@ -262,7 +272,7 @@ class Pipeline:
             feed.stop()
         self._wake()
 
-    def reload(self, config: Config) -> Changes:
+    def reload(self, config: Config, applied: Callable[[Config], None] = lambda _: None) -> Changes:
         """Change cameras while the pipeline runs, before the next frame; those that stay as they are do not notice.
 
         Frames that the networks have begun with are shown as the old configuration asks for, unless what is covered of
@@ -272,6 +282,7 @@ class Pipeline:
 
         Args:
             config: validated.
+            applied: called with it once it is in force, in the thread that iterates; not for one that is refused then.
 
         Returns:
             What will change.
@@ -285,7 +296,7 @@ class Pipeline:
         check(self.config, config, [task for task in self._models if task != "proposal"])
         recording_of(config)
         with self._changed:
-            self._asked = config
+            self._asked = config, applied
             self._changed.notify_all()
         return compare(self.config, config)
 
@@ -357,9 +368,10 @@ class Pipeline:
     def _reload(self) -> None:
         """Take over the configuration that was asked for, if one was; in the thread that iterates."""
         with self._changed:
-            config, self._asked = self._asked, None
-        if config is None:
+            asked, self._asked = self._asked, None
+        if asked is None:
             return
+        config, applied = asked
         changes = compare(self.config, config)
         if changes:
             try:
@@ -367,6 +379,7 @@ class Pipeline:
             except ArgosError as error:
                 self.refuse(error)
                 return
+        applied(config)
         words = f"the configuration was loaded again: {changes}"
         self._notices.tell("config.applied", NO_CAMERA, words, {"config": self._digest})
 
@@ -375,12 +388,7 @@ class Pipeline:
         check(self.config, config, [task for task in self._models if task != "proposal"])
         self._running.make_ready(config)
         files = output_files(config)
-        kept = recorders(config, changes.added)
-        opened: dict[str, list[Output]] = {}
-        for name in changes.added if self._outputs is not None else ():
-            anew = not is_live(config.cameras[name].source.url)
-            opened[name] = [RecordedResults(kept[name])] if name in kept else []
-            opened[name] += open_outputs(files[name], anew=anew)
+        kept, opened = self._opened(config, files, changes.added)
         gone = {name: self.status(name) for name in changes.removed}
         rewatched = {n for n in changes.adjusted if is_rewatched(self.config.cameras[n], config.cameras[n])}
         self._running.apply(config, changes, kept)
@@ -393,7 +401,29 @@ class Pipeline:
         for name, outputs in opened.items():
             assert self._outputs is not None
             self._outputs.add(name, files[name], outputs)
+        if self._outputs is not None:
+            for name in rewatched:
+                self._outputs.watch(config.cameras[name])
         self._show(changes, gone, rewatched)
+
+    def _opened(
+        self, config: Config, files: Mapping[str, Sequence[OutputFile]], added: Collection[str]
+    ) -> tuple[dict[str, PacketRecorder], dict[str, list[Output]]]:
+        """What further cameras are written to; nothing of it stays open or behind where a part cannot be opened."""
+        kept: dict[str, PacketRecorder] = {}
+        opened: dict[str, list[Output]] = {}
+        made = missing_folders(file.path for name in added for file in files[name] if file.path is not None)
+        try:
+            kept |= recorders(config, added)
+            for name in added if self._outputs is not None else ():
+                anew = not is_live(config.cameras[name].source.url)
+                opened[name] = [RecordedResults(kept[name])] if name in kept else []
+                opened[name] += open_outputs(files[name], anew=anew)
+        except ArgosError:
+            close_all([*chain.from_iterable(opened.values()), *kept.values()])
+            remove_empty(made)
+            raise
+        return kept, opened
 
     def _show(self, changes: Changes, gone: Mapping[str, Status], rewatched: Collection[str]) -> None:
         """Tell subscribers and pages of other cameras."""
@@ -472,7 +502,7 @@ class Pipeline:
         now = self.config.cameras
         return {
             name
-            for name, camera in asked.cameras.items()
+            for name, camera in asked[0].cameras.items()
             if name in now and (camera.privacy, camera.mask_areas) != (now[name].privacy, now[name].mask_areas)
         }
 

@@ -241,7 +241,7 @@ class Cameras:
         """The ladder of a camera whose results have an age to keep."""
         camera = self.config.cameras[name]
         most_ms = camera.latency.max_age_ms
-        if most_ms is None or _keeps_all(camera):
+        if most_ms is None or not is_live(camera.source.url):
             return None
         return Ladder(most_ms, last=MODEL if isinstance(self._people, Relief) else SCALE)
 

@@ -271,7 +271,9 @@ class Moments:
         for name in sorted(os.listdir(self._folder)):
             if match := _NAME.fullmatch(name):
                 found.setdefault(match[1], []).append(self._folder / name)
-        keep_quota(found, self._settings.quota_bytes)
+        # the clip that several events share stays as long as the last of them: it is as old as its last picture
+        ages = {stem: max(path.stat().st_mtime_ns for path in paths) for stem, paths in found.items()}
+        keep_quota({stem: found[stem] for stem in sorted(found, key=ages.__getitem__)}, self._settings.quota_bytes)
 
 
 def _stem(event: Event) -> str:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from argos.config import Camera
 from argos.drawing.contact_sheet import contact_sheet
 from argos.drawing.overlay import overlay
 from argos.drawing.styles import Style, remembers
@@ -49,6 +50,14 @@ class Sender(Protocol):
 
     def tally(self) -> tuple[str, DeliveryTally]:
         """Its kind, and how it fares."""
+
+
+@runtime_checkable
+class Zoned(Protocol):
+    """An output that knows the zones of its camera."""
+
+    def watch(self, camera: Camera) -> None:
+        """The camera has other zones from now on, and nobody is in them yet."""
 
 
 class ResultLines:
@@ -267,7 +276,9 @@ class Outputs:
         self._queue: queue.Queue[Result | Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
         self._closed = False
-        self._made = _missing(file.path for of_camera in files.values() for file in of_camera if file.path is not None)
+        self._made = missing_folders(
+            file.path for of_camera in files.values() for file in of_camera if file.path is not None
+        )
         try:
             for camera, of_camera in files.items():
                 self._outputs[camera] += open_outputs(of_camera, anew=camera in anew)
@@ -297,11 +308,21 @@ class Outputs:
 
         self._queue.put(begin)
 
+    def watch(self, camera: Camera) -> None:
+        """Tell those that know the zones of a camera its present ones."""
+
+        def change() -> None:
+            for output in self._outputs.get(camera.name, []):
+                if isinstance(output, Zoned):
+                    output.watch(camera)
+
+        self._queue.put(change)
+
     def remove(self, camera: str, then: Callable[[], None] | None = None) -> None:
         """Finish the files of a camera once what is queued is written; ``then`` is called after it."""
 
         def end() -> None:
-            if faults := _close(self._outputs.pop(camera, [])):
+            if faults := close_all(self._outputs.pop(camera, [])):
                 raise faults[0]
             if then is not None:
                 then()
@@ -347,19 +368,24 @@ class Outputs:
 
     def _finish(self) -> None:
         """Close every file, whatever happens to the others."""
-        faults = _close([output for of_camera in self._outputs.values() for output in of_camera])
+        faults = close_all([output for of_camera in self._outputs.values() for output in of_camera])
         if faults and self._error is None:
             self._error = faults[0]
-        for folder in self._made:  # a source that gave nothing leaves nothing
-            with suppress(OSError):
-                folder.rmdir()  # which refuses where anything is in it
+        remove_empty(self._made)  # a source that gave nothing leaves nothing
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
 
 
-def _close(outputs: Sequence[Output]) -> list[Exception]:
+class Closable(Protocol):
+    """An output, or a recording."""
+
+    def close(self) -> None:
+        """Finish what was written."""
+
+
+def close_all(outputs: Sequence[Closable]) -> list[Exception]:
     """Close all of them, whatever happens to the others; returns what went wrong.
 
     Senders wait for their receivers, all at once and beside the files, which are finished one after the other.
@@ -380,7 +406,14 @@ def _fault_of(close: Callable[[], None]) -> Exception | None:
     return None
 
 
-def _missing(paths: Iterable[Path]) -> list[Path]:
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders in which there is nothing, the inner ones first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()  # which refuses where anything is in it
+
+
+def missing_folders(paths: Iterable[Path]) -> list[Path]:
     """Folders that have to be made for some files, the inner ones first."""
     # not Path.exists, which raises where a name is too long or a folder closed; opening says so with a remedy
     folders = {folder for path in paths for folder in path.parents if not os.path.exists(folder)}

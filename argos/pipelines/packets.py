@@ -33,17 +33,19 @@ def recorders(config: Config, cameras: Collection[str] | None = None) -> dict[st
     output = recording_of(config)
     if output is None:
         return {}
-    return {
-        name: PacketRecorder(
-            output.path.replace("%camera%", name),
-            name,
-            segment_s=output.segment_s,
-            quota_mb=output.quota_mb,
-            waits=not is_live(camera.source.url),
-        )
-        for name, camera in config.cameras.items()
-        if cameras is None or name in cameras
-    }
+    kept: dict[str, PacketRecorder] = {}
+    try:
+        for name, camera in config.cameras.items():
+            if cameras is None or name in cameras:
+                path, waits = output.path.replace("%camera%", name), not is_live(camera.source.url)
+                kept[name] = PacketRecorder(
+                    path, name, segment_s=output.segment_s, quota_mb=output.quota_mb, waits=waits
+                )
+    except ArgosError:
+        for recorder in kept.values():
+            recorder.close()
+        raise
+    return kept
 
 
 def recording_of(config: Config) -> RecordingOutput | None:

@@ -93,13 +93,9 @@ class MqttEvents:
             if error.name is None or error.name.partition(".")[0] != "paho":
                 raise
             raise UsageError("outputs: type mqtt needs paho-mqtt: pip install 'argos-vision[mqtt]'") from error
-        self._topics = f"{output.prefix}/{camera.name}"
+        self._topics, self._home_assistant = f"{output.prefix}/{camera.name}", output.home_assistant
         self._filter = event_filter(output)
-        self._announced = (
-            discovery(camera.name, list(camera.zones), self._topics, output.home_assistant)
-            if output.home_assistant
-            else []
-        )
+        self._announced = self._announcements(camera)
         self._numbers: dict[str, bytes] = {}
         self._told: dict[str, tuple[float, bytes]] = {}
         for zone in camera.zones:
@@ -137,6 +133,25 @@ class MqttEvents:
                 self._told[topic] = now_s, number
                 self._put_number(delivery, topic, number)
 
+    def watch(self, camera: Camera) -> None:
+        """Announce the zones that a camera has now, all empty; what the broker keeps of others is cleared."""
+        delivery = self._delivery
+        assert delivery is not None
+        before, self._announced = self._announced, self._announcements(camera)
+        kept = {message.address for message in self._announced}
+        gone = [message.address for message in before if message.address not in kept]
+        for topic in [topic for topic in self._numbers if topic.startswith("zone/")]:
+            del self._numbers[topic]
+            self._told.pop(topic, None)
+            if topic.split("/")[1] not in camera.zones:
+                gone.append(f"{self._topics}/{topic}")
+        for address in gone:
+            delivery.put(Message(address, address, b"", retained=True))
+        for message in self._announced:
+            delivery.put(message)
+        for zone in camera.zones:
+            self._occupied(zone, 0)
+
     def tally(self) -> tuple[str, DeliveryTally]:
         """Kind of the output, and how it fares."""
         assert self._delivery is not None
@@ -147,6 +162,11 @@ class MqttEvents:
         if self._delivery is not None:
             self._delivery.close()
         self._connection.close()
+
+    def _announcements(self, camera: Camera) -> list[Message]:
+        if not self._home_assistant:
+            return []
+        return discovery(camera.name, list(camera.zones), self._topics, self._home_assistant)
 
     def _occupied(self, zone: str, people: int) -> None:
         self._numbers[f"zone/{zone}/people"] = str(people).encode()

@@ -18,6 +18,9 @@ it took too long, or the proposer sees somebody where the mask shows nobody."""
 REACH = 0.01
 """How far beyond the people found a proposal is still theirs; share of the proposer's long side."""
 
+LARGEST_KERNEL = 13
+"""Radius up to which growing by a kernel is faster than by distances."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -91,5 +94,8 @@ def grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """A mask grown by ``reach`` pixels or cells."""
     if reach < 1 or not mask.any():
         return mask
+    if reach > LARGEST_KERNEL:  # a pixel more, so that no less is covered than by the kernel, which is not quite round
+        distance = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return np.asarray(distance <= reach + 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel), np.bool_)

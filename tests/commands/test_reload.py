@@ -25,10 +25,11 @@ class Taken:
         self.faults: list[str] = []
         self.loaded: list[list[str]] = []
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, applied: Callable[[Config], None]) -> None:
         if "fixed" in config.cameras:
             raise ConfigError("engine.threads: cannot change while ARGOS runs")
         self.configs.append(list(config.cameras))
+        applied(config)
 
     def refuse(self, error: ConfigError) -> None:
         self.faults.append(str(error))

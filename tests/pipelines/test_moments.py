@@ -138,6 +138,17 @@ def test_the_oldest_moments_go_when_the_quota_is_used_up(tmp_path: Path) -> None
     assert (tmp_path / "notes.txt").exists()
 
 
+def test_a_clip_that_events_share_stays_as_long_as_the_last_of_them(tmp_path: Path) -> None:
+    results = [frame(n, *(["zone_enter"] if n in (5, 20, 35) else [])) for n in range(50)]
+    write(tmp_path, results, MomentSettings(before_s=0.5, after_s=2.0, longest_s=60.0))
+    (clip,) = tmp_path.glob("*.mp4")
+    most = clip.stat().st_size + sum(path.stat().st_size for path in sorted(tmp_path.glob("*zone_enter-hall-0.*"))[:2])
+    for path in tmp_path.iterdir():
+        path.unlink()
+    write(tmp_path, results, MomentSettings(before_s=0.5, after_s=2.0, longest_s=60.0, quota_bytes=most))
+    assert [path.name for path in tmp_path.glob("*.mp4")] == [clip.name]
+
+
 def test_what_is_covered_in_the_result_is_covered_in_picture_and_clip(tmp_path: Path) -> None:
     """The output sees nothing but the result's own picture."""
     size = (120, 160)

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import sys
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from main_job import FAST, PEOPLE, assert_gapless, finish, free_port, lines_of, own_models, start, until
+from main_job import (
+    FAST,
+    ONE_THREAD,
+    PEOPLE,
+    assert_gapless,
+    finish,
+    free_port,
+    line_count,
+    lines_of,
+    own_models,
+    start,
+    until,
+)
 from watched_pipeline import SCENE, ZONE, more, running, written
 
-from argos.config import config_from_sources, load_config
+from argos.config import Config, config_from_sources, load_config
 from argos.errors import ConfigError
 from argos.pipelines.api import Pipeline
 from argos.types import Hello, Notice, Result, Status
@@ -183,3 +199,64 @@ def test_a_pipeline_that_is_not_open_says_so() -> None:
     for use in (lambda: pipeline.reload(config), lambda: pipeline.status("people")):
         with pytest.raises(ValueError, match="the pipeline is not open; enter it first"):
             use()
+
+
+def test_what_a_refused_reload_opened_is_closed_and_its_folders_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models, port = own_models(tmp_path), free_port()
+    (tmp_path / "out" / "c").mkdir(parents=True)
+    (tmp_path / "out" / "c" / "results.jsonl").mkdir()  # where a file should be
+    keys = [
+        "outputs=[{type: webhook, url: 'http://127.0.0.1:9/'}, {type: jsonl, path: out/%camera%/results.jsonl}]",
+    ]
+    before = load_config(written(tmp_path, models, port, a=""), keys)
+    after = load_config(written(tmp_path, models, port, a="", b="", c=""), keys)
+    taken: list[Config] = []
+    with running(before, port) as (pipeline, messages):
+        more(messages, "a", 2)
+        threads = []
+        for n in range(3):
+            pipeline.reload(after, taken.append)
+            until(lambda n=n: len([m for m in messages.of(Notice) if m.type == "config.refused"]) > n)
+            more(messages, "a", 1)
+            threads.append(threading.active_count())
+        assert not (tmp_path / "out" / "b").exists()
+        pipeline.reload(before, taken.append)
+        until(lambda: taken)
+    assert threads[-1] == threads[0]
+    assert taken == [before]
+
+
+def test_a_hangup_while_the_networks_are_loaded_is_a_wish_to_load_again(tmp_path: Path) -> None:
+    models, port = own_models(tmp_path), free_port()
+    written(tmp_path, models, port, stays="")
+    process = start("--log-format", "json", "run", "camera.yaml", folder=tmp_path)
+    until(lambda: b"SigBlk:\t0000000000000001" in Path(f"/proc/{process.pid}/status").read_bytes(), of=process)
+    process.send_signal(signal.SIGHUP)
+    until(lambda: line_count(tmp_path / "out" / "stays.jsonl") > 15, of=process)
+    process.send_signal(signal.SIGTERM)
+    status, _, err = finish(process)
+    assert status == 0
+    applied = [line for line in map(json.loads, err.splitlines()) if line["event"] == "config.applied"]
+    assert ["nothing has changed" in line["msg"] for line in applied] == [True]
+
+
+def test_a_terminal_that_is_closed_ends_it_although_standard_error_is_a_file(tmp_path: Path) -> None:
+    models, port = own_models(tmp_path), free_port()
+    written(tmp_path, models, port, stays="")
+    command = [sys.executable, "-m", "argos", "run", "camera.yaml"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.dup2(os.open("errors", os.O_WRONLY | os.O_CREAT), 2)
+        os.execve(command[0], command, ONE_THREAD)
+    until(lambda: (tmp_path / "out" / "stays.jsonl").exists())
+    os.close(terminal)
+    deadline = time.monotonic() + 60
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+    assert "bug" not in (tmp_path / "errors").read_text()

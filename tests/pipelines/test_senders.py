@@ -148,6 +148,10 @@ def test_credentials_are_shown_nowhere(
         ),
         ("{type: mqtt, host: h, events: [zone_entr]}", "did you mean 'zone_enter'?"),
         ("{type: mqtt, host: h, prefix: 'a/+'}", "outputs.0.prefix: should be"),
+        (
+            "{type: moments, path: 's3cret%camera%', before_s: 3, after_s: 3, longest_s: 5}",
+            "outputs.0.longest_s: should be at least before_s and after_s together, 6, got 5",
+        ),
         ("{type: mqtt, host: h, spool: 0}", "outputs.0.spool: should be at least 1, got 0"),
     ],
 )

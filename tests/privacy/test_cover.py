@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from argos.config_privacy import Covering
 from argos.privacy.background import SIGHTINGS, UNSEEN, EmptyScene
 from argos.privacy.cover import Effect, areas_filled, cover
+from argos.privacy.judge import LARGEST_KERNEL, grown
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 PART = np.zeros((60, 80), np.bool_)
@@ -92,3 +94,17 @@ def test_another_size_is_another_scene() -> None:
     for _ in range(SIGHTINGS):
         scene.learn(NOISE, np.zeros_like(PART))
     assert (scene.picture((30, 40)) == UNSEEN).all()
+
+
+@pytest.mark.parametrize("reach", [1, LARGEST_KERNEL, LARGEST_KERNEL + 1, 40])
+def test_growing_by_distances_covers_all_that_the_kernel_does_and_a_pixel_more(reach: int) -> None:
+    rng = np.random.default_rng(reach)
+    mask = np.zeros((180, 240), np.bool_)
+    mask[rng.integers(0, 180, 9), rng.integers(0, 240, 9)] = True
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    least = cv2.dilate(mask.view(np.uint8), kernel).view(np.bool_)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 5, 2 * reach + 5))
+    most = cv2.dilate(mask.view(np.uint8), kernel).view(np.bool_)
+    found = grown(mask, reach)
+    assert (found >= least).all()
+    assert (found <= most).all()

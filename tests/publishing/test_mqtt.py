@@ -275,3 +275,30 @@ def test_a_broker_that_hangs_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) ->
         connection = connect(full.getsockname()[1])
         time.sleep(0.2)
         assert close(connection) < 10
+
+
+def test_other_zones_are_announced_and_empty_and_what_was_told_of_the_old_ones_is_cleared(
+    broker: BrokerProcess, listener: Listener
+) -> None:
+    from argos.pipelines.senders import MqttEvents
+
+    sender = MqttEvents(output(broker), camera())
+    sender.write(replace(people_result(0, {1: (0.5, 0.5)}), events=(enters(0, 1), enters(1, 1, "yard"))))
+    for zone in ("hall", "yard"):
+        assert wait_for(lambda zone=zone: listener.last(f"argos/door/zone/{zone}/occupied") == b"ON")
+    zones = "camera.zones={hall: {polygon: [[0, 0], [0.1, 0], [0.1, 0.1]]}, gate: {polygon: [[0, 0], [1, 0], [1, 1]]}}"
+    (moved,) = config_from_sources(["webcam:0"], ["camera.name=door", zones]).cameras.values()
+    sender.watch(moved)
+    sender.write(people_result(1, {1: (0.5, 0.5)}))
+    assert wait_for(lambda: listener.last("argos/door/zone/hall/occupied") == b"OFF")
+    assert wait_for(lambda: listener.last("argos/door/zone/gate/occupied") == b"OFF")
+    config = "homeassistant/binary_sensor/argos_door/zone_{}/config"
+    assert wait_for(lambda: listener.last(config.format("gate")))
+    sender.close()
+    late = Listener(broker.port)
+    names = [f"argos/door/zone/{zone}/{what}" for zone in ("hall", "gate") for what in ("people", "occupied")]
+    expected = {*names, config.format("hall"), config.format("gate")}
+    assert wait_for(lambda: {topic for topic, _, _ in late.got} >= expected)
+    time.sleep(0.2)  # what the broker keeps comes all at once
+    assert {topic for topic, _, _ in late.got if "zone" in topic} == expected
+    late.close()
