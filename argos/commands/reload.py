@@ -6,7 +6,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -98,14 +98,18 @@ class Reloader:
                 self._pipeline.refuse(error)
 
 
-def hold_hangup() -> None:
-    """Keep a SIGHUP back until ``reload_on_hangup``: while networks are loaded it is a wish already, and no end."""
+def hold_hangup() -> list[int]:
+    """Keep a SIGHUP back until ``reload_on_hangup``: while networks are loaded it is a wish already, and no end.
+
+    Returns:
+        Which of the standard files are terminals; none where nobody is to hear of their end, as under nohup.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    return [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [fd for fd in (0, 1, 2) if os.isatty(fd)]
 
 
-def reload_on_hangup(reloader: Reloader, stop: Callable[[], None]) -> None:
-    """Take SIGHUP for a wish to load again; when a terminal was closed it ends ARGOS, as it does without this."""
-    terminals = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [fd for fd in (0, 1, 2) if os.isatty(fd)]
+def reload_on_hangup(reloader: Reloader, stop: Callable[[], None], terminals: Sequence[int]) -> None:
+    """Take SIGHUP for a wish to load again; when one of ``terminals`` was closed it ends ARGOS, as without this."""
 
     def on_hangup(_: int, __: FrameType | None) -> None:
         closed = [fd for fd in terminals if not os.isatty(fd)]

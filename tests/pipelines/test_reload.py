@@ -243,7 +243,8 @@ def test_a_hangup_while_the_networks_are_loaded_is_a_wish_to_load_again(tmp_path
     assert ["nothing has changed" in line["msg"] for line in applied] == [True]
 
 
-def test_a_terminal_that_is_closed_ends_it_although_standard_error_is_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_terminal_that_is_closed_ends_it_although_standard_error_is_a_file(tmp_path: Path, begun: bool) -> None:
     models, port = own_models(tmp_path), free_port()
     written(tmp_path, models, port, stays="")
     command = [sys.executable, "-m", "argos", "run", "camera.yaml"]
@@ -252,7 +253,8 @@ def test_a_terminal_that_is_closed_ends_it_although_standard_error_is_a_file(tmp
         os.chdir(tmp_path)
         os.dup2(os.open("errors", os.O_WRONLY | os.O_CREAT), 2)
         os.execve(command[0], command, ONE_THREAD)
-    until(lambda: (tmp_path / "out" / "stays.jsonl").exists())
+    held, results = "SigBlk:\t0000000000000001", tmp_path / "out" / "stays.jsonl"
+    until(lambda: results.exists() if begun else held in Path(f"/proc/{child}/status").read_text())
     os.close(terminal)
     deadline = time.monotonic() + 60
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
