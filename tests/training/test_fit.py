@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +114,7 @@ def begin(folder: Path, *, pause: float = 0.0, save_s: float = 120.0, workers: i
     script = RUN.format(
         tests=str(Path(__file__).parent), folder=str(folder), pause=pause, save_s=save_s, workers=workers
     )
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job leaves it ignored
-    return subprocess.Popen([sys.executable, "-c", script], start_new_session=True, preexec_fn=heard)
+    return subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
 
 
 @pytest.fixture(scope="module")
