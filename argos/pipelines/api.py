@@ -241,7 +241,7 @@ class Pipeline:
         Raises:
             SourceError: no source gave a single frame, or, with ``fail_fast``, a camera could not be reached.
             PublishError: an output cannot be written any more.
-            ValueError: the pipeline was not opened yet. After ``stop`` nothing happens.
+            ValueError: the pipeline is not open.
         """
         if self._cameras is None:
             raise ValueError("the pipeline is not open; write: with pipeline: for result in pipeline: ...")
@@ -289,7 +289,7 @@ class Pipeline:
 
         Raises:
             ConfigError: it changes what holds while ARGOS runs; the keys are named, and nothing changes.
-            ValueError: the pipeline is not open.
+            ValueError: the pipeline was not opened yet. After ``stop`` nothing happens.
         """
         if self._cameras is None:
             raise ValueError(_NOT_OPEN)
