@@ -63,7 +63,7 @@ def main() -> None:
         margin = view.margin_at(scale)
         regions = regions_of(mask, dilation=view.dilation, min_area=view.min_area, margin=margin)
         boxes = boxes_of([regions], scale=scale, margin=margin)
-        layout = lay_out(boxes, canvas.size, gutter=canvas.gutter, max_canvases=canvas.most)
+        layout = lay_out(boxes, canvas.size, gutter=canvas.gutter, max_canvases=canvas.most, few=canvas.few)
         for side, placed in (
             (sides["afresh"], layout),
             (sides["steady"], steady.settle(layout, ["clip"], gutter=canvas.gutter)),

@@ -57,7 +57,7 @@ def motion(setting: Setting) -> Contender:
             return full(frame, refresh)
         scale = setting.scale(frame)
         margin = setting.view.margin_at(scale)
-        size = smallest_canvas(regions, canvas.size, scale=scale, margin=margin, gutter=canvas.gutter)
+        size = smallest_canvas(regions, canvas.size, scale=scale, margin=margin, gutter=canvas.gutter, few=canvas.few)
         batch = pack(
             [frame], regions, size, scale=scale, margin=margin, gutter=canvas.gutter, max_canvases=canvas.most
         )  # fmt: skip

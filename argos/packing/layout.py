@@ -33,7 +33,7 @@ class Layout:
         return self.canvases * self.canvas_size[0] * self.canvas_size[1]
 
 
-def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | None = None) -> Layout:
+def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | None = None, few: bool = False) -> Layout:
     """One canvas of the smallest shape that takes all regions, or several of the largest.
 
     The same as ``plan_placements`` on ``smallest_canvas``; no rectangle is cut or placed twice.
@@ -43,12 +43,13 @@ def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | Non
         largest: size of a full canvas.
         gutter: as for ``pack``.
         max_canvases: likewise; None: as many as it takes.
+        few: as for ``smallest_canvas``.
 
     Raises:
         ValueError: more regions than pixels.
     """
     whole = cut(boxes, largest)
-    size, places = smallest_for(boxes, whole, largest, gutter=gutter)
+    size, places = smallest_for(boxes, whole, largest, gutter=gutter, few=few)
     if places is not None:
         return Layout(size, placements_at(whole, places))
     most = max(1, len(whole)) if max_canvases is None else max_canvases

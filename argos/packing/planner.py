@@ -108,7 +108,14 @@ class Planner:
         return self.account(camera).affords_question()
 
     def choose(
-        self, seen: Sequence[Seen], canvas_size: Size, *, gutter: int, most: int, filled: Size | None = None
+        self,
+        seen: Sequence[Seen],
+        canvas_size: Size,
+        *,
+        gutter: int,
+        most: int,
+        filled: Size | None = None,
+        few: bool = False,
     ) -> Choice:
         """Choose the cheapest mode for each of several frames that share canvases.
 
@@ -121,6 +128,7 @@ class Planner:
             canvas_size, gutter: as for ``pack``.
             most: canvases per frame; where regions need more their frames are computed in full.
             filled: what the networks compute for a canvas of any shape; None: what it has.
+            few: canvases of few shapes, as for ``smallest_canvas``.
         """
         modes: list[Mode] = [mode_asked("auto", frame.regions) for frame in seen]
         weighed = [n for n, mode in enumerate(modes) if mode == "pack" and self._is_sure(seen[n])]
@@ -132,7 +140,7 @@ class Planner:
             if self.times(seen[n].tasks).grows(_least_canvas(seen[n])) < limits[n]
             and not _is_reduced(seen[n], canvas_size)
         ]  # fmt: skip
-        layout = _together([seen[n] for n in packed], canvas_size, gutter) if packed else None
+        layout = _together([seen[n] for n in packed], canvas_size, gutter, few) if packed else None
         pack_ms = math.inf
         if layout is not None and layout.canvases <= most * len(packed):
             pixels = layout.pixels if filled is None else layout.canvases * filled[0] * filled[1]
@@ -251,8 +259,8 @@ def _is_reduced(seen: Seen, canvas_size: Size) -> bool:
     return bool((cut(boxes, canvas_size).scale < np.float32(seen.scale)).any())
 
 
-def _together(seen: Sequence[Seen], canvas_size: Size, gutter: int) -> Layout:
+def _together(seen: Sequence[Seen], canvas_size: Size, gutter: int, few: bool) -> Layout:
     """The canvases that several frames share, as many as they need."""
     regions = [frame.regions for frame in seen if frame.regions is not None]
     boxes = boxes_of(regions, scale=[frame.scale for frame in seen], margin=[frame.margin for frame in seen])
-    return lay_out(boxes, canvas_size, gutter=gutter)
+    return lay_out(boxes, canvas_size, gutter=gutter, few=few)

@@ -18,6 +18,10 @@ from argos.kernels.rectangles import same_rectangles
 from argos.packing.layout import Layout
 from argos.types import Placements
 
+ROOMIER = 1.15
+"""Times the pixels of a fresh canvas that the last one may have and be kept: otherwise all regions would lie elsewhere
+whenever one of them grows or shrinks by a step of the grid."""
+
 MOST_GROUPS = 16
 """Groups of cameras whose last layout is remembered; those that were not together for longest are forgotten."""
 
@@ -26,7 +30,8 @@ def settled(layout: Layout, last: Layout, *, gutter: int) -> Layout:
     """The same rectangles on canvases of the same number and shape, moved to where they lay last.
 
     A rectangle is the one of the last layout that it overlaps most with, if that overlaps with no other more. It comes
-    where its frame pixels lay, or as near as there is room, the largest rectangle first; new ones fill what is left.
+    where its frame pixels lay, or as near as there is room, the largest rectangle first; new ones fill what is left. A
+    single canvas keeps the shape of the last one where that is at most ``ROOMIER`` times as large.
 
     Args:
         layout: of the frames at hand.
@@ -44,12 +49,14 @@ def settled(layout: Layout, last: Layout, *, gutter: int) -> Layout:
     # each rectangle carries its gutter at its right and bottom, and so does the canvas
     sizes = (new.target[:, 3:1:-1] - new.target[:, 1::-1]).astype(np.int64) + gutter
     order = np.lexsort((-sizes[:, 0] * sizes[:, 1], ~seen))
-    height, width = layout.canvas_size[0] + gutter, layout.canvas_size[1] + gutter
-    canvas, corner, fits = place_near(sizes, order, wanted, height, width, layout.canvases)
-    if not fits or not np.bincount(canvas, minlength=layout.canvases).all():
-        return layout
-    target = np.concatenate([corner, corner + (new.target[:, 2:] - new.target[:, :2])], axis=1)
-    return Layout(layout.canvas_size, replace(new, canvas=canvas, target=target))
+    keeps = layout.canvases == last.canvases == 1 and layout.pixels <= last.pixels <= ROOMIER * layout.pixels
+    for size in dict.fromkeys((last.canvas_size, layout.canvas_size) if keeps else (layout.canvas_size,)):
+        height, width = size[0] + gutter, size[1] + gutter
+        canvas, corner, fits = place_near(sizes, order, wanted, height, width, layout.canvases)
+        if fits and np.bincount(canvas, minlength=layout.canvases).all():
+            target = np.concatenate([corner, corner + (new.target[:, 2:] - new.target[:, :2])], axis=1)
+            return Layout(size, replace(new, canvas=canvas, target=target))
+    return layout
 
 
 class Steady:

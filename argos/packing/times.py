@@ -25,6 +25,9 @@ guess was wrong: taken for a change of the machine it would make full frames loo
 FORGOTTEN = 200
 """After so many runs of other kinds a canvas is no longer believed to be as slow as it was when last run."""
 
+LIKE = 1.2
+"""Canvases whose pixels differ by a tenth or less are of one kind: what they take is nearly in proportion."""
+
 LEVELS = 16
 """Active shares of a frame are told apart in so many steps."""
 
@@ -32,16 +35,17 @@ BY_PIXELS = Line(0.0, 1.0)
 """Before anything was measured: the more pixels the dearer; no unit that means anything."""
 
 Kind = tuple[Mode, int, int]
-"""Mode, network pixels, active sixteenths (mode gather)."""
+"""Mode, network pixels (rounded in mode pack), active sixteenths (mode gather)."""
 
 
 class Times:
     """Expected milliseconds of runs with the networks of some tasks.
 
-    Runs with the same number of pixels are one kind, whose expectation is their median. A kind that was never run lies
-    on a line through those that were, canvases and whole frames together: the network is the same. What the line says
-    counts as the first run of every kind but whole frames, so that one disturbed run condemns none. A common speed
-    follows the machine, so that kinds that were not run for a while are not left behind when a neighbour comes or goes.
+    Runs with the same number of pixels, on canvases about the same, are one kind, whose expectation is their median. A
+    kind that was never run lies on a line through those that were, canvases and whole frames together: the network is
+    the same. What the line says counts as the first run of every kind but whole frames, so that one disturbed run
+    condemns none. A common speed follows the machine, so that kinds that were not run for a while are not left behind
+    when a neighbour comes or goes.
 
     Args:
         costs: what was measured before; counts as the first run of every kind, whole frames too.
@@ -65,13 +69,14 @@ class Times:
             active: network pixels in active blocks (mode gather).
         """
         kind = _kind(mode, pixels, active)
+        ms *= kind[1] / pixels
         self._count += 1
         self._last[kind] = self._count
         runs = self._runs.get(kind)
         if runs is None:
-            known = self._known(mode, pixels, active)
+            known = self._known(mode, kind[1], active)
             if known is None and mode == "pack" and self.is_measured:
-                known = self.line(pixels)
+                known = self.line(kind[1])
             runs = self._runs[kind] = deque([] if known is None else [known], maxlen=WINDOW)
         # the first run of a kind makes primitives; gathers of one kind differ too much to tell about the machine
         if len(runs) > SETTLED and mode != "gather":
@@ -84,9 +89,10 @@ class Times:
 
     def expect(self, mode: Mode, pixels: int, active: int = 0) -> float:
         """Milliseconds of such a run; ``inf`` for mode gather where it was never measured."""
-        runs = self._runs.get(_kind(mode, pixels, active))
+        kind = _kind(mode, pixels, active)
+        runs = self._runs.get(kind)
         if runs:
-            return self._speed * _middle(runs)
+            return self._speed * _middle(runs) * pixels / kind[1]
         if mode == "gather":
             known = self._known(mode, pixels, active)
             return math.inf if known is None else self._speed * known
@@ -135,6 +141,8 @@ class Times:
 
 
 def _kind(mode: Mode, pixels: int, active: int) -> Kind:
+    if mode == "pack":
+        return mode, round(LIKE ** round(math.log(pixels, LIKE))), 0
     return mode, pixels, math.ceil(LEVELS * active / max(1, pixels)) if mode == "gather" else 0
 
 

@@ -18,7 +18,7 @@ from argos.engines.deployed import Backend, Deployed, Precision
 from argos.engines.int8 import Calibration
 from argos.engines.segmenter import PADDING
 from argos.errors import DeviceError
-from argos.packing.canvas import shapes_of
+from argos.packing.canvas import few_shapes_of
 from argos.packing.costs import Costs, Tasks
 from argos.types import Size
 
@@ -130,5 +130,5 @@ def open_networks(tasks: Iterable[Tasks], semantic: Any, instances: Any, joint: 
         outputs = getattr(segmenter, "outputs", None)
         if name in needed and isinstance(outputs, Deployed):
             # OpenVINO prepares itself for each size, ONNX Runtime for all at once
-            for size in shapes_of(canvas) if outputs.backend == "openvino" else [canvas]:
+            for size in few_shapes_of(canvas) if outputs.backend == "openvino" else [canvas]:
                 outputs(np.full((1, *size, 3), PADDING, np.uint8))

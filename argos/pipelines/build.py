@@ -107,12 +107,13 @@ def people_of_config(
         program: known_costs(tasks, cards, device, engine_settings(config, program))
         for program in programs(config.engine.backend, precision, device)
     }
-    canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter)
 
     def line(program: Program) -> People:
         masks = by_program(program, semantic, device, precision, calibration)
         one_by_one = by_program(program, instances, device, precision, calibration)
         _refuse_precision_of_nothing(precision, masks, one_by_one)
+        few = program != "onnxruntime"  # the others prepare themselves for each shape
+        canvas = Canvas(packing.canvas, packing.max_canvases, packing.gutter, few)
         people = People(proposer, masks, one_by_one, canvas, known[program], config.engine.sparse)
         open_networks(tasks, people.semantic, people.instances, people.joint, packing.canvas)
         return people

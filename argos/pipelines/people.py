@@ -74,7 +74,7 @@ class People:
         sizes = [found.size for found in (semantic, instances) if found is not None and found.size is not None]
         # networks that take one size only get canvases and whole frames of at most that
         self.largest: Size | None = (min(h for h, _ in sizes), min(w for _, w in sizes)) if sizes else None
-        self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest)
+        self.canvas = canvas if self.largest is None else replace(canvas, size=self.largest, few=True)
         self.planner = Planner(known)
         self.joint = joined(semantic, instances)
         self.in_place = InPlace(semantic, instances, self.joint, semantics)
@@ -179,7 +179,9 @@ class People:
             work.seen = self._seen(work)
         seen = [work.seen for work in auto if work.seen is not None]
         canvas = self.canvas
-        choice = self.planner.choose(seen, canvas.size, gutter=canvas.gutter, most=canvas.most, filled=self.largest)
+        choice = self.planner.choose(
+            seen, canvas.size, gutter=canvas.gutter, most=canvas.most, filled=self.largest, few=canvas.few
+        )
         for n, (work, mode) in enumerate(zip(auto, choice.modes, strict=True)):
             work.mode = mode
             work.given |= n in choice.measured
@@ -212,7 +214,7 @@ class People:
             regions = [work.regions for work in works if work.regions is not None]
             boxes = boxes_of(regions, scale=[w.scale for w in works], margin=[w.margin for w in works])
             most = self.canvas.most * len(works)
-            layout = lay_out(boxes, self.canvas.size, gutter=self.canvas.gutter, max_canvases=most)
+            layout = lay_out(boxes, self.canvas.size, gutter=self.canvas.gutter, max_canvases=most, few=self.canvas.few)
         if all(work.view.memory for work in works):  # otherwise each frame is for itself
             layout = self._steady.settle(layout, [w.frame.camera for w in works], gutter=self.canvas.gutter)
         batch = paste([work.frame for work in works], layout.placements, layout.canvas_size)

@@ -75,8 +75,16 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
-    """Size, number and gutter of the canvases."""
+    """What canvases there may be.
+
+    Attributes:
+        size: of a full one.
+        most: per frame.
+        gutter: pixels between two regions.
+        few: of few shapes, as networks want that prepare themselves for each.
+    """
 
     size: Size
     most: int
     gutter: int
+    few: bool = False

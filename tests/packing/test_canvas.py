@@ -1,13 +1,15 @@
-"""The smallest of the fixed canvas shapes on which nothing changes but the canvas."""
+"""The smallest canvas shape on which nothing changes but the canvas."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argos.packing.canvas import shapes_of, smallest_canvas
+from argos.packing.canvas import few_shapes_of, smallest_canvas
 from argos.packing.pack import plan_placements
 from argos.types import Regions
 
@@ -32,30 +34,64 @@ def regions_of(*boxes: tuple[int, int, int, int]) -> Regions:
         ([(0, 0, 1280, 720), (0, 0, 1280, 720)], (384, 640)),  # on two canvases
     ],
 )
-def test_shapes(boxes: list[tuple[int, int, int, int]], expected: tuple[int, int]) -> None:
+def test_few_shapes(boxes: list[tuple[int, int, int, int]], expected: tuple[int, int]) -> None:
+    assert smallest_canvas([regions_of(*boxes)], (384, 640), scale=0.5, margin=16, gutter=8, few=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        ([], (96, 96)),
+        ([(100, 100, 200, 240)], (96, 96)),  # 66 x 86 network pixels with its context
+        ([(100, 100, 200, 600)], (288, 96)),  # 266 high
+        ([(100, 100, 600, 200)], (96, 288)),  # 266 wide
+        ([(100, 100, 300, 600), (800, 100, 900, 600)], (288, 192)),  # 116 and 66 wide
+        ([(100, 100, 700, 600), (800, 100, 900, 600)], (288, 416)),
+        ([(0, 0, 1280, 720)], (384, 640)),  # the whole frame, uncut
+        ([(0, 0, 1280, 720), (0, 0, 1280, 720)], (384, 640)),  # on two canvases
+    ],
+)
+def test_any_shape(boxes: list[tuple[int, int, int, int]], expected: tuple[int, int]) -> None:
     assert smallest_canvas([regions_of(*boxes)], (384, 640), scale=0.5, margin=16, gutter=8) == expected
 
 
 def test_shapes_stay_on_the_grid() -> None:
-    assert smallest_canvas([regions_of()], (288, 352), scale=0.5, margin=16, gutter=8) == (160, 96)
-    assert smallest_canvas([regions_of()], (32, 32), scale=0.5, margin=16, gutter=8) == (32, 32)
+    for few, expected in ((True, (160, 96)), (False, (96, 96))):
+        assert smallest_canvas([regions_of()], (288, 352), scale=0.5, margin=16, gutter=8, few=few) == expected
+        assert smallest_canvas([regions_of()], (32, 32), scale=0.5, margin=16, gutter=8, few=few) == (32, 32)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 1900), st.integers(1, 1900))
+def test_a_region_gets_the_least_canvas_around_it(rows: int, columns: int, height: int, width: int) -> None:
+    largest, frame = (32 * rows, 32 * columns), (2000, 2000)
+    one = Regions(np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32), frame)
+    size = smallest_canvas([one], largest, scale=1.0, margin=0, gutter=8)
+    assert size <= largest
+    assert all(side % 32 == 0 for side in size)
+    if height <= largest[0] and width <= largest[1]:
+        step = [32 * math.ceil(side / 640) for side in largest]
+        assert height <= size[0] < max(height, 95) + step[0] + 1
+        assert width <= size[1] < max(width, 95) + step[1] + 1
 
 
 @given(st.integers(1, 700), st.integers(1, 700))
 def test_no_shape_is_larger_than_the_largest(height: int, width: int) -> None:
-    *smaller, largest = shapes_of((height, width))
+    *smaller, largest = few_shapes_of((height, width))
     assert largest == (height, width)
     assert all(rows <= height and columns <= width for rows, columns in smaller)
 
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 680), st.integers(1, 400), st.integers(1, 400)), max_size=8)
+    st.lists(
+        st.tuples(st.integers(0, 1200), st.integers(0, 680), st.integers(1, 400), st.integers(1, 400)), max_size=8
+    ),
+    st.booleans(),
 )
-def test_nothing_but_the_canvas_changes(drawn: list[tuple[int, int, int, int]]) -> None:
+def test_nothing_but_the_canvas_changes(drawn: list[tuple[int, int, int, int]], few: bool) -> None:
     boxes = [(x, y, min(x + w, FRAME[1]), min(y + h, FRAME[0])) for x, y, w, h in drawn]
     regions = [regions_of(*boxes)]
-    size = smallest_canvas(regions, (384, 640), scale=0.5, margin=16, gutter=8)
+    size = smallest_canvas(regions, (384, 640), scale=0.5, margin=16, gutter=8, few=few)
     large = plan_placements(regions, (384, 640), scale=0.5, margin=16, gutter=8, max_canvases=40)
     small = plan_placements(regions, size, scale=0.5, margin=16, gutter=8, max_canvases=40)
     assert np.array_equal(small.source, large.source)

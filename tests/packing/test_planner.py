@@ -82,9 +82,11 @@ def test_full_needs_no_regions() -> None:
 
 def test_small_cameras_share_a_canvas_that_none_of_them_is_worth_alone() -> None:
     size = (360, 640)
-    one = seen(regions((100, 100, 500, 200), frame_size=size), size)  # too wide for the smaller shapes
-    assert plan(one) == ["full"]
-    assert plan(one, one, one) == ["pack", "pack", "pack"]
+    one = seen(regions((100, 100, 500, 200), frame_size=size), size)  # too wide for the smaller of few shapes
+    chooser = planner(one.pixels)
+    assert chooser.choose([one], (512, 512), gutter=8, most=4).modes == ("pack",)
+    assert chooser.choose([one], (512, 512), gutter=8, most=4, few=True).modes == ("full",)
+    assert set(chooser.choose([one, one, one], (512, 512), gutter=8, most=4, few=True).modes) == {"pack"}
 
 
 def test_crowded_camera_is_computed_in_full_and_the_others_still_share() -> None:

@@ -18,7 +18,7 @@ from argos.engines import deployed
 from argos.engines.dense import SemanticSegmenter
 from argos.engines.deployed import Deployed
 from argos.errors import DeviceError, UsageError
-from argos.packing.canvas import shapes_of
+from argos.packing.canvas import few_shapes_of
 from argos.packing.costs import Costs, Line, Tasks
 from argos.packing.planner import AskedMode
 from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs
@@ -39,6 +39,8 @@ def test_the_line_finds_the_same_by_onnx_runtime(tmp_path: Path, monkeypatch: py
         people, cards = people_of_config(config)
         (camera,) = config.cameras.values()
         assert isinstance(getattr(people.semantic, "outputs", None), Deployed) == (backend == "onnxruntime")
+        assert people.canvas.few == (backend == "torch")
+        people.canvas = replace(people.canvas, few=True)  # the same pixels for both
         (found[backend],) = people.step([frame], [view_of(camera, config, cards)], [False])
     wanted, got = found["torch"], found["onnxruntime"]
     assert wanted.mode == got.mode == "pack"
@@ -104,7 +106,7 @@ def test_what_runs_is_open_and_warm_before_the_first_frame(tmp_path: Path, monke
     assert seen == [(1, 320, 480, 3)]
     segmenter.outputs.backend = "openvino"
     open_networks([("semantic",)], segmenter, None, None, (320, 480))
-    assert seen[1:] == [(1, h, w, 3) for h, w in shapes_of((320, 480))]
+    assert seen[1:] == [(1, h, w, 3) for h, w in few_shapes_of((320, 480))]
     joint = replace(segmenter)
     segmenter.outputs.backend = "onnxruntime"
     both: Tasks = ("instances", "semantic")
