@@ -13,7 +13,6 @@ from aiohttp.typedefs import Handler, Middleware
 
 from argos.web.address import ip_address
 
-COOKIE = "argos_page"
 OPEN_PATHS = ("/healthz", "/readyz")
 """Asked by supervisors that have no token; they tell nothing but yes or no."""
 
@@ -61,6 +60,11 @@ def cookie_value(token: str) -> str:
     return hmac.new(token.encode(), b"argos live page", hashlib.sha256).hexdigest()
 
 
+def cookie_name(token: str) -> str:
+    """Of a token: a second server on another port of the host keeps a cookie of its own."""
+    return f"argos_page_{cookie_value(token)[:8]}"
+
+
 def _wrong_host(request: web.Request, hosts: Collection[str]) -> web.Response | None:
     name = _split(f"//{request.headers.get('Host', '')}").hostname or ""
     if ip_address(name) is not None or name == "localhost" or name in hosts:
@@ -91,14 +95,18 @@ def _brings(request: web.Request, token: str) -> bool:
     found = [
         (bearer.strip() if scheme.lower() == "bearer" else "", token),
         (request.query.get("token", ""), token),
-        (request.cookies.get(COOKIE, ""), cookie_value(token)),
+        (request.cookies.get(cookie_name(token), ""), cookie_value(token)),
     ]
     # bytes beyond ASCII in a header become surrogates
     return any(hmac.compare_digest(given.encode(errors="surrogatepass"), wanted.encode()) for given, wanted in found)
 
 
 def _page_without_token(token: str) -> web.Response:
-    """Go on without the token in the address, where it would stay in the browser's history."""
-    response = web.Response(status=303, headers={"Location": "/"})
-    response.set_cookie(COOKIE, cookie_value(token), httponly=True, samesite="Strict", max_age=30 * 24 * 3600)
+    """Go on without the token in the address, where it would stay in the browser's history.
+
+    The cookie is ``Lax``, because a ``Strict`` one is left out where a link on another site opens the page.
+    """
+    response = web.Response(status=303, headers={"Location": "./"})  # a proxy may serve the page below a path
+    name, value = cookie_name(token), cookie_value(token)
+    response.set_cookie(name, value, httponly=True, samesite="Lax", max_age=30 * 24 * 3600)
     return response

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from argos.errors import PublishError
 from argos.types import Result, Status
@@ -201,7 +200,8 @@ class WebServer:
         await runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[_with_headers, guard(self._access)], client_max_size=4096)
+        application = web.Application(middlewares=[guard(self._access)], client_max_size=4096)
+        application.on_response_prepare.append(_with_headers)
         handlers: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
             "page": self._page,
             "healthz": self._healthz,
@@ -235,17 +235,9 @@ class WebServer:
         return web.Response(body=self.metrics.text(), headers={"Content-Type": kind})
 
 
-@web.middleware
-async def _with_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The same headers on every answer, refusals included; those of streams are sent before it ends."""
-    try:
-        answer = await handler(request)
-    except web.HTTPException as refusal:
-        refusal.headers.update(HEADERS)
-        raise
-    if not answer.prepared:
-        answer.headers.update(HEADERS)
-    return answer
+async def _with_headers(request: web.Request, answer: web.StreamResponse) -> None:
+    """The same headers on every answer, refusals and streams included."""
+    answer.headers.update(HEADERS)
 
 
 def _bound(address: Address) -> socket.socket:

@@ -430,7 +430,10 @@ def test_dark_and_light_follow_the_system_or_the_button_and_can_be_read(open_pag
 def test_a_token_in_the_address_opens_the_page_and_leaves_the_address(open_page: Open) -> None:
     with served(Cameras("door"), token="a-token-of-twenty-ab") as server:
         server.offer(scene_results(frames=1)[0])
-        page = open_page(f"{server.url}?token=a-token-of-twenty-ab")
+        address = f"{server.url}?token=a-token-of-twenty-ab"
+        page = open_page("data:text/html,elsewhere")
+        page.set_content(f"<a href='{address}'>cameras</a>")  # a link on another site
+        page.locator("a").click()
         until_seq(page, 0)
         assert "token" not in page.url
         assert page.evaluate("document.cookie") == ""

@@ -226,12 +226,20 @@ def test_a_token_opens_as_bearer_as_query_and_then_as_cookie() -> None:
         assert get(server, "/status", Authorization=f"Bearer {TOKEN}")[0] == 200
         assert get(server, f"/status?token={TOKEN}")[0] == 200
         status, headers, _ = get(server, f"/?token={TOKEN}")
-        assert (status, headers["location"]) == (303, "/")
+        assert (status, headers["location"]) == (303, "./")  # also below the path of a proxy
         cookie = headers["set-cookie"]
         assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
+        assert "SameSite=Lax" in cookie
         assert TOKEN not in cookie
         assert get(server, "/status", Cookie=cookie.partition(";")[0])[0] == 200
+
+
+def test_servers_on_two_ports_of_a_host_keep_a_cookie_each() -> None:
+    names = []
+    for token in (TOKEN, f"another-{TOKEN}"):
+        with served(Cameras("door"), token=token) as server:
+            names.append(get(server, f"/?token={token}")[1]["set-cookie"].partition("=")[0])
+    assert len(set(names)) == 2
 
 
 def test_answers_forbid_what_a_page_could_do_with_them() -> None:
@@ -500,6 +508,8 @@ def test_mjpeg_shows_the_newest_picture_drawn_or_plain() -> None:
                 address = f"{server.url}cameras/door.mjpg?{query}"
                 async with aiohttp.ClientSession() as session, session.get(address) as answer:
                     assert answer.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=argos"
+                    assert answer.headers["Cache-Control"] == "no-store"
+                    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
                     part = await aiohttp.MultipartReader.from_response(answer).stream.next()
                     assert isinstance(part, aiohttp.BodyPartReader)
                     assert part.headers["Content-Type"] == "image/jpeg"
