@@ -49,6 +49,7 @@ class _Viewer:
         watch: camera -> width wanted.
         waiting: cameras whose last picture was not drawn yet.
         sent: camera -> ``seq`` of the last picture, and when the next one is due.
+        stream: camera of an MJPEG stream; None for a page.
         is_gone: the connection ends.
     """
 
@@ -56,6 +57,7 @@ class _Viewer:
     watch: dict[str, int] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     sent: dict[str, tuple[int, float]] = field(default_factory=dict)
+    stream: str | None = None
     is_gone: bool = False
 
     async def pause(self, until_s: float) -> None:
@@ -96,6 +98,13 @@ class Live:
         if self._viewers:
             self._state, self._state_number = self._board.state(), self._state_number + 1
             self.wake()
+
+    def cameras_changed(self) -> None:
+        """The configuration is another: pages connect again and are told, streams of cameras that are gone end."""
+        for viewer in self._viewers:
+            if viewer.stream not in self._board.cameras:
+                viewer.is_gone = True
+        self.wake()
 
     def send_away(self) -> None:
         """End all connections."""
@@ -169,7 +178,7 @@ class Live:
     async def mjpeg(self, request: web.Request) -> web.StreamResponse:
         """``/cameras/NAME.mjpg?width=W&plain=1``: a stream of JPEG pictures, drawn on unless ``plain``."""
         camera, width, plain = self._asked(request)
-        with self._joined() as viewer:
+        with self._joined(camera) as viewer:
             answer = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=argos"})
             await answer.prepare(request)
             try:
@@ -213,10 +222,10 @@ class Live:
         return camera, int(width), request.query.get("plain", "0") == "1"
 
     @contextlib.contextmanager
-    def _joined(self) -> Iterator[_Viewer]:
+    def _joined(self, stream: str | None = None) -> Iterator[_Viewer]:
         if len(self._viewers) >= MOST_VIEWERS:
             raise web.HTTPServiceUnavailable(text=f"{MOST_VIEWERS} viewers are connected already\n")
-        viewer = _Viewer()
+        viewer = _Viewer(stream=stream)
         self._viewers.add(viewer)
         try:
             yield viewer

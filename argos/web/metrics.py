@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import prometheus_client as prometheus
@@ -93,16 +93,24 @@ class Metrics:
             ("camera", "line", "direction"),
             registry=self._registry,
         )
-        self.expect(board.shapes)
+        self._zones: set[tuple[str, str]] = set()
+        self.expect(board.shapes, board.shapes)
         self._epochs: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._registry.register(_State(board, published))
         prometheus.ProcessCollector(registry=self._registry)
         prometheus.GCCollector(registry=self._registry)
 
-    def expect(self, shapes: Shapes) -> None:
-        """Show zones and lines, empty, from the start: a count that appears with its first event looks like none."""
-        for camera, of_camera in shapes.items():
+    def expect(self, shapes: Shapes, recounted: Collection[str]) -> None:
+        """Show zones and lines of the cameras ``recounted``, empty: a count that appears with its first event looks
+        like none. Nobody is in zones that are gone.
+        """
+        zones = {(camera, zone) for camera, of_camera in shapes.items() for zone in of_camera.get("zones", {})}
+        for camera, zone in self._zones - zones:
+            self._occupancy.remove(camera, zone)
+        self._zones = zones
+        for camera in recounted:
+            of_camera = shapes.get(camera, {})
             for zone in of_camera.get("zones", {}):
                 self._occupancy.labels(camera, zone).set(0)
             for line in of_camera.get("lines", {}):
@@ -125,12 +133,13 @@ class Metrics:
         self._pixels.labels(camera, result.mode).inc(result.deep_share * result.size[0] * result.size[1])
 
     def status(self, status: Status) -> None:
-        """Count a reconnect where the epoch has grown; its cause is what the source was lost by."""
+        """Count a reconnect where the epoch has grown after a loss; a reload begins one too."""
         with self._lock:
             epoch, code = self._epochs.get(status.camera, (0, ""))
-            self._epochs[status.camera] = max(epoch, status.epoch), status.code or code
-        if status.epoch > epoch:
-            self._reconnects.labels(status.camera, code or "unknown").inc(status.epoch - epoch)
+            now = {"lost": status.code, "stalled": status.code, "up": ""}.get(status.state, code)
+            self._epochs[status.camera] = max(epoch, status.epoch), now
+        if status.epoch > epoch and code:
+            self._reconnects.labels(status.camera, code).inc()
 
     def event(self, event: Event) -> None:
         """Count what somebody did in a zone or at a line."""

@@ -128,8 +128,8 @@ class WebServer:
             recounted: cameras whose zones and lines are watched anew.
         """
         self.board.set_cameras(cameras, shapes, forgotten)
-        self.metrics.expect({name: shapes[name] for name in recounted if name in shapes})
-        self._call(self._live.send_away)
+        self.metrics.expect(shapes, recounted)
+        self._call(self._live.cameras_changed)
 
     def offer(self, result: Result) -> None:
         """Show a result with its picture; encodes nothing, waits for nobody."""

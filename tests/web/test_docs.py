@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from web_scene import Cameras, scene_results
@@ -26,7 +27,7 @@ def test_every_metric_is_described_with_its_labels() -> None:
     metrics = Metrics(board, "cpu", lambda: Published({"result": 1}, {"result": 9}, outputs, spools))
     result = scene_results(frames=1)[0]
     board.put(result)
-    metrics.result(result)
+    metrics.result(replace(result, privacy="fallback:low_score"))
     metrics.told("door", "source.up")
     metrics.status(cameras.set("door", "lost", "timeout"))
     metrics.status(cameras.set("door", "up", epoch=1))

@@ -525,6 +525,55 @@ def test_mjpeg_shows_the_newest_picture_drawn_or_plain() -> None:
         until(lambda: server.viewers == 0)
 
 
+def test_other_cameras_end_pages_and_the_streams_of_those_that_are_gone() -> None:
+    first = scene_results(frames=1)[0]
+    with served(Cameras("door", "yard"), max_fps=1000) as server:
+        for name in ("door", "yard"):
+            server.offer(replace(first, camera=name))
+
+        async def look() -> None:
+            door, yard = (f"{server.url}cameras/{name}.mjpg" for name in ("door", "yard"))
+            async with aiohttp.ClientSession() as session, session.get(door) as stays, session.get(yard) as ends:
+                parts = aiohttp.MultipartReader.from_response(stays).stream
+
+                async def shown() -> bytes:
+                    part = await parts.next()
+                    assert isinstance(part, aiohttp.BodyPartReader)
+                    return bytes(await part.read())
+
+                assert await shown()
+                async with session.ws_connect(f"{server.url}live") as page:
+                    server.set_cameras(["door"], {}, ["yard"], [])
+                    while not (await page.receive()).type & 0x100:
+                        pass
+                await ends.read()
+                server.offer(again(first, 1))
+                assert await shown()
+
+        in_loop(look)
+
+
+def test_nobody_is_in_zones_that_are_gone() -> None:
+    zones = {"zones": {"porch": {}, "lawn": {}}}
+    with served(Cameras("door", "yard"), shapes={"door": zones, "yard": zones}) as server:
+        server.set_cameras(["door"], {"door": {"zones": {"porch": {}}}}, ["yard"], ["door"])
+        told = get(server, "/metrics")[2].decode().splitlines()
+        shown = [line for line in told if line.startswith("argos_zone_occupancy{")]
+        assert shown == ['argos_zone_occupancy{camera="door",zone="porch"} 0.0']
+
+
+def test_a_reload_that_begins_an_epoch_is_no_reconnect() -> None:
+    cameras = Cameras("door")
+    with served(cameras) as server:
+        for epoch, (state, code) in enumerate(
+            [("up", ""), ("up", ""), ("ended", "removed"), ("connecting", ""), ("lost", "timeout"), ("up", "")]
+        ):
+            server.status_changed(cameras.set("door", state, code, epoch=epoch))
+        told = get(server, "/metrics")[2].decode().splitlines()
+        shown = [line for line in told if line.startswith("argos_source_reconnects_total{")]
+        assert shown == ['argos_source_reconnects_total{camera="door",code="timeout"} 1.0']
+
+
 def test_a_snapshot_is_one_jpeg() -> None:
     with served(Cameras("door")) as server:
         assert get(server, "/cameras/door.jpg")[0] == 503
