@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from argos.config import Config
+from argos.config_scene import LineSection, ZoneSection
 from argos.errors import UsageError
 from argos.pipelines.build import device_of
 from argos.pipelines.outputs import Outputs
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
 
 def shapes_of(config: Config) -> dict[str, dict[str, Any]]:
-    """Zones and lines of every camera as the page draws them, corners as shares of the frame."""
+    """Zones and lines of every camera as the page draws them, corners as shares of the frame; ``more`` is the rest."""
     return {
         name: {
-            "zones": {zone: {"polygon": section.corners} for zone, section in camera.zones.items()},
-            "lines": {line: {"points": section.ends} for line, section in camera.lines.items()},
+            "zones": {zone: {"polygon": section.corners, "more": _rest(section)} for zone, section in zones.items()},
+            "lines": {line: {"points": section.ends, "more": _rest(section)} for line, section in lines.items()},
         }
-        for name, camera in config.cameras.items()
+        for name, zones, lines in ((name, camera.zones, camera.lines) for name, camera in config.cameras.items())
     }
+
+
+def _rest(section: ZoneSection | LineSection) -> dict[str, Any]:
+    """What a configuration says of a zone or a line, but where it is."""
+    where = {"polygon", "points", "units", "reference"}
+    return section.model_dump(mode="json", exclude=where, exclude_unset=True)
 
 
 def open_web(

@@ -347,6 +347,115 @@ def test_zones_and_lines_are_drawn_by_mouse_and_keys_and_printed_as_yaml(open_pa
         assert set(yaml_of(page)["cameras"]["door"]["zones"]) == {"zone-1"}
 
 
+def opened_editor(page: Page) -> Callable[[float, float], dict[str, float]]:
+    """Open the first camera and the editor; gives places on its picture."""
+    until_seq(page, 0)
+    page.keyboard.press("1")
+    page.keyboard.press("e")
+    box = page.locator(".large .stage").bounding_box()
+    assert box is not None
+    return lambda x, y: {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+
+
+def test_the_editor_prints_only_what_the_configuration_takes(open_page: Open) -> None:
+    with served(Cameras("door")) as server:
+        server.offer(scene_results(frames=1)[0])
+        page = open_page(server.url)
+        at = opened_editor(page)
+
+        def click(x: float, y: float, **how: Any) -> None:
+            page.mouse.click(*at(x, y).values(), **how)
+
+        hint = page.locator("#shape-hint")
+        page.locator("#shape-draw").click()
+        click(0.1, 0.2)
+        click(0.3, 0.9, button="right")  # for a menu, not for a corner
+        click(0.3, 0.2, click_count=2)
+        click(0.5, 0.2)
+        page.keyboard.press("Enter")
+        expect(hint).to_contain_text("lie on one line")
+        click(0.3, 0.2)  # touches a side
+        page.keyboard.press("Enter")
+        expect(hint).to_contain_text("cross each other")
+        page.keyboard.press("Backspace")
+        click(0.5, 0.8)
+        click(0.1, 0.8)
+        page.keyboard.press("Enter")
+        page.locator("#shape-kind").select_option("lines")
+        page.locator("#shape-draw").click()
+        click(0.7, 0.2, click_count=2)
+        click(0.7, 0.9)
+        page.mouse.move(*at(0.1, 0.2).values())
+        page.mouse.down()
+        page.mouse.move(*at(0.6, 0.7).values(), steps=3)
+        page.mouse.up()
+        expect(hint).to_contain_text("cross each other")
+        camera = yaml_of(page)["cameras"]["door"]
+        corners = [(0.1, 0.2), (0.3, 0.2), (0.5, 0.2), (0.5, 0.8), (0.1, 0.8)]
+        assert np.allclose(camera["zones"]["zone-1"]["polygon"], corners, atol=0.01)
+        assert np.allclose(camera["lines"]["line-1"]["points"], [(0.7, 0.2), (0.7, 0.9)], atol=0.01)
+
+
+def test_zones_shown_are_those_that_count_and_the_editor_tells_of_others(open_page: Open) -> None:
+    square = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]]
+    porch = {"polygon": square, "more": {"crowd": {"people": 3}}}
+    with served(Cameras("door"), shapes={"door": {"zones": {"porch": porch}}}) as server:
+        server.offer(scene_results(frames=1)[0])
+        page = open_page(server.url)
+        show_only(page, "zones")
+        opened_editor(page)
+        differs = page.locator("#shape-differs")
+        assert yaml_of(page)["cameras"]["door"]["zones"] == {"porch": {"polygon": square, "crowd": {"people": 3}}}
+        expect(differs).to_be_hidden()
+        page.locator('[data-remove="porch"]').click()
+        expect(differs).to_be_visible()
+        assert painted(page) == 0
+        page.keyboard.press("e")
+        assert painted(page) > 0
+        server.set_cameras(["door"], {"door": {"zones": {"lawn": {"polygon": square}}}}, [], ["door"])
+        page.keyboard.press("e")
+        expect(differs).to_be_visible()
+        page.locator("#shape-reset").click()
+        expect(differs).to_be_hidden()
+        expect(page.locator("#yaml")).to_contain_text("lawn")
+        page.locator("#yaml").focus()
+        page.keyboard.press("ArrowRight")  # scrolls
+        expect(page.locator("#editor")).to_be_visible()
+
+
+def test_corners_are_dragged_with_a_finger(open_page: Open) -> None:
+    shapes = {"door": {"zones": {"porch": {"polygon": [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8]]}}}}
+    with served(Cameras("door"), shapes=shapes) as server:
+        server.offer(scene_results(frames=1)[0])
+        page = open_page(server.url, size=(390, 844), has_touch=True, is_mobile=True)
+        until_seq(page, 0)
+        page.keyboard.press("1")
+        page.keyboard.press("e")
+        page.evaluate("scrollTo(0, 0)")
+        box = page.locator(".stage").bounding_box()
+        assert box is not None
+        finger = page.context.new_cdp_session(page)
+        for n in range(6):
+            place = {"x": box["x"] + (0.8 - 0.04 * n) * box["width"], "y": box["y"] + (0.8 - 0.08 * n) * box["height"]}
+            kind = "touchMove" if n else "touchStart"
+            finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(page.locator("#yaml")).not_to_contain_text("[0.8, 0.8]")
+        corner = yaml_of(page)["cameras"]["door"]["zones"]["porch"]["polygon"][2]
+        assert np.allclose(corner, [0.6, 0.4], atol=0.02)
+
+
+def test_names_of_zones_at_the_upper_edge_can_be_read(open_page: Open) -> None:
+    line = {"points": [[0.5, 0.0], [0.5, 0.001]]}
+    with served(Cameras("door"), shapes={"door": {"lines": {"a-name-that-is-long": line}}}) as server:
+        server.offer(scene_results(frames=1)[0])
+        page = open_page(server.url)
+        until_seq(page, 0)
+        show_only(page, "zones")
+        drawn = pixels(page)[:20, :, 3] > 0
+        assert drawn[:, drawn.shape[1] // 2 + 40 :].sum() > 200
+
+
 NO_SOCKETS = """window.WebSocket = class { static OPEN = 1; readyState = 3;
     constructor() { setTimeout(() => this.onclose?.({}), 5); } };"""
 

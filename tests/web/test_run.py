@@ -51,12 +51,15 @@ def test_an_address_that_others_reach_is_refused_without_a_token(tmp_path: Path)
 def test_zones_and_lines_of_the_configuration_are_drawn_as_shares_of_the_frame(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(
         "version: 1\ncamera:\n  name: door\n  source: a.mp4\n"
-        "  zones: {porch: {units: px, reference: [200, 100], polygon: [[0, 0], [100, 0], [200, 100]]}}\n"
+        "  zones:\n    porch:\n      crowd: {people: 3}\n"
+        "      units: px\n      reference: [200, 100]\n      polygon: [[0, 0], [100, 0], [200, 100]]\n"
         "  lines: {gate: {points: [[0.2, 0.8], [0.8, 0.8]]}}\n"
     )
     assert shapes_of(load_config(tmp_path / "c.yaml")) == {
         "door": {
-            "zones": {"porch": {"polygon": ((0.0, 0.0), (0.5, 0.0), (1.0, 1.0))}},
-            "lines": {"gate": {"points": ((0.2, 0.8), (0.8, 0.8))}},
+            "zones": {
+                "porch": {"polygon": ((0.0, 0.0), (0.5, 0.0), (1.0, 1.0)), "more": {"crowd": {"people": 3}}},
+            },
+            "lines": {"gate": {"points": ((0.2, 0.8), (0.8, 0.8)), "more": {}}},
         }
     }

@@ -9,18 +9,32 @@
   const by = (id) => document.getElementById(id);
   const round = (value) => Math.round(1000 * Math.min(1, Math.max(0, value))) / 1000;
 
-  // Whether two sides of a polygon cross: such a zone has no inside that everyone agrees on.
+  // Whether two sides of a polygon that share no corner meet, as the configuration counts it.
   function crossesItself(points) {
-    const turn = (a, b, c) => Math.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
+    const turn = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
     const n = points.length, side = (k) => [points[k], points[(k + 1) % n]];
+    const near = (a, b, c, d, k) => Math.max(Math.min(a[k], b[k]), Math.min(c[k], d[k])) <= Math.min(Math.max(a[k], b[k]), Math.max(c[k], d[k]));
     for (let i = 0; i < n; i++) {
       for (let j = i + 2; j < n; j++) {
         if (i === 0 && j === n - 1) continue;
-        const [a, b] = side(i), [c, d] = side(j);
-        if (turn(a, b, c) !== turn(a, b, d) && turn(c, d, a) !== turn(c, d, b)) return true;
+        const [a, b] = side(i), [c, d] = side(j), turns = [turn(a, b, c), turn(a, b, d), turn(c, d, a), turn(c, d, b)];
+        const isOneLine = turns.every((value) => value === 0);
+        if (isOneLine ? near(a, b, c, d, 0) && near(a, b, c, d, 1) : turns[0] * turns[1] <= 0 && turns[2] * turns[3] <= 0) return true;
       }
     }
     return false;
+  }
+
+  // What the configuration would refuse of a shape, in words; "" when nothing.
+  function fault({ kind, points }) {
+    if (kind === "lines") {
+      if (points.length < 2) return "A line needs 2 points.";
+      return String(points[0]) === String(points[1]) ? "Both points are the same." : "";
+    }
+    if (points.length < 3) return "A zone needs 3 points.";
+    if (crossesItself(points)) return "Its sides cross each other.";
+    const doubled = points.reduce((sum, [x, y], n) => sum + x * points[(n + 1) % points.length][1] - points[(n + 1) % points.length][0] * y, 0);
+    return Math.abs(doubled) < 1e-9 ? "Its corners lie on one line." : "";
   }
 
   class Editor {
@@ -34,35 +48,45 @@
       by("shape-draw").onclick = () => (this.draft ? this.stop() : this.start());
       by("shape-kind").onchange = () => this.draft && this.start();
       by("yaml-copy").onclick = () => this.copy();
+      by("shape-reset").onclick = () => this.reset();
+      addEventListener("storage", () => this.configure(this.configured)); // drawn in another window
       by("shape-list").onclick = (event) => {
         const name = event.target.dataset.remove;
         if (name) this.remove(name);
       };
     }
 
-    // Shapes of a camera as they are drawn: those of this browser, or those of the configuration until one is changed.
+    // Shapes of a camera as they are drawn: those that count, and in the editor those of this browser.
     shapes(camera) {
-      const own = this.own(camera), draft = camera === this.camera && this.draft;
-      return draft ? [...own, { ...draft, open: true, handles: true }] : own.map((shape) => ({ ...shape, handles: this.active && camera === this.camera }));
+      if (!this.active || camera !== this.camera) return this.fromConfiguration(camera);
+      const own = this.own(camera);
+      return this.draft ? [...own, { ...this.draft, open: true, handles: true }] : own.map((shape) => ({ ...shape, handles: true }));
     }
 
+    // Those of this browser; those of the configuration until one is changed.
     own(camera) {
       if (!(camera in this.kept)) {
-        const stored = localStorage.getItem(`argos.shapes.${camera}`);
-        this.kept[camera] = stored ? JSON.parse(stored) : this.fromConfiguration(camera);
+        const stored = JSON.parse(localStorage.getItem(`argos.shapes.${camera}`));
+        this.kept[camera] = stored ?? this.fromConfiguration(camera);
+        if (stored && !this.differs(camera)) localStorage.removeItem(`argos.shapes.${camera}`); // it was taken over
       }
       return this.kept[camera];
     }
 
     fromConfiguration(camera) {
       const { zones = {}, lines = {} } = this.configured[camera] ?? {};
-      const list = (kind, shapes, key) => Object.entries(shapes).map(([name, shape]) => ({ kind, name, points: shape[key] }));
+      const list = (kind, shapes, key) => Object.entries(shapes).map(([name, shape]) => ({ kind, name, points: [...shape[key]], more: shape.more }));
       return [...list("zones", zones, "polygon"), ...list("lines", lines, "points")];
+    }
+
+    differs(camera) {
+      return this.yaml(camera, this.own(camera)) !== this.yaml(camera, this.fromConfiguration(camera));
     }
 
     configure(shapes) {
       this.configured = shapes;
       this.kept = {};
+      if (this.active) this.show();
     }
 
     get active() {
@@ -72,11 +96,13 @@
     open(camera, stage) {
       [this.camera, this.stage] = [camera, stage];
       by("editor").hidden = false;
+      stage.classList.add("editing");
       this.stop();
     }
 
     close() {
       this.stop();
+      this.stage?.classList.remove("editing");
       by("editor").hidden = true;
     }
 
@@ -104,16 +130,18 @@
     addPoint(x, y) {
       const points = this.draft.points, first = points[0];
       if (this.draft.kind === "zones" && points.length > 2 && Math.hypot(x - first[0], y - first[1]) < 0.02) return this.finish();
-      points.push([round(x), round(y)]);
+      const point = [round(x), round(y)], last = points[points.length - 1];
+      if (last && Math.hypot(point[0] - last[0], point[1] - last[1]) < 0.005) return this.show(); // a double click
+      points.push(point);
       if (this.draft.kind === "lines" && points.length === 2) return this.finish();
       this.show();
     }
 
     finish() {
-      const { draft } = this, least = draft.kind === "zones" ? 3 : 2;
-      if (draft.points.length < least) return this.say(`A ${draft.kind === "zones" ? "zone" : "line"} needs ${least} points.`);
-      if (draft.kind === "zones" && crossesItself(draft.points)) return this.say("Its sides cross each other: take points back with Backspace.");
-      this.keep([...this.own(this.camera).filter((shape) => shape.name !== draft.name), draft]);
+      const { draft } = this, words = fault(draft);
+      if (words) return this.say(draft.points.length > 2 ? `${words} Take points back with Backspace.` : words);
+      const own = this.own(this.camera), { more } = own.find(({ name, kind }) => name === draft.name && kind === draft.kind) ?? {};
+      this.keep([...own.filter((shape) => shape.name !== draft.name), { ...draft, more }]);
       by("shape-name").value = "";
       this.stop();
     }
@@ -125,7 +153,15 @@
 
     keep(shapes) {
       this.kept[this.camera] = shapes;
-      localStorage.setItem(`argos.shapes.${this.camera}`, JSON.stringify(shapes));
+      if (this.differs(this.camera)) localStorage.setItem(`argos.shapes.${this.camera}`, JSON.stringify(shapes));
+      else localStorage.removeItem(`argos.shapes.${this.camera}`);
+    }
+
+    // Forget what was drawn here.
+    reset() {
+      delete this.kept[this.camera];
+      localStorage.removeItem(`argos.shapes.${this.camera}`);
+      this.stop();
     }
 
     say(words) {
@@ -142,7 +178,7 @@
       else if (event.key === "Backspace") this.draft.points.pop();
       else if (event.key === "Escape") this.stop();
       else return false;
-      if (this.draft && event.key !== "Enter") this.show();
+      if (this.draft && event.key !== "Enter" && event.key !== " ") this.show();
       return true;
     }
 
@@ -157,7 +193,7 @@
     nearest(x, y) {
       for (const shape of this.own(this.camera)) {
         const n = shape.points.findIndex((point) => Math.hypot(point[0] - x, point[1] - y) < 0.025);
-        if (n >= 0) return { shape, n };
+        if (n >= 0) return { shape, n, from: shape.points[n] };
       }
       return null;
     }
@@ -170,9 +206,12 @@
 
     drop() {
       if (!this.dragged) return;
+      const { shape, n, from } = this.dragged, words = fault(shape);
       this.dragged = null;
+      if (words) shape.points[n] = from;
       this.keep(this.own(this.camera));
       this.show();
+      if (words) this.say(`${words} The point is back where it was.`);
     }
 
     show() {
@@ -180,6 +219,7 @@
       const shapes = this.own(this.camera);
       by("shape-draw").textContent = this.draft ? "Give up" : "Draw";
       this.say(HINTS[this.draft ? this.draft.kind : "idle"]);
+      by("shape-differs").hidden = !this.differs(this.camera);
       by("shape-list").replaceChildren(
         ...shapes.map((shape, n) => {
           const item = document.createElement("li"), swatch = document.createElement("span"), words = document.createElement("span"), button = document.createElement("button");
@@ -193,16 +233,17 @@
           return item;
         }),
       );
-      by("yaml").textContent = this.yaml();
+      by("yaml").textContent = this.yaml(this.camera, shapes);
       this.redraw(this.camera);
     }
 
-    yaml() {
-      const shapes = this.own(this.camera), text = (points) => `[${points.map(([x, y]) => `[${x}, ${y}]`).join(", ")}]`;
-      const lines = ["cameras:", `  ${this.camera}:`];
+    yaml(camera, shapes) {
+      const text = (points) => `[${points.map(([x, y]) => `[${x}, ${y}]`).join(", ")}]`;
+      const rest = (more) => Object.entries(more ?? {}).map(([key, value]) => `, ${key}: ${JSON.stringify(value)}`).join("");
+      const lines = ["cameras:", `  ${camera}:`];
       for (const [kind, key] of [["zones", "polygon"], ["lines", "points"]]) {
         const some = shapes.filter((shape) => shape.kind === kind);
-        if (some.length) lines.push(`    ${kind}:`, ...some.map((shape) => `      ${quoted(shape.name)}: {${key}: ${text(shape.points)}}`));
+        if (some.length) lines.push(`    ${kind}:`, ...some.map((shape) => `      ${quoted(shape.name)}: {${key}: ${text(shape.points)}${rest(shape.more)}}`));
       }
       return shapes.length ? `${lines.join("\n")}\n` : "# nothing is drawn yet\n";
     }
@@ -210,7 +251,7 @@
     async copy() {
       const button = by("yaml-copy");
       try {
-        await navigator.clipboard.writeText(this.yaml());
+        await navigator.clipboard.writeText(by("yaml").textContent);
         button.textContent = "Copied";
       } catch {
         getSelection().selectAllChildren(by("yaml")); // no clipboard without https: select it for the reader

@@ -179,6 +179,7 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select, textarea"), pressing = event.target.matches("button");
     if (event.ctrlKey || event.metaKey || event.altKey || typing || by("help").open) return;
+    if (event.key.startsWith("Arrow") && event.target.matches("#yaml, #events")) return; // they scroll
     if (!(pressing && (event.key === "Enter" || event.key === " ")) && page.editor.key(event)) return event.preventDefault();
     const list = [...tiles.values()], at = list.indexOf(page.large);
     const button = buttons.find(({ dataset }) => dataset.key === event.key);

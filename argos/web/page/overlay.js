@@ -167,12 +167,13 @@
           context.fill();
         }
       }
-      const [x, y] = points[0];
+      const wide = context.measureText(shape.name).width, [left, low] = points[0];
+      const x = Math.max(4 * dpr, Math.min(left + 6 * dpr, canvas.width - wide - 4 * dpr)), y = Math.max(low - 6 * dpr, 15 * dpr);
       context.lineWidth = 3 * dpr;
       context.strokeStyle = "rgb(0 0 0 / .75)";
       context.fillStyle = css(colour);
-      context.strokeText(shape.name, x + 6 * dpr, y - 6 * dpr);
-      context.fillText(shape.name, x + 6 * dpr, y - 6 * dpr);
+      context.strokeText(shape.name, x, y);
+      context.fillText(shape.name, x, y);
     });
   }
 

@@ -34,6 +34,7 @@
       this.stage.addEventListener("pointerdown", (event) => this.press(event));
       this.stage.addEventListener("pointermove", (event) => page.editor.drag(...this.place(event)));
       this.stage.addEventListener("pointerup", () => page.editor.drop());
+      this.stage.addEventListener("pointercancel", () => page.editor.drop());
       this.stage.addEventListener("click", () => this.click());
       new ResizeObserver(() => {
         this.redraw();
@@ -53,7 +54,7 @@
     }
 
     press(event) {
-      this.taken = this.isLarge && this.page.editor.press(...this.place(event));
+      this.taken = event.button === 0 && this.isLarge && this.page.editor.press(...this.place(event));
       if (this.taken) this.stage.setPointerCapture(event.pointerId);
     }
 
