@@ -218,6 +218,8 @@ def test_figures_state_and_events_are_told_in_words(open_page: Open) -> None:
         expect(page.locator(".tile")).to_have_attribute("data-state", "lost")
         expect(page.locator(".cover")).to_contain_text("connection <b>refused</b>")  # text, never markup
         expect(page.locator("#events li").first).to_contain_text("door source.lost connection <b>refused</b>")
+        server.tell({"type": "zone_enter", "camera": "door", "t_ns": 10**18, "text": "long ago"})
+        expect(page.locator("#events time").first).to_contain_text("2001")
         expect(page.locator(".stage")).to_have_attribute("aria-label", "door, lost. Open large")
 
 
@@ -460,15 +462,97 @@ NO_SOCKETS = """window.WebSocket = class { static OPEN = 1; readyState = 3;
     constructor() { setTimeout(() => this.onclose?.({}), 5); } };"""
 
 
-def test_without_a_web_socket_pictures_come_as_mjpeg(open_page: Open) -> None:
+def test_without_a_web_socket_pictures_come_one_by_one(open_page: Open) -> None:
     cameras = Cameras("door")
     with served(cameras) as server, playing(server, {"door": scene_results(frames=2)}):
         page = open_page(server.url, script=NO_SOCKETS)
         expect(page.locator("#link")).to_have_attribute("data-link", "pictures only", timeout=PATIENCE_MS)
-        page.wait_for_function("() => document.querySelector('.stream')?.naturalWidth === 320")
+        page.wait_for_function("() => document.querySelector('.still')?.naturalWidth === 320")
         expect(page.locator(".tile .numbers")).to_contain_text("5.0 fps")
         cameras.set("door", "lost", "timeout", "no answer")
         expect(page.locator(".cover")).to_contain_text("no answer")
+
+
+def test_without_a_web_socket_nine_cameras_show_and_go_on_after_a_reload(open_page: Open) -> None:
+    names = [f"cam-{n}" for n in range(9)]
+    with served(cameras := Cameras(*names)) as server, playing(server, {n: scene_results(n, frames=2) for n in names}):
+        page = open_page(server.url, size=(1600, 1300), script=NO_SOCKETS)
+        all_shown = "() => [...document.querySelectorAll('.still')].filter((still) => still.naturalWidth).length === 9"
+        page.wait_for_function(all_shown)
+        cameras.set("cam-8", "lost", "timeout", "no answer")  # a browser has six connections for a server
+        expect(page.locator('[data-camera="cam-8"] .cover')).to_contain_text("no answer")
+        server.set_cameras(names[:8], {}, ["cam-8"], [])
+        expect(page.locator(".tile")).to_have_count(8)
+        source = page.locator('[data-camera="cam-0"] .still').get_attribute("src")
+        expect(page.locator('[data-camera="cam-0"] .still')).not_to_have_attribute("src", source or "")
+
+
+def test_a_server_that_falls_silent_is_told_and_asked_again(open_page: Open) -> None:
+    with served(Cameras("door")) as server:
+        page = open_page("about:blank")
+        page.clock.install()
+        page.goto(server.url)
+        link = page.locator("#link")
+        expect(link).to_have_attribute("data-link", "live")
+        goes_on = threading.Event()
+        server._call(lambda: goes_on.wait(60))
+        try:
+            page.clock.run_for(6000)
+            expect(link).to_have_attribute("data-link", "no answer")
+            expect(page.locator("#cameras")).to_have_class("old")
+            page.clock.run_for(12_000)
+            expect(link).to_have_attribute("data-link", "no connection")
+        finally:
+            goes_on.set()
+        page.clock.run_for(6000)
+        expect(link).to_have_attribute("data-link", "live")
+        expect(page.locator("#cameras")).not_to_have_class("old")
+
+
+def test_a_page_whose_token_is_not_taken_any_more_says_so(open_page: Open) -> None:
+    with served(Cameras("door"), token="a-token-of-twenty-ab") as server:
+        bind = f"127.0.0.1:{server.address.port}"
+        page = open_page(f"{server.url}?token=a-token-of-twenty-ab")
+        expect(page.locator("#link")).to_have_attribute("data-link", "live")
+    with served(Cameras("door"), bind=bind, token="b-token-of-twenty-ab"):
+        expect(page.locator("#link")).to_have_attribute("data-link", "token needed")
+
+
+def test_cameras_that_stay_keep_their_tiles_and_the_editor_stays_open(open_page: Open) -> None:
+    square = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]]
+    with served(cameras := Cameras("door", "yard")) as server:
+        page = open_page(f"{server.url}#yard")
+        expect(page.locator("#subject")).to_have_text("yard")
+        page.evaluate("document.querySelectorAll('.tile').forEach((tile) => (tile.remembers = true))")
+        page.keyboard.press("e")
+        page.locator("#shape-draw").click()
+        page.keyboard.press("Space")
+        cameras.set("hall", "up")
+        server.set_cameras(["hall", "yard"], {"yard": {"zones": {"lawn": {"polygon": square}}}}, ["door"], [])
+        page.wait_for_selector('[data-camera="hall"]', state="attached")
+        order = "[...document.querySelectorAll('.tile')].map((tile) => [tile.dataset.camera, !!tile.remembers])"
+        assert page.evaluate(order) == [["hall", False], ["yard", True]]
+        expect(page.locator("#shape-draw")).to_have_text("Give up")
+        expect(page.locator("#shape-list")).to_contain_text("lawn")
+        expect(page.locator(".large .stage")).to_be_focused()
+        cameras.set("door", "up")
+        server.set_cameras(["door", "hall"], {}, ["yard"], [])
+        expect(page.locator('[data-camera="door"]')).to_be_visible()
+        expect(page.locator("#editor")).to_be_hidden()
+
+
+def test_the_page_asks_below_the_path_that_it_came_from(open_page: Open) -> None:
+    with served(Cameras("door")) as server:
+        asked: list[str] = []
+        page = open_page("about:blank")
+        page.route("**/argos/", lambda route: route.fulfill(response=page.request.get(server.url)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url.replace("ws:", "http:")))
+        page.goto(f"{server.url}argos/#door")
+        with page.expect_request("**/argos/status"):
+            pass
+        assert f"{server.url}argos/live" in asked
+        assert all(url.startswith(f"{server.url}argos/") for url in asked if not url.startswith("data:"))
 
 
 def test_the_page_comes_back_when_the_server_does(open_page: Open) -> None:

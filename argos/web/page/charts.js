@@ -1,7 +1,7 @@
 "use strict";
 // Small charts of the last minutes, one line each.
 (function (argos) {
-  const SPAN_S = 300;
+  const SPAN_S = 300, GAP_S = 5;
   const CHARTS = [
     { key: "fps", title: "Results per second", unit: "", digits: 1, least: 1 },
     { key: "age", title: "Age of the newest result", unit: " ms", digits: 0, least: 100 },
@@ -85,8 +85,10 @@
     context.lineWidth = 2 * dpr;
     context.lineJoin = "round";
     context.beginPath();
-    let broken = true;
+    let broken = true, before = 0;
     for (const [time, value] of series) {
+      if (time - before > GAP_S) broken = true;
+      before = time;
       if (value === null) broken = true;
       else {
         context[broken ? "moveTo" : "lineTo"](x(time), y(value));

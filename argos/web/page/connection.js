@@ -1,7 +1,8 @@
 "use strict";
-// The WebSocket to the server; comes back by itself. Where a proxy lets none through, pictures come as MJPEG.
+// The WebSocket to the server; comes back by itself. Where a proxy lets none through, pictures come one by one.
 (function (argos) {
   const FIRST_MS = 300, LONGEST_MS = 5000, FAILURES = 3;
+  const SILENT_MS = 4000, GONE_MS = 15000; // the server tells its state every second
   const text = new TextDecoder();
 
   // Parts of a binary message: their number, their lengths, then all of them.
@@ -35,11 +36,15 @@
       this.failures = 0;
       this.known = "";
       this.open();
+      setInterval(() => this.listen(), 1000);
     }
 
     open() {
-      const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+      const address = new URL("live", location); // a proxy may serve the page below a path
+      address.protocol = address.protocol.replace("http", "ws");
+      const socket = new WebSocket(address);
       this.socket = socket;
+      this.heard = performance.now();
       socket.binaryType = "arraybuffer";
       socket.onopen = () => {
         [this.wait, this.failures, this.known] = [FIRST_MS, 0, ""];
@@ -47,14 +52,35 @@
         this.on.link("live");
         this.watch();
       };
-      socket.onmessage = ({ data }) => (typeof data === "string" ? this.on.message(JSON.parse(data)) : this.picture(data));
-      socket.onclose = () => {
-        this.failures += 1;
-        if (!this.polling) this.on.link("no connection");
-        if (this.failures >= FAILURES) this.poll();
-        setTimeout(() => this.open(), this.wait * (0.8 + 0.4 * Math.random()));
-        this.wait = Math.min(LONGEST_MS, 2 * this.wait);
+      socket.onmessage = ({ data }) => {
+        this.heard = performance.now();
+        if (this.silent) this.on.link("live");
+        this.silent = false;
+        return typeof data === "string" ? this.on.message(JSON.parse(data)) : this.picture(data);
       };
+      socket.onclose = () => this.closed();
+    }
+
+    closed() {
+      this.failures += 1;
+      this.silent = false;
+      if (!this.polling) this.on.link("no connection");
+      if (this.failures >= FAILURES) this.poll();
+      setTimeout(() => this.open(), this.wait * (0.8 + 0.4 * Math.random()));
+      this.wait = Math.min(LONGEST_MS, 2 * this.wait);
+    }
+
+    // A server that hangs or a network that is gone does not say so: nothing comes any more.
+    listen() {
+      const { socket } = this, silent_ms = performance.now() - this.heard;
+      if (socket.readyState === WebSocket.OPEN && silent_ms > SILENT_MS && !this.silent) {
+        this.silent = true;
+        this.on.link("no answer");
+      }
+      if (socket.readyState > WebSocket.OPEN || silent_ms < GONE_MS) return;
+      socket.onopen = socket.onmessage = socket.onclose = null; // closing would wait for the answer of the other side
+      socket.close();
+      this.closed();
     }
 
     // Tell the server which cameras can be seen, and how wide.
@@ -76,7 +102,7 @@
       }
     }
 
-    // Without a WebSocket: the state every second, and streams of pictures if the server answers at all.
+    // Without a WebSocket: the state every second, and pictures if the server answers at all.
     poll() {
       if (this.polling) return;
       this.polling = setInterval(() => this.ask(), 1000);
@@ -84,8 +110,12 @@
     }
 
     async ask() {
+      if (this.asking) return;
+      this.asking = true;
+      let words = "no connection";
       try {
-        const answer = await fetch("/status", { cache: "no-store" });
+        const answer = await fetch("status", { cache: "no-store", signal: AbortSignal.timeout(SILENT_MS) });
+        if (answer.status === 401) words = "token needed";
         if (!answer.ok) throw new Error(answer.status);
         const state = await answer.json();
         if (!this.polling) return;
@@ -93,7 +123,9 @@
         this.on.message(state);
         this.on.link("pictures only");
       } catch {
-        this.on.link("no connection");
+        if (this.polling) this.on.link(words);
+      } finally {
+        this.asking = false;
       }
     }
 

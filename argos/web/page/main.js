@@ -101,8 +101,26 @@
   }
   document.addEventListener("visibilitychange", () => {
     watch();
-    for (const tile of tiles.values()) tile.streamIfPoor();
+    for (const tile of tiles.values()) tile.askIfPoor();
   });
+
+  // One tile for each camera, in order; those that stay keep what they remember, and the focus.
+  function place(cameras) {
+    const before = new Map(tiles);
+    tiles.clear();
+    for (const camera of cameras) tiles.set(camera, before.get(camera) ?? new argos.Tile(camera, page));
+    for (const [camera, tile] of before) if (!tiles.has(camera)) tile.root.remove();
+    cameras.forEach((camera, n) => {
+      const { root } = tiles.get(camera);
+      if (grid.children[n] !== root) grid.insertBefore(root, grid.children[n] ?? null);
+    });
+    grid.dataset.count = tiles.size;
+  }
+
+  // The time of an event; with its day where that is not today.
+  function timeOf(when) {
+    return when.toDateString() === new Date().toDateString() ? when.toLocaleTimeString() : when.toLocaleString();
+  }
 
   // What the server tells.
   const told = {
@@ -118,13 +136,10 @@
         .map(([role, model]) => `${role}: ${model.split("@")[0]}`)
         .join(", ")}`;
       if ([...tiles.keys()].join() !== message.cameras.join()) {
-        page.large = null;
-        tiles.clear();
-        for (const camera of message.cameras) tiles.set(camera, new argos.Tile(camera, page));
-        grid.replaceChildren(...[...tiles.values()].map((tile) => tile.root));
-        grid.dataset.count = tiles.size;
+        place(message.cameras);
         document.title = tiles.size === 1 ? `${message.cameras[0]} - ARGOS` : `${tiles.size} cameras - ARGOS`;
-        open(tiles.get(decodeURIComponent(location.hash.slice(1))) ?? null);
+        if (!tiles.has(page.large?.camera)) open(tiles.get(location.hash.slice(1)) ?? null);
+        else page.large.describe();
       }
       drawCharts();
     },
@@ -145,7 +160,7 @@
       for (const event of message.events) {
         const item = document.createElement("li"), time = document.createElement("time"), camera = document.createElement("b");
         const when = new Date(event.t_ns / 1e6);
-        [time.textContent, time.dateTime] = [when.toLocaleTimeString(), when.toISOString()];
+        [time.textContent, time.dateTime] = [timeOf(when), when.toISOString()];
         [camera.textContent, item.dataset.type] = [event.camera, event.type];
         item.append(time, camera, ` ${event.type} ${event.text ?? ""}`);
         list.prepend(item);
@@ -160,11 +175,12 @@
       link(words) {
         by("link").dataset.link = words;
         by("link").querySelector(".words").textContent = words;
+        grid.classList.toggle("old", words !== "live" && words !== "pictures only");
         const poor = words === "pictures only";
         if (poor === page.poor) return;
         page.poor = poor;
         for (const tile of tiles.values()) {
-          tile.streamIfPoor();
+          tile.askIfPoor();
           tile.redraw();
         }
       },

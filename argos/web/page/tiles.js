@@ -7,6 +7,8 @@
     return made;
   };
 
+  const STILL_MS = 200;
+
   class Tile {
     constructor(camera, page) {
       this.camera = camera;
@@ -16,11 +18,13 @@
       this.visible = false;
       this.picture = element("canvas", { className: "picture" });
       this.overlay = element("canvas", { className: "overlay" });
-      this.stream = element("img", { className: "stream", hidden: true, alt: "" });
+      this.still = element("img", { className: "still", hidden: true, alt: "" });
+      this.still.onload = () => this.askAgain(STILL_MS);
+      this.still.onerror = () => this.askAgain(5 * STILL_MS);
       this.coverTitle = element("b");
       this.coverWords = element("span");
       const cover = element("div", { className: "cover" }, this.coverTitle, this.coverWords);
-      this.stage = element("div", { className: "stage", tabIndex: 0 }, this.picture, this.stream, this.overlay, cover);
+      this.stage = element("div", { className: "stage", tabIndex: 0 }, this.picture, this.still, this.overlay, cover);
       this.stage.setAttribute("role", "button");
       this.state = element("span", { className: "state", textContent: "connecting" });
       this.numbers = element("span", { className: "numbers" });
@@ -42,7 +46,7 @@
       }).observe(this.stage);
       new IntersectionObserver(([entry]) => {
         this.visible = entry.isIntersecting;
-        this.streamIfPoor();
+        this.askIfPoor();
         page.watch();
       }).observe(this.stage);
       this.describe();
@@ -92,7 +96,7 @@
       const dpr = Math.min(2, devicePixelRatio || 1), w = Math.round(this.stage.clientWidth * dpr), h = Math.round(this.stage.clientHeight * dpr);
       if (!w || !h) return;
       if (this.overlay.width !== w || this.overlay.height !== h) [this.overlay.width, this.overlay.height] = [w, h];
-      const result = this.page.poor ? null : this.result; // the pictures of a stream are drawn on already
+      const result = this.page.poor ? null : this.result; // the pictures that are asked for are drawn on already
       argos.drawOverlay(this.overlay, result, this.memory, this.page.layers, this.page.editor.shapes(this.camera), dpr);
       const { editor } = this.page;
       if (this.isLarge && editor.draft && editor.cursor) this.drawCross(editor.cursor, dpr);
@@ -130,13 +134,20 @@
       this.stage.setAttribute("aria-label", `${words}. ${this.isLarge ? "Back to all cameras" : "Open large"}`);
     }
 
-    // Without a WebSocket the picture is a stream, and only while it can be seen.
-    streamIfPoor() {
-      const shown = this.page.poor && this.visible && !document.hidden;
-      this.stream.hidden = !this.page.poor;
-      const source = shown ? `/cameras/${this.camera}.mjpg?width=${this.width}` : "";
-      if (this.source !== source) this.stream.src = this.source = source;
-      if (!shown) this.stream.removeAttribute("src");
+    // Without a WebSocket one picture is asked for after the other, while it can be seen. Streams would keep all the
+    // connections that a browser has for a server, six, and nothing tells that one has ended.
+    askIfPoor() {
+      this.still.hidden = !this.page.poor;
+      if (this.asked || !this.page.poor || !this.visible || document.hidden) return;
+      this.asked = true;
+      this.still.src = `cameras/${this.camera}.jpg?width=${this.width}&at=${Date.now()}`;
+    }
+
+    askAgain(wait_ms) {
+      setTimeout(() => {
+        this.asked = false;
+        this.askIfPoor();
+      }, wait_ms);
     }
   }
 
