@@ -17,8 +17,8 @@ from argos.types import Frame, Placements, RegionMask, Regions, Size
 SIDE = 320
 """Cells of the frame's long side, those of QU-Net: the dilation means the same."""
 
-BOX_STEP = 2 * GRID
-"""Sides of single boxes are multiples of this: fewer shapes, each of which costs time when it is new."""
+FEW_STEP = 2 * GRID
+"""Sides of single boxes are multiples of this where each new shape costs time; otherwise of the grid."""
 
 
 class MovingRegions:
@@ -71,6 +71,7 @@ def motion_boxes(setting: Setting) -> Contender:
     """One inference for each region of MOG2, its sides rounded up."""
     networks, moving = networks_of(setting.people, setting.view), MovingRegions(setting)
     full, largest = in_full(setting, networks), setting.people.largest
+    step = FEW_STEP if setting.people.canvas.few else GRID
 
     def run(frame: Frame, refresh: bool) -> Outcome:
         regions = moving(frame)
@@ -79,7 +80,7 @@ def motion_boxes(setting: Setting) -> Contender:
         scale, person, share = setting.scale(frame), np.zeros(frame.size, np.bool_), 0.0
         for n in range(len(regions)):
             placement = alone(regions.boxes[n], frame, scale, setting.view.margin_at(scale), largest)
-            width, height = (int(-(-side // BOX_STEP) * BOX_STEP) for side in placement.target[0, 2:])
+            width, height = (int(-(-side // step) * step) for side in placement.target[0, 2:])
             size = (height, width) if largest is None else (min(height, largest[0]), min(width, largest[1]))
             person |= person_on(paste([frame], placement, size), frame.size, networks, setting.view)
             share += setting.share(frame, 1, size)

@@ -18,7 +18,7 @@ from own_networks import write_code
 from argos import machine
 from argos.benching.contender import Networks, NotHereError, Setting, by_torch, networks_of
 from argos.benching.modes import mode
-from argos.benching.motion import BOX_STEP
+from argos.benching.motion import FEW_STEP
 from argos.benching.opponents import OPPONENTS, chosen
 from argos.benching.rates import first_frames
 from argos.benching.tiles import OVERLAP, SIDE, starts, tiling
@@ -200,7 +200,7 @@ def test_motion_takes_the_refreshes_of_the_modes_and_learns_from_them(name: str,
 
 
 def test_sides_of_single_boxes_come_in_few_lengths() -> None:
-    assert BOX_STEP % 32 == 0
+    assert FEW_STEP % 32 == 0
 
 
 @given(st.integers(1, 3000), st.integers(1, 700))
