@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from argos.packing.place import Places, place
+from argos.packing.place import Places, largest_first, placed
 from argos.packing.rectangles import Boxes, PerFrame, Rectangles, boxes_of, cut
 from argos.types import Regions, Size
 
@@ -59,7 +59,7 @@ def smallest_canvas(
 
 
 def smallest_for(
-    boxes: Boxes, whole: Rectangles, largest: Size, *, gutter: int, few: bool = False
+    boxes: Boxes, whole: Rectangles, largest: Size, *, gutter: int, few: bool = False, canvases: int = 1
 ) -> tuple[Size, Places | None]:
     """``smallest_canvas`` of a table of regions.
 
@@ -67,36 +67,39 @@ def smallest_for(
         boxes: the table.
         whole: its rectangles on a full canvas.
         largest, gutter, few: as for ``smallest_canvas``.
+        canvases: that may be filled, all of one shape.
 
     Returns:
-        The shape, and where the rectangles lie on the one canvas of a smaller shape; None for ``largest``.
+        The shape, and where the rectangles lie on the canvases of a smaller shape; None for ``largest``.
     """
-    shapes = _smaller(largest, few)
-    with_gutter = shapes + gutter
-    holds = (shapes >= whole.size.max(axis=0, initial=1)).all(axis=1)
-    holds &= with_gutter[:, 0] * with_gutter[:, 1] >= whole.area(gutter)
+    heights, widths = _smaller(largest, few)
+    highest, widest = whole.size.max(axis=0, initial=1).tolist()
+    large_enough = canvases * (heights + gutter) * (widths + gutter) >= whole.area(gutter)
+    ordered = largest_first(whole.size, gutter)
     too_small = 0.0
-    for height, width in shapes[holds].tolist():
-        if height * width < too_small:
+    for n in np.flatnonzero((heights >= highest) & (widths >= widest) & large_enough).tolist():
+        size = int(heights[n]), int(widths[n])
+        pixels = size[0] * size[1]
+        if pixels < too_small:
             continue
-        places = place(whole.size, (height, width), gutter=gutter, max_canvases=1)
+        places = placed(*ordered, size, gutter=gutter, max_canvases=canvases)
         if places is None:
-            too_small = height * width * (1 + SLACK * len(whole))
+            too_small = pixels * (1 + SLACK * len(whole))
             continue
-        same = cut(boxes, (height, width))
+        same = cut(boxes, size)
         if np.array_equal(same.source, whole.source) and np.array_equal(same.size, whole.size):
-            return (height, width), places
+            return size, places
     return largest, None
 
 
 @cache
 def _smaller(largest: Size, few: bool) -> NDArray[np.int64]:
-    """``(N, 2)`` (height, width) of every shape but the largest, by area."""
+    """``(2, N)``: heights and widths of every shape but the largest, by area."""
     if few:
-        return np.array(few_shapes_of(largest)[:-1], np.int64).reshape(-1, 2)
+        return np.array(few_shapes_of(largest)[:-1], np.int64).reshape(-1, 2).T
     sides = (range(side, min(LEAST_SIDE, side) - 1, -_on_grid(side / MOST_STEPS)) for side in largest)
     shapes = np.array([*itertools.product(*sides)][1:], np.int64).reshape(-1, 2)
-    return shapes[np.argsort(shapes[:, 0] * shapes[:, 1], kind="stable")]
+    return np.ascontiguousarray(shapes[np.argsort(shapes[:, 0] * shapes[:, 1], kind="stable")].T)
 
 
 def _on_grid(length: float) -> int:

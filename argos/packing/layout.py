@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from argos.packing.canvas import smallest_for
 from argos.packing.pack import placements_at, placements_of
 from argos.packing.rectangles import Boxes, cut
@@ -34,9 +36,9 @@ class Layout:
 
 
 def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | None = None, few: bool = False) -> Layout:
-    """One canvas of the smallest shape that takes all regions, or several of the largest.
+    """One canvas that takes all regions or as few as it takes, of the smallest shape for so many.
 
-    The same as ``plan_placements`` on ``smallest_canvas``; no rectangle is cut or placed twice.
+    With one canvas the same as ``plan_placements`` on ``smallest_canvas``; no rectangle is cut or placed twice.
 
     Args:
         boxes: the regions of all frames, see ``boxes_of``.
@@ -53,4 +55,9 @@ def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | Non
     if places is not None:
         return Layout(size, placements_at(whole, places))
     most = max(1, len(whole)) if max_canvases is None else max_canvases
-    return Layout(size, placements_of(boxes, whole, largest, gutter=gutter, max_canvases=most))
+    layout = Layout(largest, placements_of(boxes, whole, largest, gutter=gutter, max_canvases=most))
+    if layout.canvases > 1 and np.array_equal(layout.placements.scale, whole.scale):  # nothing was reduced
+        size, places = smallest_for(boxes, whole, largest, gutter=gutter, few=few, canvases=layout.canvases)
+        if places is not None:
+            return Layout(size, placements_at(whole, places))
+    return layout

@@ -29,9 +29,19 @@ def place(sizes: NDArray[np.int32], canvas_size: Size, *, gutter: int, max_canva
         Jylänki, A Thousand Ways to Pack the Bin, 2010, MAXRECTS-BSSF-DESCA. The package rectpack finds the very same
         places in several times the time, however few the rectangles (``benchmarks/packing.py``).
     """
-    # each rectangle carries its gutter at its right and bottom, and so does the canvas
+    return placed(*largest_first(sizes, gutter), canvas_size, gutter=gutter, max_canvases=max_canvases)
+
+
+def largest_first(sizes: NDArray[np.int32], gutter: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What ``placed`` takes, for any canvas size: rectangles with their gutters at right and bottom, and an order."""
     with_gutter = sizes.astype(np.int64) + gutter
-    largest_first = np.argsort(-with_gutter[:, 0] * with_gutter[:, 1], kind="stable")
+    return with_gutter, np.argsort(-with_gutter[:, 0] * with_gutter[:, 1], kind="stable")
+
+
+def placed(
+    with_gutter: NDArray[np.int64], order: NDArray[np.int64], canvas_size: Size, *, gutter: int, max_canvases: int
+) -> Places | None:
+    """``place`` of rectangles with gutters, in an order; the canvas carries its gutter at right and bottom too."""
     height, width = int(canvas_size[0]) + gutter, int(canvas_size[1]) + gutter
-    canvas, corner, fits = place_rectangles(with_gutter, largest_first, height, width, min(max_canvases, len(sizes)))
+    canvas, corner, fits = place_rectangles(with_gutter, order, height, width, min(max_canvases, len(order)))
     return (canvas, corner) if fits else None

@@ -30,8 +30,8 @@ def settled(layout: Layout, last: Layout, *, gutter: int) -> Layout:
     """The same rectangles on canvases of the same number and shape, moved to where they lay last.
 
     A rectangle is the one of the last layout that it overlaps most with, if that overlaps with no other more. It comes
-    where its frame pixels lay, or as near as there is room, the largest rectangle first; new ones fill what is left. A
-    single canvas keeps the shape of the last one where that is at most ``ROOMIER`` times as large.
+    where its frame pixels lay, or as near as there is room, the largest rectangle first; new ones fill what is left. As
+    many canvases keep the shape of the last ones where that is at most ``ROOMIER`` times as large.
 
     Args:
         layout: of the frames at hand.
@@ -49,7 +49,7 @@ def settled(layout: Layout, last: Layout, *, gutter: int) -> Layout:
     # each rectangle carries its gutter at its right and bottom, and so does the canvas
     sizes = (new.target[:, 3:1:-1] - new.target[:, 1::-1]).astype(np.int64) + gutter
     order = np.lexsort((-sizes[:, 0] * sizes[:, 1], ~seen))
-    keeps = layout.canvases == last.canvases == 1 and layout.pixels <= last.pixels <= ROOMIER * layout.pixels
+    keeps = layout.canvases == last.canvases and layout.pixels <= last.pixels <= ROOMIER * layout.pixels
     for size in dict.fromkeys((last.canvas_size, layout.canvas_size) if keeps else (layout.canvas_size,)):
         height, width = size[0] + gutter, size[1] + gutter
         canvas, corner, fits = place_near(sizes, order, wanted, height, width, layout.canvases)

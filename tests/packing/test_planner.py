@@ -51,9 +51,10 @@ def plan(*frames: Seen, canvas: Size = (512, 512), gather: GatherCost | None = N
         ([(0, 0, 1200, 720)], 1.0, "full"),
         ([(100, 100, 1060, 400)], 1.0, "pack"),
         ([(100, 100, 1150, 400)], 1.0, "full"),  # wider than two canvases, it would be reduced
-        # 2 canvases of 512x512 are 0.57 of the frame, 4 are 1.14
+        # 2 canvases of 512x448 are 0.50 of the frame, 4 of 512x352 are 0.78; 6 for halves of columns are more than 1
         ([(0, 0, 400, 470), (500, 0, 900, 470)], 1.0, "pack"),
-        ([(0, 0, 310, 470), (320, 0, 630, 470), (640, 0, 950, 470), (960, 0, 1270, 470)], 1.0, "full"),
+        ([(0, 0, 310, 470), (320, 0, 630, 470), (640, 0, 950, 470), (960, 0, 1270, 470)], 1.0, "pack"),
+        ([(0, 0, 400, 720), (440, 0, 840, 720), (880, 0, 1280, 720)], 1.0, "full"),
         # at half the scale one canvas alone is 1.14 of the frame, a part of it less
         ([(50, 50, 1150, 700)], 0.5, "full"),
         ([(100, 100, 200, 400)], 0.5, "pack"),
@@ -203,7 +204,7 @@ def test_a_scene_that_stays_keeps_its_mode(share: float) -> None:
 def test_between_two_thresholds_a_camera_stays_as_it_is() -> None:
     """Both modes lie between them: whoever comes from full stays in full, whoever comes from regions stays there."""
     frame = seen(regions((0, 0, 400, 470), (500, 0, 900, 470)))
-    cost_ms = LINE(2 * 512 * 512)
+    cost_ms = LINE(2 * 512 * 448)
     full_ms = LINE(frame.pixels)
     question_ms = 0.93 * full_ms - cost_ms
     between = Seen("a", TASKS, frame.regions, 1.0, 16, frame.pixels, 0, question_ms)
