@@ -18,8 +18,8 @@ import zmq
 from argos.errors import SchemaError
 from argos.publishing.curve import read_client_keys, speak_curve
 from argos.publishing.decode import Message, decode
-from argos.publishing.endpoints import connect
-from argos.publishing.every import MOST_CREDIT, Ask, Told
+from argos.publishing.every import MOST_CREDIT, NAME, NAME_RULE, Ask, Told
+from argos.publishing.link import Link
 from argos.publishing.socket_options import set_subscribing_options
 from argos.publishing.subscriber import prefixes_of
 from argos.publishing.wake import Wake
@@ -73,6 +73,8 @@ class Consumer:
             ValueError: an address, a name, a kind or the credit is not one, or one key is given without the other.
             ConfigError: a key file cannot be read.
         """
+        if not NAME.fullmatch(name):
+            raise ValueError(f"consumer '{name}': {NAME_RULE}")
         if not 1 <= credit <= MOST_CREDIT:
             raise ValueError(f"credit {credit}: expected 1 to {MOST_CREDIT}")
         if (server_key is None) != (client_key is None):
@@ -100,8 +102,8 @@ class Consumer:
             self._socket.setsockopt(zmq.LINGER, 500)
             if keys is not None:
                 speak_curve(self._socket, keys)
-            connect(self._socket, endpoint)
-        except ValueError:
+            self._link = Link(self._socket, endpoint)
+        except (ValueError, zmq.ZMQError):
             self._context.destroy(linger=0)
             raise
         self._wake = Wake()
@@ -200,16 +202,20 @@ class Consumer:
                 self._failure = error
                 self._ready.notify_all()
         finally:
-            self._socket.close()
+            self._link.close()
 
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._link.monitor, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
         due_s, asked = time.monotonic(), -1
         while not self._closed:
             ready = dict(poller.poll(max(0, round(1000 * (due_s - time.monotonic()))) + 1))
             self._wake.clear()
+            if self._link.monitor in ready:
+                self._hear()
+            self._link.mend()
             if self._socket in ready:
                 self._take_in(self._socket.recv_multipart())
             now_s = time.monotonic()
@@ -217,6 +223,12 @@ class Consumer:
                 due_s, asked = now_s + (_ASK_S if self.connected else 0.2), self._done
                 self._ask()
         self._ask()
+
+    def _hear(self) -> None:
+        before = self._link.refused
+        self._link.hear()
+        if self._link.refused > before:
+            self.refused = "not connected: the handshake was refused, check the keys"
 
     def _ask(self) -> None:
         with self._ready:
@@ -249,6 +261,8 @@ class Consumer:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.malformed += 1
             return
+        if told.refused and told.refused != self.refused:
+            logger.warning("consumer '%s' gets nothing: %s", self._name, told.refused)
         self.waiting, self.refused = told.waiting, told.refused
         if told.run != self._run:
             self.restarted += bool(self._run)

@@ -37,7 +37,8 @@ FORGOTTEN_S = 3600.0
 MOST_CONSUMERS = 16
 MOST_CREDIT = 256
 _MESSAGE_BYTES = 256  # what Python needs for one, about
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_FORGOTTEN_REMEMBERED = 1024
+NAME, NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}"), "the name should be of a-z, 0-9, '-' and '_'"
 
 
 class Ask(msgspec.Struct):
@@ -120,6 +121,7 @@ class Every:
         self.socket = socket
         self._run, self._bound = run, spool_bytes
         self._consumers: dict[str, _Consumer] = {}
+        self._forgotten: dict[str, tuple[int, int]] = {}  # their number and what was done: both go on
 
     def spools(self) -> dict[str, Spool]:
         """What is kept, by consumer; from any thread."""
@@ -163,7 +165,7 @@ class Every:
                 one.identity, one.flying = None, 0
             elif one.identity is None and now_s - one.heard_s > FORGOTTEN_S:
                 logger.warning("consumer '%s' is forgotten", one.name, extra={"event": "every.forgotten"})
-                del self._consumers[one.name]
+                self._forget(one)
             elif one.identity is not None and now_s - one.told_s >= 1.0:
                 self._tell(one, now_s)
 
@@ -178,13 +180,14 @@ class Every:
             return  # nobody of ours
         one = self._consumers.get(ask.name)
         if one is None:
-            refused = "" if _NAME.fullmatch(ask.name) else "the name should be of a-z, 0-9, '-' and '_'"
+            refused = "" if NAME.fullmatch(ask.name) else NAME_RULE
             if len(self._consumers) >= MOST_CONSUMERS:
                 refused = f"{MOST_CONSUMERS} consumers are known already"
             if refused:
                 self._deliver(identity, b"", _encode(Told(self._run, refused=refused)))
                 return
-            one = self._consumers[ask.name] = _Consumer(ask.name, now_s)
+            number, done = self._forgotten.pop(ask.name, (0, 0))
+            one = self._consumers[ask.name] = _Consumer(ask.name, now_s, number=number, done=done)
         if identity in one.replaced:
             words = "another consumer of this name has connected since"
             self._deliver(identity, b"", _encode(Told(self._run, refused=words)))
@@ -208,6 +211,13 @@ class Every:
             one.flying = sum(1 for number, _, _ in one.waiting if number <= seen)
             self._tell(one, now_s)
         self._send(one)
+
+    def _forget(self, one: _Consumer) -> None:
+        """Give its spool up; its numbers go on should it come back, or it would take new messages for repeated ones."""
+        del self._consumers[one.name]
+        self._forgotten[one.name] = one.number, one.done
+        if len(self._forgotten) > _FORGOTTEN_REMEMBERED:
+            self._forgotten.pop(next(iter(self._forgotten)))
 
     def _bind(self, one: _Consumer) -> None:
         """Hold a spool to its bound: the oldest that is not on its way goes."""

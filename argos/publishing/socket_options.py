@@ -8,7 +8,8 @@ LARGEST_MESSAGE = 64 << 20
 """Bytes of one part that a subscriber takes; a publisher that sends more is disconnected."""
 
 _UNREAD_MESSAGES = 256  # per connection: a slow subscriber then loses the newest
-_LONGEST_REQUEST = 4096  # bytes; a subscriber sends nothing but prefixes of topics
+_LONGEST_REQUEST = 4096  # bytes; a subscriber sends nothing but prefixes of topics, one at a time
+_LONGEST_ASK = 1 << 16  # bytes; a consumer names the topics of all its cameras at once
 
 
 def set_publishing_options(socket: zmq.Socket[bytes], unread: int = _UNREAD_MESSAGES) -> None:
@@ -34,6 +35,7 @@ def set_publishing_options(socket: zmq.Socket[bytes], unread: int = _UNREAD_MESS
 def set_every_options(socket: zmq.Socket[bytes], most_on_the_way: int) -> None:
     """Options of the ROUTER of consumers, not bound yet; credits bound what is on the way, so nothing is dropped."""
     set_publishing_options(socket, most_on_the_way + 64)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_ASK)
     socket.setsockopt(zmq.RCVHWM, 1000)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -18,7 +17,8 @@ import zmq
 from argos.errors import SchemaError
 from argos.publishing.curve import read_client_keys, speak_curve
 from argos.publishing.decode import Message, decode
-from argos.publishing.endpoints import connect
+from argos.publishing.endpoints import EXAMPLES
+from argos.publishing.link import AGAIN_S, Link
 from argos.publishing.socket_options import set_subscribing_options
 from argos.publishing.waiting import Latest, Queue
 from argos.publishing.wake import Wake
@@ -27,11 +27,7 @@ from argos.publishing.wire import KINDS, NO_CAMERA, parse_topic, topic
 logger = logging.getLogger(__name__)
 
 _RUNS_REMEMBERED = 1024
-
-
-_FAILED_HANDSHAKES = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
+_LONGEST_HEARTBEAT_S = 3600.0
 
 
 class _Origin(msgspec.Struct):
@@ -48,8 +44,8 @@ class Subscriber:
     """Iterates over the messages of one or more publishers; a context manager.
 
     A thread of its own reads the socket, so that a slow consumer gets new messages instead of old ones: of each camera
-    and kind the newest waits, or with ``queue=n`` the ``n`` newest of all, in order. Connections that break are made
-    again. A publisher that hangs is noticed by its missing heartbeats: ``connected`` turns False.
+    and kind the newest waits, or with ``queue=n`` the ``n`` newest of all, in order. Connections that break or are
+    refused are made again. A publisher that hangs is noticed by its missing heartbeats: ``connected`` turns False.
 
     Attributes:
         missed: messages lost on the way: gaps in ``seq`` within a run, camera and kind.
@@ -87,12 +83,14 @@ class Subscriber:
             client_key: file with the subscriber's own keys (``NAME.key_secret``).
 
         Raises:
-            ValueError: an address, a camera's name or a kind is not one, ``queue`` is less than 1, or one key is given
-                without the other.
+            ValueError: an address, a camera's name or a kind is not one, there is none, ``queue`` is less than 1,
+                ``heartbeat_s`` is negative, or one key is given without the other.
             ConfigError: a key file cannot be read.
         """
         if mode != "latest" or (queue is not None and queue < 1):
             raise ValueError(f"mode '{mode}', queue {queue}: expected mode 'latest', or queue=n of at least 1")
+        if not 0 <= heartbeat_s <= _LONGEST_HEARTBEAT_S:
+            raise ValueError(f"heartbeat_s {heartbeat_s:g}: expected 0 to {_LONGEST_HEARTBEAT_S:g} seconds")
         if (server_key is None) != (client_key is None):
             raise ValueError("server_key and client_key: expected both or none; argos keygen makes keys")
         keys = None if server_key is None or client_key is None else read_client_keys(server_key, client_key)
@@ -103,6 +101,8 @@ class Subscriber:
         self.refused = 0
         self.connected = False
         self._endpoints = [endpoints] if isinstance(endpoints, str) else list(endpoints)
+        if not self._endpoints:
+            raise ValueError(f"endpoints: there is none; expected one like {EXAMPLES}")
         self._timeout = timeout
         self._waiting: Latest | Queue = Latest() if queue is None else Queue(queue)
         self._last_seq: OrderedDict[tuple[str, str, str], int] = OrderedDict()
@@ -114,18 +114,17 @@ class Subscriber:
         self._ready = threading.Condition()
         prefixes = prefixes_of(cameras, kinds)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
+        self._links: list[Link] = []
         try:
-            set_subscribing_options(self._socket, heartbeat_s)
-            if keys is not None:
-                speak_curve(self._socket, keys)
-            events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED_HANDSHAKES
-            self._monitor = self._socket.get_monitor_socket(events)
-            for prefix in prefixes:
-                self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
             for endpoint in self._endpoints:
-                connect(self._socket, endpoint)
-        except ValueError:
+                socket = self._context.socket(zmq.SUB)
+                set_subscribing_options(socket, heartbeat_s)
+                if keys is not None:
+                    speak_curve(socket, keys)
+                for prefix in prefixes:
+                    socket.setsockopt(zmq.SUBSCRIBE, prefix)
+                self._links.append(Link(socket, endpoint))
+        except (ValueError, zmq.ZMQError):
             self._context.destroy(linger=0)
             raise
         self._wake = Wake()
@@ -227,25 +226,25 @@ class Subscriber:
                 self._failure = error
                 self._ready.notify_all()
         finally:
-            self._socket.disable_monitor()
-            self._monitor.close(linger=0)
-            self._socket.close(linger=0)
+            for link in self._links:
+                link.close()
 
     def _serve(self) -> None:
-        peers: set[bytes] = set()
         poller = zmq.Poller()
-        for waited in (self._socket, self._monitor, self._wake):
-            poller.register(waited, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
+        for link in self._links:
+            poller.register(link.monitor, zmq.POLLIN)
+            poller.register(link.socket, zmq.POLLIN)
         while not self._closed:
-            ready = dict(poller.poll())
-            if self._monitor in ready:
-                event, peer = self._monitor.recv_multipart()
-                number = int.from_bytes(event[:2], sys.byteorder)
-                self.refused += bool(number & _FAILED_HANDSHAKES)
-                (peers.add if number == zmq.EVENT_HANDSHAKE_SUCCEEDED else peers.discard)(peer)
-                self.connected = bool(peers)
-            if self._socket in ready:
-                self._take_in(self._socket.recv_multipart())
+            ready = dict(poller.poll(round(1000 * AGAIN_S)))
+            for link in self._links:
+                if link.monitor in ready:
+                    link.hear()
+                    self.connected = any(one.connected for one in self._links)
+                    self.refused = sum(one.refused for one in self._links)
+                if link.socket in ready:
+                    self._take_in(link.socket.recv_multipart())
+                link.mend()
 
     def _take_in(self, parts: list[bytes]) -> None:
         try:
@@ -288,11 +287,13 @@ def prefixes_of(cameras: Sequence[str] | None, kinds: Sequence[str]) -> list[byt
     """Beginnings of the topics of some kinds and cameras.
 
     Raises:
-        ValueError: a kind or a camera's name is none.
+        ValueError: a kind or a camera's name is none, or a list is empty.
     """
     unknown = set(kinds) - set(KINDS)
     if unknown or not kinds:
         raise ValueError(f"kinds {list(kinds)}: expected some of {', '.join(KINDS)}")
+    if cameras is not None and not cameras:
+        raise ValueError("cameras: there is none; expected names, or None for all")
     if cameras is None:
         return [f"argos/1/{kind}/".encode() for kind in kinds]
     if isinstance(cameras, str):

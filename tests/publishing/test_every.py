@@ -364,6 +364,35 @@ def test_keys_are_asked_for_here_too(tmp_path: Path) -> None:
         assert list(publisher.spools()) == ["right"]
 
 
+def test_a_consumer_that_was_refused_says_so_and_gets_in_once_its_key_is_there(tmp_path: Path) -> None:
+    make_keys(tmp_path, ["known", "later"])
+    public = tmp_path / "clients" / "later.key"
+    public.rename(tmp_path / "later.key")
+    keys = read_server_keys(tmp_path / "server.key_secret", tmp_path / "clients")
+    own = {"server_key": tmp_path / "server.key", "client_key": tmp_path / "later.key_secret"}
+    with (
+        made_publisher(curve=keys) as publisher,
+        Consumer(publisher.every_endpoint, "later", timeout=60, **own) as consumer,
+    ):
+        wait_for(lambda: consumer.refused)
+        with pytest.raises(TimeoutError, match="the handshake was refused, check the keys"):
+            consumer.receive(timeout=0)
+        (tmp_path / "later.key").rename(public)
+        known(publisher, "later")
+        publisher.send(made_result(0))
+        assert (consumer.receive().seq, consumer.refused) == (0, "")
+
+
+def test_a_consumer_may_choose_from_many_cameras() -> None:
+    names = [f"{number:02d}-{'n' * 60}" for number in range(100)]
+    kinds = ("result", "event", "status", "notice")
+    with (
+        made_publisher() as publisher,
+        Consumer(publisher.every_endpoint, "book", names, kinds, timeout=60),
+    ):
+        known(publisher, "book")
+
+
 def test_an_address_that_others_reach_asks_for_keys() -> None:
     with pytest.raises(PublishError, match=r"tcp://0.0.0.0:5556: reachable from other machines without encryption"):
         made_publisher(every="tcp://0.0.0.0:5556")
@@ -392,6 +421,11 @@ def test_a_consumer_is_taken_for_gone_and_forgotten_in_the_end() -> None:
         assert every.wants("result", "desk")
         every.serve(3700.0)
         assert (every.spools(), every.wants("result", "desk")) == ({}, False)
+        raw.ask(credit=4, run="01jtest", seen=2, done=2)
+        assert router.poll(60_000)
+        every.serve(3701.0)
+        every.put("result", "desk", [b"argos/1/result/desk/", b"5"])
+        assert raw.numbers(1) == [6]  # what was given up is a gap, and nothing new looks like the old
     router.close(linger=0)
     context.term()
 
@@ -416,6 +450,7 @@ def test_the_command_writes_every_result_into_a_file(tmp_path: Path) -> None:
         ({"credit": 0}, "credit 0: expected 1 to 256"),
         ({"kinds": ["overlay"]}, "hello and overlay are not kept"),
         ({"kinds": []}, "expected some of"),
+        ({"name": "Bad Name"}, "consumer 'Bad Name': the name should be of a-z"),
         ({"server_key": "a"}, "expected both or none"),
         ({"endpoint": "tcp://nowhere"}, "not an address"),
     ],
