@@ -181,9 +181,15 @@ def make_keys(folder: str | Path, clients: Sequence[str]) -> list[Path]:
         The files written.
 
     Raises:
-        ConfigError: a name cannot be used, has keys already, or the folder cannot be written.
+        ConfigError: a name cannot be used, has keys already, the folder is that of a client, or cannot be written.
     """
     folder = Path(folder)
+    clients = list(dict.fromkeys(clients))
+    server, server_secret = folder / f"{SERVER}.key", folder / f"{SERVER}.key_secret"
+    if server.exists() and not server_secret.exists():
+        raise ConfigError(
+            f"{server}: is the key of a publisher whose secret is not here; choose another folder, or the publisher's"
+        )
     for name in clients:
         if not _NAME.fullmatch(name) or name == SERVER:
             raise ConfigError(
@@ -197,8 +203,8 @@ def make_keys(folder: str | Path, clients: Sequence[str]) -> list[Path]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / CLIENTS).mkdir(mode=0o700, exist_ok=True)
-        if not (folder / f"{SERVER}.key_secret").exists():
-            written += _make_pair(SERVER, folder / f"{SERVER}.key", folder / f"{SERVER}.key_secret")
+        if not server_secret.exists():
+            written += _make_pair(SERVER, server, server_secret)
         for name in clients:
             written += _make_pair(name, folder / CLIENTS / f"{name}.key", folder / f"{name}.key_secret")
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import socket as sockets
 from typing import cast
 
 import zmq
@@ -12,6 +13,7 @@ from argos.errors import PublishError
 
 EXAMPLES = "tcp://127.0.0.1:5555 or ipc:///run/argos/socket"
 
+_IN_USE = "address already in use; choose another publish.bind or stop the other process"
 _ADDRESS = re.compile(r"tcp://[^\s:/]+:(?P<port>\*|\d{1,5})|ipc://.+")
 _LOOPBACK = re.compile(r"tcp://(127(\.\d+){3}|localhost|lo):.*|ipc://.*")
 
@@ -38,6 +40,8 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
     """
     if not is_address(endpoint):
         raise PublishError(f"{endpoint}: not an address; expected publish.bind like {EXAMPLES}")
+    if _is_taken(endpoint):
+        raise PublishError(f"{endpoint}: {_IN_USE}")
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
@@ -46,10 +50,23 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
     return bound.decode().rstrip("\0")
 
 
+def _is_taken(endpoint: str) -> bool:
+    """Whether somebody listens at the file of an ``ipc://`` address: 0MQ would take it away from them."""
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or path[0] in "*@":
+        return False
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            return probe.connect_ex(path) in (0, errno.EAGAIN)
+        except OSError:  # longer than a path may be; binding says so
+            return False
+
+
 def _why_not_bound(error: zmq.ZMQError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return "address already in use; choose another publish.bind or stop the other process"
+            return _IN_USE
         case errno.EADDRNOTAVAIL | errno.ENODEV:
             return "no such address on this machine; choose one of its addresses, or 127.0.0.1, as publish.bind"
         case errno.EACCES:

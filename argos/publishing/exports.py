@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -119,11 +120,17 @@ def export(results: Iterable[Result], name: str, path: Path) -> int:
             count += 1
             yield result
 
-    partial = path.with_name(f".{path.name}.part")
+    # a pipe or a device is written into: a file put in its place would take it away from everybody
+    is_stream = path.exists() and not path.is_file()
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        FORMATS[name](counted(), partial)
-        partial.replace(path)
+        if is_stream:
+            FORMATS[name](counted(), path)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            FORMATS[name](counted(), partial)
+            partial.replace(target)
     except OSError as error:
         raise PublishError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
     finally:

@@ -143,6 +143,29 @@ def test_a_client_added_later_gets_in_and_a_removed_one_stays_out(sending: Publi
     assert gets(near(sending), **keys.of("bob"))
 
 
+def test_a_client_that_was_refused_gets_in_once_its_key_is_there(
+    sending: Publisher, keys: Keys, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_keys(keys.folder, ["carl"])
+    (keys.folder / "clients" / "carl.key").rename(tmp_path / "carl.key")
+    with Subscriber(near(sending), timeout=20, **keys.of("carl")) as subscriber:
+        wait_for(lambda: "the handshake was refused, check the keys" in caplog.text)
+        assert not subscriber.connected
+        (tmp_path / "carl.key").rename(keys.folder / "clients" / "carl.key")
+        subscriber.receive()
+        assert subscriber.connected
+
+
+def test_a_publisher_that_asked_for_keys_for_a_while_is_found_again(keys: Keys) -> None:
+    options: dict[str, Any] = {"run": "01jtest", "cameras": ["desk"]}
+    with Publisher("tcp://127.0.0.1:*", curve=keys.server(), **options) as publisher:
+        endpoint = publisher.endpoint
+        subscriber = Subscriber(endpoint, kinds=["hello"], timeout=20)
+        wait_for(lambda: subscriber.refused)
+    with subscriber, Publisher(endpoint, **options):
+        assert subscriber.receive()
+
+
 def test_garbage_and_many_connections_hurt_no_one_with_keys(sending: Publisher, keys: Keys) -> None:
     host, port = near(sending).removeprefix("tcp://").split(":")
     greeting = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\0" * 32
@@ -197,6 +220,22 @@ def test_keygen_prints_the_files_closes_the_secrets_and_overwrites_nothing(
     assert main(["keygen", str(folder), "--client", "../x"]) == 2
     assert main(["keygen", str(folder), "--client", "server"]) == 2
     assert len(AllowList(folder / "clients")) == 3
+
+
+def test_keygen_leaves_the_key_of_a_publisher_elsewhere_alone(
+    keys: Keys, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "client"
+    folder.mkdir()
+    for name in ("server.key", "ann.key_secret"):
+        (folder / name).write_bytes((keys.folder / name).read_bytes())
+    assert main(["keygen", str(folder)]) == 2
+    assert "is the key of a publisher whose secret is not here" in capsys.readouterr().err
+    assert (folder / "server.key").read_bytes() == (keys.folder / "server.key").read_bytes()
+
+
+def test_a_client_named_twice_gets_one_pair_of_keys(tmp_path: Path) -> None:
+    assert len(make_keys(tmp_path, ["ann", "ann"])) == 4
 
 
 def test_the_keys_are_the_ones_zmq_makes(keys: Keys) -> None:

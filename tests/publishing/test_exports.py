@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,21 @@ def test_csv_counts_people_frame_by_frame(written: tuple[Path, list[Result]]) ->
     assert [(row["frame"], row["people"]) for row in rows] == [("4", "2"), ("7", "0"), ("9", "2")]
     assert rows[1]["person_share"] == ""
     assert float(rows[0]["person_share"]) > 0
+
+
+def test_a_pipe_is_written_into_and_a_link_followed(written: tuple[Path, list[Result]], tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "there.csv")
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for out in (pipe, link):
+            assert main(["convert", str(written[0]), "--to", "csv", "-o", str(out)]) == 0
+        assert os.read(reading, 65536) == (tmp_path / "there.csv").read_bytes() != b""
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
 
 
 def test_outlines_of_yolo_fill_to_the_masks(written: tuple[Path, list[Result]]) -> None:

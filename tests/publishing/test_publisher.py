@@ -248,6 +248,18 @@ def test_an_address_that_cannot_be_bound_is_explained(address: str, message: str
         made_publisher(address)
 
 
+def test_a_socket_file_in_use_is_left_to_its_publisher_and_one_left_behind_is_taken(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/socket"
+    options: dict[str, Any] = {"run": "01jtest", "cameras": ["desk"]}
+    with Publisher(address, **options):
+        with pytest.raises(PublishError, match="address already in use"):
+            Publisher(address, **options)
+        with Subscriber(address, kinds=["hello"], timeout=20) as subscriber:
+            assert subscriber.receive()
+    assert (tmp_path / "socket").is_socket()  # 0MQ leaves it behind
+    Publisher(address, **options).close()
+
+
 def test_an_address_of_another_machine_cannot_be_bound() -> None:
     with pytest.raises(PublishError, match="no such address on this machine"):
         made_publisher("tcp://192.0.2.7:5555", insecure=True)
