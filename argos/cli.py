@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import importlib
 import logging
 import os
@@ -43,6 +44,7 @@ VERBS = {
 
 BUG = 1
 USAGE = 2
+NOT_WRITTEN = 6
 INTERRUPTED = 130
 
 _EXIT_CODES = """exit status:
@@ -80,10 +82,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes into the pipe again
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # as of `argos sub ... > FILE`
+            _let_stdout_go()
+            _say(f"argos: cannot write ({error.strerror}); free some space")
+            return NOT_WRITTEN
         # the outermost frame of the program: what nobody named is a bug, and is said to be one
         _say_bug(error, arguments, verbose)
         return BUG
     return status
+
+
+def _let_stdout_go() -> None:
+    """Write out what standard output still holds; where that fails, forget it, or the exit would try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -209,6 +209,13 @@ def test_a_reader_that_left_is_no_error() -> None:
     assert process.wait(60) == 0
 
 
+def test_standard_output_on_a_full_disk_is_told_and_no_bug() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "argos", "schema", "message"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (6, "argos: cannot write (No space left on device); free some space\n")
+
+
 def test_the_module_runs_as_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "argos", "--version"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"argos {__version__}\n")

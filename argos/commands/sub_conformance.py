@@ -30,6 +30,8 @@ def run_conformance(args: argparse.Namespace) -> int:
     """
     if args.camera or args.kind:
         raise UsageError("--conformance looks at every camera and kind; leave --camera and --kind out")
+    if args.every:
+        raise UsageError("--conformance looks at the address publish.bind; leave --every out")
     if (args.server_key is None) != (args.client_key is None):
         raise UsageError("--server-key and --client-key: expected both or none; argos keygen makes keys")
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:

@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from argos.errors import PublishError
 from argos.publishing.delivery import DRAIN_S, Backoff, Message, NotDelivered
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ class MqttConnection:
         availability: topic that says ``online``, and ``offline`` when the connection is gone.
         backoff: pauses between attempts to connect.
         on_connect: called after every connect, in the thread of the connection.
+
+    Raises:
+        PublishError: the certificates to trust cannot be read.
     """
 
     def __init__(
@@ -71,7 +75,7 @@ class MqttConnection:
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if broker.is_encrypted:
-            client.tls_set_context(ssl.create_default_context(cafile=broker.ca))
+            client.tls_set_context(_trusting(broker.ca))
         client.will_set(availability, OFFLINE, qos=1, retain=True)
         client.reconnect_delay_set(backoff.initial_s, backoff.max_s)  # type: ignore[arg-type]  # takes any number
         client.connect_timeout = broker.timeout_s
@@ -136,3 +140,12 @@ class MqttConnection:
         self._connected.clear()
         if was or not self._why.startswith("the broker refuses"):
             self._why = "the connection was lost" if was else "no connection"
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """TLS that trusts the certificates of a file; None: those of the system."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # a file without certificates too
+        why = error.strerror or error
+        raise PublishError(f"{ca}: no certificates can be read from it ({why}); choose another ca") from error

@@ -20,6 +20,7 @@ from tracked_people import people_result
 
 from argos.config import Camera, config_from_sources
 from argos.config_outputs import MqttOutput
+from argos.errors import PublishError
 from argos.publishing.delivery import Backoff
 from argos.types import Event
 
@@ -275,6 +276,18 @@ def test_a_broker_that_hangs_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) ->
         connection = connect(full.getsockname()[1])
         time.sleep(0.2)
         assert close(connection) < 10
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_file_of_certificates_that_cannot_be_read_is_named(text: str | None, tmp_path: Path) -> None:
+    from argos.publishing.mqtt import Broker, MqttConnection
+
+    ca = tmp_path / "ca.pem"
+    if text is not None:
+        ca.write_text(text)
+    broker = Broker("127.0.0.1", 8883, is_encrypted=True, ca=str(ca))
+    with pytest.raises(PublishError, match=r"ca\.pem: no certificates can be read from it"):
+        MqttConnection(broker, "argos-test", "argos/door/availability", Backoff(), lambda: None)
 
 
 def test_other_zones_are_announced_and_empty_and_what_was_told_of_the_old_ones_is_cleared(
