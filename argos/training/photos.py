@@ -6,6 +6,7 @@ An id mask says for every pixel: 0 background, 1..253 one person each, 254 peopl
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -145,6 +146,12 @@ def cut_people(photos: Iterable[Photo], min_height: int = 96) -> list[NDArray[np
     return people
 
 
+def touched(box: Box) -> tuple[slice, slice]:
+    """Rows and columns of a picture that a box touches, wherever it lies: none of those beyond its edges."""
+    x0, y0, x1, y1 = (max(0.0, value) for value in box)
+    return slice(int(y0), math.ceil(y1)), slice(int(x0), math.ceil(x1))
+
+
 def shrunk_photo(
     image: NDArray[np.uint8],
     ids: NDArray[np.uint8],
@@ -156,18 +163,26 @@ def shrunk_photo(
     max_side: int,
     boxes_known: bool = True,
 ) -> Photo:
-    """A photo of lists, its longer side shrunk to ``max_side``; people not told apart make its boxes unknown."""
+    """A photo of lists, its longer side shrunk to ``max_side``; people not told apart make its boxes unknown.
+
+    Boxes end at the edges of the picture; who lies beyond them is nobody.
+    """
     scale = min(1.0, max_side / max(image.shape[:2]))
     if scale < 1.0:
-        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         ids = np.asarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    edges = np.array([*image.shape[1::-1]] * 2, np.float32)
+    people, unknown = (
+        np.clip(np.asarray(some, np.float32).reshape(-1, 4) * np.float32(scale), 0, edges) for some in (boxes, ignore)
+    )
+    seen, known = ((some[:, 2:] > some[:, :2]).all(1) for some in (people, unknown))
     return Photo(
         image,
         ids,
-        np.asarray(boxes, np.float32).reshape(-1, 4) * np.float32(scale),
-        np.asarray(box_ids, np.uint8),
-        np.asarray(ignore, np.float32).reshape(-1, 4) * np.float32(scale),
+        people[seen],
+        np.asarray(box_ids, np.uint8)[seen],
+        unknown[known],
         source,
         name,
         boxes_known and not (ids == CROWD).any(),

@@ -95,6 +95,26 @@ def test_what_some_tools_write_is_taken_as_it_is_meant(tmp_path: Path) -> None:
     assert (photo.ids == 1).tolist() == FAR.tolist()
 
 
+def test_people_beyond_the_edges_of_a_picture_are_none_of_its_pixels(tmp_path: Path) -> None:
+    path = coco(tmp_path, [
+        {"bbox": [-20, -30, 10, 12]},
+        {"bbox": [-20, 5, 10, 12], "iscrowd": 1},
+        {"bbox": [200, 5, 20, 30], "segmentation": [[200, 5, 220, 5, 220, 35]]},
+        {"bbox": [-5, -4.5, 15, 24]},
+        {"bbox": [60, 40, 40, 10]},
+    ])  # fmt: skip
+    (photo,) = read_photos(f"coco:{path}")
+    assert photo.boxes.tolist() == [[60, 40, 80, 50], [0, 0, 10, 19.5]]
+    assert (photo.box_ids.tolist(), len(photo.ignore)) == ([0, 0], 0)
+    assert (photo.ids == IGNORE).tolist() == (block(0, 0, 10, 20) | block(60, 40, 80, 50)).tolist()
+
+
+def test_a_picture_of_one_row_is_shrunk_to_one_row(tmp_path: Path) -> None:
+    write(tmp_path / "long.png", np.zeros((1, 3000, 3), np.uint8))
+    (photo,) = read_photos(f"folder:{tmp_path}")
+    assert photo.image.shape == (1, 512, 3)
+
+
 def test_people_that_are_not_told_apart_are_people_for_segmentation(tmp_path: Path) -> None:
     crowd = {"bbox": [50, 5, 20, 20], "segmentation": compressed(GROUP), "area": 400, "iscrowd": 1}
     (photo,) = read_photos(f"coco:{coco(tmp_path, [crowd], kind='semantic')}")
@@ -260,6 +280,19 @@ def test_voc_boxes_and_outlines(tmp_path: Path) -> None:
         read_photos(f"voc:{tmp_path}")
 
 
+def test_voc_boxes_that_are_counted_from_zero_and_names_with_spaces(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    for file in ("JPEGImages/a.jpg", "Annotations/a.xml"):
+        (root / file).rename(root / file.replace("/a", "/über 1"))
+    (root / "ImageSets/Main/train.txt").write_text("über 1  -1\nb  1\nüber 1\n", "utf-8")
+    boxes = root / "Annotations/über 1.xml"
+    boxes.write_text(boxes.read_text().replace("<xmin>11", "<xmin>0"))
+    first, second, third = read_photos(f"voc:{root}")
+    assert (first.name, second.name, third.name) == ("über 1.jpg", "b.jpg", "über 1.jpg")
+    assert first.boxes.tolist() == [[0, 10, 30, 50]]
+    assert (first.ids == IGNORE).tolist() == block(0, 10, 30, 50).tolist()
+
+
 def test_camvid_people_and_classes(tmp_path: Path) -> None:
     write(tmp_path / "images" / "one.png")
     labels = np.full((ROWS, COLUMNS), 3, np.uint8)
@@ -401,6 +434,13 @@ def test_wrong_lists_and_boxes_of_voc_are_said(tmp_path: Path) -> None:
     (tmp_path / "ImageSets/Main/train.txt").write_bytes(b"\xff\xfea\n")
     with pytest.raises(DataError, match=r"train\.txt: not a text"):
         read_photos(f"voc:{tmp_path}")
+
+
+def test_a_plus_in_the_name_of_a_folder_is_one(tmp_path: Path) -> None:
+    write(tmp_path / "pictures" / "one.png")
+    write(tmp_path / "c++ masks" / "one.png", FAR.astype(np.uint8))
+    (photo,) = read_photos(f"folder:{tmp_path / 'pictures'}?masks={tmp_path / 'c++ masks'}")
+    assert (photo.ids == CROWD).tolist() == FAR.tolist()
 
 
 def test_a_folder_that_cannot_be_entered_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

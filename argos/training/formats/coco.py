@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from argos.errors import DataError
 from argos.training.formats.coco_check import category_ids, check_annotation, check_segmentation, read_document
 from argos.training.formats.files import PhotoFiles
-from argos.training.photos import CROWD, IGNORE, Box, Photo, read_rgb, shrunk_photo
+from argos.training.photos import CROWD, IGNORE, Box, Photo, read_rgb, shrunk_photo, touched
 
 
 def coco_photos(
@@ -81,7 +81,7 @@ def _decode(folder: Path, entry: dict[str, Any], annotations: list[dict[str, Any
         box, number, crowd = (x, y, x + w, y + h), len(boxes) + 1, annotation.get("iscrowd")
         shape = _drawable(annotation.get("segmentation"))
         if not shape:
-            inside = ids[max(0, int(y)) : int(np.ceil(y + h)), max(0, int(x)) : int(np.ceil(x + w))]
+            inside = ids[touched(box)]
             inside[inside == 0] = IGNORE
             number = 0
         else:

@@ -65,7 +65,7 @@ def read_photos(spec: str, *, whole: bool = False) -> PhotoFiles:
         hint = f"; did you mean {near[0]}:?" if near else ""
         raise DataError(f"{spec}: photos are named KIND:PATH, KIND one of {', '.join(KINDS)}{hint}")
     path, _, query = rest.partition("?")
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # a plus is one: no form has written this
     given = dict(pairs)
     for key, value in pairs:
         if not value or [name for name, _ in pairs].count(key) > 1:

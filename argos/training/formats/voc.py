@@ -6,6 +6,7 @@ Reference:
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from argos.errors import DataError
 from argos.training.formats.files import PhotoFiles
 from argos.training.formats.labels import box_of
-from argos.training.photos import CROWD, IGNORE, Box, Photo, read_rgb, shrunk_photo
+from argos.training.photos import CROWD, IGNORE, Box, Photo, read_rgb, shrunk_photo, touched
 
 PERSON_COLOUR, VOID_COLOUR = (192, 128, 128), (224, 224, 192)
 """Class 15 and the border of objects in the palette of the label pictures, RGB."""
@@ -36,16 +37,18 @@ def voc_photos(root: Path, split: str = "train", category: str = "person", max_s
     """
     lists = root / "ImageSets" / "Main" / f"{split}.txt"
     try:
-        names = [line.split()[0] for line in lists.read_text().splitlines() if line.strip()]
+        lines = [line.strip() for line in lists.read_text("utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{lists}: not a text ({error})") from error
     except OSError as error:
         have = ", ".join(sorted(path.stem for path in lists.parent.glob("*.txt") if "_" not in path.stem)) or "none"
         raise DataError(f"{lists}: no such list of photos (lists here: {have})") from error
-    if not names:
+    if not lines:
         raise DataError(f"{lists}: names no photos")
     decoders = []
-    for name in names:
+    for line in lines:
+        name = re.sub(r"\s+(-1|0|1)$", "", line)  # lists of one class say of each photo whether it is there
+        name = line if (root / "JPEGImages" / f"{line}.jpg").is_file() else name
         picture = root / "JPEGImages" / f"{name}.jpg"
         if not picture.is_file():
             raise DataError(f"{picture}: missing, {lists} names it")
@@ -79,8 +82,8 @@ def _boxes(path: Path, category: str) -> tuple[list[Box], list[Box]]:
 def _boxed(picture: Path, boxes: list[Box], ignore: list[Box], max_side: int) -> Photo:
     image = read_rgb(picture)
     ids = np.zeros(image.shape[:2], np.uint8)
-    for x0, y0, x1, y1 in (*boxes, *ignore):
-        ids[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = IGNORE
+    for box in (*boxes, *ignore):
+        ids[touched(box)] = IGNORE
     return shrunk_photo(image, ids, boxes, [0] * len(boxes), ignore, "voc", picture.name, max_side)
 
 
