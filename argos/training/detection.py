@@ -137,11 +137,10 @@ def score_people(
         entries += [(box, 0, 1) for box in photo.ignore.tolist()]
         for (x0, y0, x1, y1), own, crowd in entries:
             unmarked = kind == "segm" and not own  # a box without a mask is judged by nobody
-            if kind == "segm":
-                mask = photo.ids == own if own else (photo.ids >= CROWD)
-                shape, area = rle.encode(np.asfortranarray(mask.astype(np.uint8))), float(mask.sum())
-            else:
-                shape, area = None, (x1 - x0) * (y1 - y0)
+            mask = photo.ids == own if own else (photo.ids >= CROWD)
+            # COCO sizes people by their masks, for boxes as well
+            area = float(mask.sum()) if own or kind == "segm" else (x1 - x0) * (y1 - y0)
+            shape = rle.encode(np.asfortranarray(mask.astype(np.uint8))) if kind == "segm" else None
             truths.append({"id": len(truths) + 1, "image_id": number, "category_id": 1, "area": area,
                            "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": int(crowd or unmarked or area < min_area),
                            "segmentation": shape})  # fmt: skip

@@ -177,5 +177,6 @@ def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+    disk = (x * x + y * y <= reach * reach).view(np.uint8)  # OpenCV's ellipse reaches farther along rows than columns
     return np.asarray(cv2.dilate(mask.view(np.uint8), disk), np.bool_)

@@ -207,9 +207,10 @@ def more_measures(path: str, card: Card, photos: Sequence[Photo]) -> dict[str, f
     network, _ = load_network(path)
     figures: dict[str, float] = {}
     if isinstance(network, SSDISB):
-        marked = [photo for photo in photos if photo.boxes_known and photo.box_ids.all()]
-        for kind in ("bbox", "segm"):
-            found = average_precision(network, marked, kind, AUTO_SIDE)
+        known = [photo for photo in photos if photo.boxes_known]
+        boxed, masked = any(len(photo.boxes) for photo in known), any(photo.box_ids.any() for photo in known)
+        for kind in (kind for kind, judged in (("bbox", boxed), ("segm", masked)) if judged):
+            found = average_precision(network, known, kind, AUTO_SIDE)
             figures |= {f"{kind}_{name}": value for name, value in found.items()}
     elif card.task == "semantic":
         figures["boundary_f"] = boundary_f(

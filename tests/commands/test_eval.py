@@ -129,6 +129,17 @@ def test_photos_are_judged_and_painted_by_pixel() -> None:
     assert picture[18, 3].tolist() == [0, 0, 0]
 
 
+def test_photos_with_boxes_alone_are_measured_by_boxes_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = data / "persons" / "instances_val.json"
+    document = json.loads(path.read_text())
+    del document["annotations"][0]["segmentation"]
+    path.write_text(json.dumps(document))
+    assert main(["eval", "ssdisb", "--data", f"coco:{path}", "--all", "--json", "--threads", "1"]) == 0
+    figures = json.loads(capsys.readouterr().out)["measured"]
+    assert figures["bbox_ap50"] == figures["box_ap50"] > 0
+    assert not any(name.startswith("segm") for name in figures)
+
+
 def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = f"coco:{data / 'persons' / 'instances_val.json'}"
     assert main(["eval", "ssdisb", "--data", spec, "--all", "--json", "--threads", "1"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -34,6 +35,13 @@ def test_outlines_within_reach_are_right_and_beyond_it_wrong() -> None:
     assert shifted(2) == 1.0, "0.75 % of the diagonal are two pixels"
     assert shifted(8) == pytest.approx(0.5, abs=0.05), "the two long sides are wrong"
     assert boundary_f(lambda image: np.zeros((200, 200), np.float32), [photo(square(0))]) == 0.0
+
+
+def test_outlines_are_judged_alike_along_rows_and_columns() -> None:
+    wheel = np.zeros((200, 200), np.uint8)
+    wheel = cv2.circle(wheel, (100, 100), 60, 1, -1)
+    along, across = np.roll(wheel, 3, 1).astype(np.float32), np.roll(wheel, 3, 0).astype(np.float32)
+    assert boundary_f(lambda _: along, [photo(wheel)]) == pytest.approx(boundary_f(lambda _: across, [photo(wheel)]))
 
 
 def test_nobody_judges_ignored_pixels_and_empty_photos() -> None:
