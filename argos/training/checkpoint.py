@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ def check_folder(folder: Path, about: Mapping[str, object]) -> None:
         about: some of ``identity_of``, or all of it.
 
     Raises:
-        DataError: with what differs, and the remedy.
+        DataError: with what differs, and the remedy; or another process trains there.
         WeightsError: the checkpoint is damaged.
         PublishError: the folder, or the one that it would be made in, cannot be written.
     """
@@ -91,9 +92,38 @@ def check_folder(folder: Path, about: Mapping[str, object]) -> None:
         raise PublishError(f"{folder}: cannot be written ({there} is not a folder); --out names another one")
     if not os.access(there, os.W_OK | os.X_OK):
         raise PublishError(f"{folder}: cannot be written (no permission in {there}); --out names another one")
+    if (folder / LOCK).exists() and os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first takes it
+        with alone_in(folder):
+            pass
     path = folder / "last.pt"
     if path.exists():
         _check(path, _read(path), about)
+
+
+LOCK = ".lock"
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder meanwhile; the system lets go when this one ends, in whatever way.
+
+    Raises:
+        DataError: another one trains there.
+        PublishError: the folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a")
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise DataError(
+                f"{folder}: another process trains in it; wait for its end, or choose another folder with --out"
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def save(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from argos.errors import DataError, WeightsError
-from argos.training.checkpoint import Progress, identity_of, keep_best, resume, save, take_best
+from argos.training.checkpoint import Progress, alone_in, identity_of, keep_best, resume, save, take_best
 from argos.training.journal import Journal
 from argos.training.precision import arithmetic
 from argos.training.recipe import Recipe, learning_rate, optimizer_for, set_rates
@@ -120,7 +121,7 @@ def fit(
         The averaged network, the same in every process of ``torchrun``; only the first one evaluates and writes.
 
     Raises:
-        DataError: the folder holds another training, or this one has diverged.
+        DataError: the folder holds another training, another process trains in it, or this one has diverged.
         WeightsError: its checkpoint is damaged.
         PublishError: the folder cannot be written; what was written before stays.
         KeyboardInterrupt: after a checkpoint of the last whole step.
@@ -131,19 +132,20 @@ def fit(
     average = copy.deepcopy(network).eval()
     optimizer = optimizer_for(network, recipe)
     identity = identity_of(network, recipe, about)
-    at = resume(folder, network, average, optimizer, identity)
-    journal = Journal(folder, recipe.report_s, at.step, quiet=part > 0)
-    now = time.monotonic()
-    stream = batches(SceneStream(mix, recipe, now - at.spent, at.step * recipe.accumulate, part, parts))
-    training = _Training(network, average, optimizer, at, iter(stream), loss, recipe, folder, evaluate, before_step,
-                         draw, identity, journal, device, part, parts, now - at.spent, now)  # fmt: skip
-    try:
-        _learn(training)
-    except KeyboardInterrupt:
-        _save(training)
-        journal.say(f"step {at.step} stopped; the same command goes on from here")
-        raise
-    _finish(training)
+    with alone_in(folder) if part == 0 else nullcontext():
+        at = resume(folder, network, average, optimizer, identity)
+        journal = Journal(folder, recipe.report_s, at.step, quiet=part > 0)
+        now = time.monotonic()
+        stream = batches(SceneStream(mix, recipe, now - at.spent, at.step * recipe.accumulate, part, parts))
+        training = _Training(network, average, optimizer, at, iter(stream), loss, recipe, folder, evaluate, before_step,
+                             draw, identity, journal, device, part, parts, now - at.spent, now)  # fmt: skip
+        try:
+            _learn(training)
+        except KeyboardInterrupt:
+            _save(training)
+            journal.say(f"step {at.step} stopped; the same command goes on from here")
+            raise
+        _finish(training)
     return average
 
 

@@ -206,6 +206,26 @@ def test_a_folder_that_cannot_be_made_is_said_before_photos_are_read(
         check_folder(tmp_path / "new", {})
 
 
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import sys; from pathlib import Path; from argos.training.checkpoint import alone_in\n"
+    code += "with alone_in(Path(sys.argv[1])): print('in', flush=True); input()"
+    recipe = dataclasses.replace(RECIPE, steps=1)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"in\n"
+        for refused in (lambda: check_folder(tmp_path, {}), lambda: train(tmp_path, recipe)):
+            with pytest.raises(DataError, match=r"another process trains in it; wait for its end, or choose another"):
+                refused()
+        monkeypatch.setenv("RANK", "1")
+        check_folder(tmp_path, {})
+        other.kill()
+    assert not (tmp_path / "log.txt").exists()
+    train(tmp_path, recipe)
+    assert (tmp_path / "last.pt").exists()
+
+
 def test_only_the_training_of_a_folder_goes_on_there(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, steps=2)
     train(tmp_path, recipe)
