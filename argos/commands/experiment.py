@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: an experiment is wrong.
         UsageError: nothing to do, or an unknown variant.
         DataError, WeightsError: see ``train_all`` and ``run_lines``.
-        PublishError: the page cannot be written.
+        PublishError: the results or the page cannot be written.
     """
     from argos.config_experiment import load_experiment
     from argos.training.unbroken import stop_on_sigterm

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from argos.errors import DataError
+from argos.errors import DataError, PublishError
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +55,22 @@ def read_results(path: Path) -> list[Run]:
 
 
 def add_result(path: Path, run: Run) -> None:
-    """Write a run into the file of its experiment, in place of an older one of the same variant, seed and setting."""
+    """Write a run into the file of its experiment, in place of an older one of the same variant, seed and setting.
+
+    Raises:
+        PublishError: it cannot be written.
+    """
     others = [old for old in read_results(path) if _key(old) != _key(run)]
     runs = sorted([*others, run], key=_key)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
+        part.replace(path)
+    except OSError as error:
+        raise PublishError(
+            f"{path}: cannot be written ({error.strerror}); with room and permission the same command goes on from here"
+        ) from error
 
 
 def _key(run: Run) -> tuple[str, int, str]:

@@ -19,6 +19,7 @@ import torch
 from argos.cli import main
 from argos.config_experiment import load_experiment
 from argos.engines.weights import load_card
+from argos.errors import PublishError
 from argos.experiments import lines
 from argos.experiments.lines import measure_line
 from argos.experiments.models import models_of, models_of_recipe
@@ -213,6 +214,13 @@ def test_runs_of_another_length_are_not_mixed_in(tmp_path: Path) -> None:
     assert {run.setting: run.figures["miou"] for run in runs} == {"another": 0.1, setting["d"]: 0.9}
     assert len(runs) == 2, "a run takes the place of one of its own length, and of no other"
     assert [run.figures["miou"] for run in by_variant(experiment, runs)["d"]] == [0.9]
+
+
+def test_results_that_cannot_be_written_are_said(tmp_path: Path) -> None:
+    (tmp_path / "results").touch()
+    (run,) = runs_of({"d": [0.1]}, True, {"d": "one"})
+    with pytest.raises(PublishError, match=r"small\.json: cannot be written \(.*the same command goes on from here"):
+        add_result(tmp_path / "results" / "small.json", run)
 
 
 def test_a_training_is_flat_when_its_last_quarter_gains_little() -> None:
