@@ -165,18 +165,28 @@ class RecipeFile(Section):
         )
 
 
+def _with_one_length(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """``overrides``, and null for the length that they leave to the file where they set the other."""
+    keys = {key.strip() for key, _, value in (override.partition("=") for override in overrides) if value != "null"}
+    lengths = keys & {"minutes", "steps"}
+    if len(lengths) != 1:
+        return overrides
+    return ("steps=null" if lengths == {"minutes"} else "minutes=null", *overrides)
+
+
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> RecipeFile:
     """Read a recipe file.
 
     Args:
         path: the YAML file; ``start`` and ``backbone`` in it start in the folder in which the command runs.
-        overrides: ``KEY=VALUE`` as of ``argos run --set``.
+        overrides: ``KEY=VALUE`` as of ``argos run --set``; ``steps=N`` takes the place of the file's ``minutes``, and
+            the other way round.
 
     Raises:
         ConfigFaults: every fault, one per line, with its position.
         ConfigError: the file cannot be read.
     """
-    document = read_document(path, overrides, "configs/train/ holds recipes to begin with")
+    document = read_document(path, _with_one_length(overrides), "configs/train/ holds recipes to begin with")
     faults: list[Fault] = list(document.faults)
     recipe = validate_section(RecipeFile, document.data, document, [()], faults)
     if recipe is None or faults:

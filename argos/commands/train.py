@@ -165,7 +165,7 @@ def _by_file(args: argparse.Namespace) -> int:
     path = Path(args.name)
     overrides = list(args.set)
     if args.minutes:
-        overrides += [f"minutes={args.minutes}", "steps=null"]
+        overrides.append(f"minutes={args.minutes}")
     if args.backbone:
         overrides.append(f"backbone={json.dumps(str(args.backbone))}")
     if args.workers is not None:

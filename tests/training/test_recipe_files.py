@@ -287,6 +287,16 @@ def test_a_wrong_recipe_is_said_with_its_place(tmp_path: Path) -> None:
         load_recipe(path)
 
 
+def test_a_length_that_is_set_takes_the_place_of_the_one_in_the_file() -> None:
+    said, changed = load_recipe(FOLDER / "qunet.yaml"), load_recipe(FOLDER / "qunet.yaml", ("steps=2000",))
+    assert (said.minutes, said.steps, changed.minutes, changed.steps) == (90, None, None, 2000)
+    changed = load_recipe(FOLDER / "ssdisb_published.yaml", ("minutes=2",))
+    assert (changed.minutes, changed.steps) == (2, None)
+    assert load_recipe(FOLDER / "qunet.yaml", ("steps=null",)).minutes == 90
+    with pytest.raises(ConfigError, match="give one of the two"):
+        load_recipe(FOLDER / "qunet.yaml", ("steps=2000", "minutes=2"))
+
+
 @pytest.mark.parametrize(
     ("change", "says", "status"),
     [
