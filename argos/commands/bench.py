@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     camera = next(iter(config.cameras.values()))
     if is_live(camera.source.url):
         raise UsageError(f"{redact(camera.source.url)}: argos bench reads a source again and again, and a live one "
-                         "never shows the same twice; record it first (argos run SOURCE --record DIR)")  # fmt: skip
+                         "never shows the same twice; record it first (argos record SOURCE --packets-only -o DIR) "
+                         "and name DIR/CAMERA")  # fmt: skip
     prepare_threads(config.engine.threads)
     config = config.model_copy(update={"outputs": (), "publish": config.publish.model_copy(update={"bind": None})})
 

@@ -82,7 +82,8 @@ def read_clip(source: str) -> Clip:
         case "video":
             return _read_file(source)
     raise SourceError(
-        f"{redact(source)}: a fake camera shows H.264 and H.265 files and fake://people?..., no live source",
+        f"{redact(source)}: a fake camera shows H.264 and H.265 files and fake://people?..., no images, folders or "
+        "live sources",
         "unsupported",
     )
 

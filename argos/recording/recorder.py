@@ -85,7 +85,8 @@ class PacketRecorder:
 
     Attributes:
         folder: as given.
-        dropped: packets not kept.
+        dropped: packets not kept that might have been.
+        early: packets that came before a connection's first key picture, and show nothing without it.
 
     Raises:
         PublishError: the folder cannot be written to.
@@ -100,7 +101,7 @@ class PacketRecorder:
         quota_mb: float | None = None,
         waits: bool = False,
     ) -> None:
-        self.folder, self.dropped = Path(folder), 0
+        self.folder, self.dropped, self.early = Path(folder), 0, 0
         self._camera, self._segment_s, self._waits = camera, segment_s, waits
         self._quota = None if quota_mb is None else round(quota_mb * 1e6)
         self._run, self._connections = secrets.token_hex(4), 0
@@ -181,6 +182,12 @@ class PacketRecorder:
                     folder.rmdir()
         if self.dropped:
             log.warning("camera '%s': %d packets were not recorded", self._camera, self.dropped)
+        if self.early and self.has_segments:
+            words = "camera '%s': recorded from a key picture on, %d packets before it were left out"
+            log.info(words, self._camera, self.early)
+        elif self.early:
+            words = "camera '%s': nothing was recorded, there is no key picture among its %d packets; record for longer"
+            log.warning(words, self._camera, self.early)
 
     @property
     def has_segments(self) -> bool:
@@ -255,7 +262,10 @@ class PacketRecorder:
         if why and not self._gap:
             log.warning("camera '%s': not recorded up to the next key picture, %s", self._camera, why)
         self._gap = self._segment is not None
-        self.dropped += 1
+        if why or self._gap:
+            self.dropped += 1
+        else:
+            self.early += 1
 
     def _tidy(self) -> None:
         if self._quota is not None:

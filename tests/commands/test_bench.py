@@ -110,6 +110,7 @@ def test_a_live_source_is_refused(source: str, capsys: pytest.CaptureFixture[str
     assert main(["bench", source]) == 2
     err = capsys.readouterr().err
     assert "argos bench reads a source again and again" in err
+    assert "argos record SOURCE --packets-only" in err, "argos run --record draws into the pictures"
     assert "hunter2" not in err
 
 

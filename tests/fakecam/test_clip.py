@@ -103,6 +103,7 @@ def test_what_cannot_be_shown_is_explained(tmp_path: Path) -> None:
             "its codec is mpeg4, a fake camera sends H.264 and H.265 as they are; encode it first",
         ),
         ("rtsp://joe:geheim@10.0.0.1/a", "unsupported", r"rtsp://\*\*\*@10.0.0.1/a: a fake camera shows"),
+        (str(tmp_path), "unsupported", "no images, folders or live sources"),
         ("fake://people?m=1", "unsupported", "unknown key 'm'"),
         ("fake://people?n=1&codec=vp9", "unsupported", "codec: should be one of h264, h265, got 'vp9'"),
     ):

@@ -11,6 +11,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 from publishing_results import made_result
 from reading import PATIENT
@@ -38,6 +39,33 @@ def recorded(source: Path, folder: Path, **options: object) -> list[Frame]:
     frames = list(read(str(source), "door", tap=recorder))
     recorder.close()
     return frames
+
+
+def test_packets_before_the_first_key_picture_are_told_and_not_as_a_loss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with av.open(str(write_video(tmp_path / "in.mp4", 30))) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        second = [n for n, packet in enumerate(packets) if packet.is_keyframe][1]
+        for name, last in (("joined", len(packets)), ("short", second)):
+            recorder = PacketRecorder(tmp_path / name, "door", waits=True)
+            recorder.opened(stream)
+            for packet in packets[1:last]:
+                recorder.take(packet, time.time_ns())
+            recorder.ended()
+            recorder.close()
+            assert (recorder.dropped, recorder.early) == (0, second - 1)
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [
+        ("INFO", f"camera 'door': recorded from a key picture on, {second - 1} packets before it were left out"),
+        (
+            "WARNING",
+            f"camera 'door': nothing was recorded, there is no key picture among its {second - 1} packets; record for "
+            "longer",
+        ),
+    ]
 
 
 @pytest.mark.parametrize(
