@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 import threading
@@ -18,8 +19,12 @@ from argos.sources.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, file_path, is_pa
 from argos.sources.stream import MAX_PIXELS
 from argos.types import Frame
 
+log = logging.getLogger(__name__)
+
 IMAGES_PER_S = 25
 """Images have no time of their own; they are numbered as if they were frames of a 25 fps video."""
+
+_OF_SEVERAL = (".png", ".tif", ".tiff", ".webp")
 
 
 def list_images(source: str) -> list[str]:
@@ -60,6 +65,8 @@ def _natural(path: str) -> list[tuple[int, str]]:
 def read_images(source: str, camera: str, stop: threading.Event | None = None) -> Iterator[Frame]:
     """Read images as frames, turned upright as their EXIF data says; sizes may differ.
 
+    Of a file that holds several pictures (animations, pages) the first is read, and a warning tells it.
+
     Args:
         source: path of an image or directory, or a pattern.
         camera: name written into each frame.
@@ -71,6 +78,7 @@ def read_images(source: str, camera: str, stop: threading.Event | None = None) -
     """
     paths = list_images(source)
     failed: list[tuple[str, str]] = []
+    several: list[str] = []
     for index, path in enumerate(paths):
         if stop is not None and stop.is_set():
             return
@@ -84,6 +92,8 @@ def read_images(source: str, camera: str, stop: threading.Event | None = None) -
         if image.shape[0] * image.shape[1] > MAX_PIXELS:
             failed.append((path, f"cannot be read, it has more than {MAX_PIXELS} pixels; make it smaller or remove it"))
             continue
+        if path.lower().endswith(_OF_SEVERAL) and cv2.imcount(path) > 1:
+            several.append(path)
         yield Frame(
             pixels=np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8),
             camera=camera,
@@ -92,6 +102,13 @@ def read_images(source: str, camera: str, stop: threading.Event | None = None) -
             pts=index,
             time_base=(1, IMAGES_PER_S),
             captured_ns=time.time_ns(),
+        )
+    if several:
+        others = f" (and {len(several) - 1} others)" if len(several) > 1 else ""
+        log.warning(
+            "%s%s: holds several pictures, only the first is read; make a video or single images of it",
+            several[0],
+            others,
         )
     if failed:
         first, why = failed[0]

@@ -85,10 +85,19 @@ def frame_step_s(stream: VideoStream) -> float:
     return float(1 / rate) if rate and 0 < rate <= 1000 else 1 / 25
 
 
+def presentation_ticks(picture: av.VideoFrame, stream: VideoStream) -> int | None:
+    """Presentation time in ticks as the stream tells it; None where it does not.
+
+    AVI numbers pictures in the order of decoding alone, and FFmpeg passes that off as their presentation time.
+    """
+    ticks: int | None = picture.dts if stream.container.format.name == "avi" else picture.pts
+    return ticks
+
+
 def presentation_s(picture: av.VideoFrame, stream: VideoStream) -> float | None:
     """Presentation time in seconds as the stream tells it; None where it does not."""
-    base = picture.time_base or stream.time_base
-    return None if picture.pts is None or base is None else float(picture.pts * base)
+    ticks, base = presentation_ticks(picture, stream), picture.time_base or stream.time_base
+    return None if ticks is None or base is None else float(ticks * base)
 
 
 @dataclass

@@ -21,7 +21,15 @@ from argos.sources.faults import code_of
 from argos.sources.names import file_path, redact
 from argos.sources.options import SourceOptions
 from argos.sources.pixels import rgb
-from argos.sources.stream import Tally, frame_step_s, open_container, pictures, presentation_s, video_stream
+from argos.sources.stream import (
+    Tally,
+    frame_step_s,
+    open_container,
+    pictures,
+    presentation_s,
+    presentation_ticks,
+    video_stream,
+)
 from argos.sources.tap import PacketTap, tapped
 from argos.types import Frame
 
@@ -101,7 +109,7 @@ def read_video(
                     camera=camera,
                     index=tally.pictures - 1,
                     pts_s=pts_s,
-                    pts=picture.pts,
+                    pts=presentation_ticks(picture, stream),
                     time_base=(base.numerator, base.denominator),
                     captured_ns=time.time_ns(),
                 )

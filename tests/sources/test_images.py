@@ -100,6 +100,18 @@ def test_an_image_that_is_too_large_is_named_after_all_others_were_read(tmp_path
     assert [(f.index, number_of(f.pixels)) for f in frames] == [(1, 2)]
 
 
+def test_of_pages_and_animations_the_first_is_read_and_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = [numbered(n, 60, 90)[..., ::-1] for n in (4, 5, 6)]
+    assert cv2.imwritemulti(str(tmp_path / "a.tif"), pages)
+    write_image(tmp_path / "b.tif", 2)
+    assert [number_of(f.pixels) for f in read(str(tmp_path), "cam")] == [4, 2]
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{tmp_path / 'a.tif'}: holds several pictures, only the first is read; make a video or single images of it"
+    ]
+
+
 def test_a_broken_image_is_named_after_all_others_were_read(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", 1)
     (tmp_path / "b.png").write_bytes(b"\x89PNG nothing")

@@ -86,6 +86,27 @@ def test_rotation_metadata_turns_the_picture_upright(
         assert is_red(frame.pixels[corner])
 
 
+@pytest.mark.parametrize(
+    ("rotation", "corner", "size"),
+    [(0, (1, -2), (64, 96)), (90, (-2, -2), (96, 64)), (-90, (1, 1), (96, 64)), (180, (-2, 1), (64, 96))],
+)
+def test_mirrored_pictures_are_shown_as_their_file_says(
+    tmp_path: Path, rotation: int, corner: tuple[int, int], size: tuple[int, int]
+) -> None:
+    path = write_video(tmp_path / "a.mp4", 3, size=(64, 96), rotation=rotation, mirrored=True)
+    for frame in read(str(path), "cam"):
+        assert frame.size == size
+        assert frame.pixels.flags.c_contiguous
+        assert is_red(frame.pixels[corner])
+
+
+def test_pictures_of_an_avi_that_are_not_in_order_of_decoding_are_spaced_evenly(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", 20, codec="libx264")  # with B-frames
+    frames = list(read(str(path), "cam"))
+    assert [number_of(frame.pixels) for frame in frames] == list(range(20))
+    np.testing.assert_allclose(np.diff([frame.pts_s for frame in frames]), 1 / 15, atol=1e-6)
+
+
 def test_variable_frame_rate_keeps_its_own_times(tmp_path: Path) -> None:
     ticks_ms = [0, 40, 80, 400, 410, 1000, 2500, 2520]
     path = write_video(tmp_path / "a.mkv", len(ticks_ms), ticks_ms=ticks_ms)

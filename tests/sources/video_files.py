@@ -40,6 +40,7 @@ def write_video(
     size: tuple[int, int] = (180, 320),
     ticks_ms: Sequence[int] | None = None,
     rotation: int = 0,
+    mirrored: bool = False,
     noise: bool = False,
     form: str | None = None,
     **muxer: str,
@@ -51,6 +52,7 @@ def write_video(
         frames: how many; at most 64 have a number of their own.
         ticks_ms: presentation time of each; default 15 frames per second.
         rotation: display rotation, degrees against the clock.
+        mirrored: display left and right exchanged, after the rotation.
         noise: add seeded noise, so that packets have weight.
         form: container format where the suffix does not tell.
         muxer: options of the container.
@@ -62,8 +64,8 @@ def write_video(
         stream.gop_size = 10
         if codec == "libx264":
             stream.options = {"x264-params": "scenecut=0"}
-        if rotation:
-            stream.set_display_rotation(rotation)
+        if rotation or mirrored:
+            stream.set_display_rotation(rotation, hflip=mirrored)
         if ticks_ms is not None:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for n in range(frames):
