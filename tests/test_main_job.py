@@ -7,7 +7,9 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,6 +32,7 @@ from main_job import (
 from video_files import numbered, write_video
 
 import argos
+from argos.pipelines import api, feeds
 from argos.sources.read import read
 from argos.types import Frame
 
@@ -108,6 +111,34 @@ def _for(*cameras: str, **regions: object) -> list[str]:
     """``--set`` of keys below ``regions`` for each camera."""
     settings = [f"cameras.{name}.regions.{key}={value}" for name in cameras for key, value in regions.items()]
     return [part for setting in settings for part in ("--set", setting)]
+
+
+@pytest.mark.parametrize(
+    ("patience_s", "held_s", "order"),
+    [(60.0, 0.5, "a0 b0 a1 b1 a2 a3 a4 a5"), (0.1, 60.0, "a0 a1 a2 a3 a4 a5 b0 b1")],
+)
+def test_files_wait_a_while_for_each_other_so_that_they_share_canvases_the_same_way_every_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience_s: float, held_s: float, order: str
+) -> None:
+    a_is_over = threading.Event()
+
+    def late(source: str, *args: Any, **options: Any) -> Iterator[Frame]:
+        if source == "b.mp4":
+            a_is_over.wait(held_s)
+        yield from read(source, *args, **options)
+
+    write_video(tmp_path / "a.mp4", 6, size=(90, 160))
+    write_video(tmp_path / "b.mp4", 2, size=(90, 160))
+    monkeypatch.setattr(feeds, "read", late)
+    monkeypatch.setattr(api, "READS_S", patience_s)
+    came = []
+    keys = ["engine.scale=0.5", "defaults.tasks=[semantic]"]
+    with argos.Pipeline.from_sources("a.mp4", "b.mp4", overrides=keys) as pipeline:
+        for result in pipeline:
+            came.append(f"{result.camera}{result.seq}")
+            if came[-1] == "a5":
+                a_is_over.set()
+    assert " ".join(came) == order
 
 
 def test_frames_ends_an_endless_source_after_so_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 _NOT_OPEN = "the pipeline is not open; enter it first: with pipeline: ..."
 
 READS_S = 1.0
-"""Longest time that results of a file wait for its next frame to be read."""
+"""Longest time that results of a file, and frames of other files, wait for its next frame to be read."""
 
 
 class Pipeline:
@@ -450,20 +450,23 @@ class Pipeline:
         """At most one frame of each camera, as soon as there is any; None when all have ended.
 
         None of any where the oldest frames in flight come first. Those of files wait until as many are in flight as
-        may be, so that what a frame knows of those before it hangs on no clock; unless reading takes that long.
+        may be, and for each other, so that neither what a frame knows of those before it nor whom it shares canvases
+        with hangs on a clock; unless reading takes that long.
         """
         begin = time.monotonic()
         with self._changed:
             while not self._stop.is_set():
                 if self._asked is not None or self._fault() is not None:
                     return []
-                live = any(feed.live for feed in self._running.feeds.values())
-                if self._flying.has_landed and (live or time.monotonic() - begin > READS_S):
+                feeds = self._running.feeds.values()
+                hurries = any(feed.live for feed in feeds) or time.monotonic() - begin > READS_S
+                if self._flying.has_landed and hurries:
                     return []
-                arrived = self._running.take()
-                if arrived:
-                    return arrived
-                if all(feed.done for feed in self._running.feeds.values()):
+                if hurries or all(feed.waits or feed.done for feed in feeds):
+                    arrived = self._running.take()
+                    if arrived:
+                        return arrived
+                if all(feed.done for feed in feeds):
                     return [] if self._flying else None
                 self._changed.wait(0.1)  # a frame that was about to come may stay away
         return None
