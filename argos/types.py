@@ -296,6 +296,9 @@ class Event:
 class Result:
     """Everything known about one analysed frame; what is published, written and drawn.
 
+    The arrays of a pipeline's results are read-only, for the outputs and the frames to come read them too: copy one
+    before you write into it.
+
     Attributes:
         camera, epoch, index, pts, time_base, pts_s, captured_ns, clock: as in ``Frame``.
         run: id of the process run, the same in all its messages.
@@ -314,8 +317,8 @@ class Result:
         published_ns: wall clock when it was handed to the publisher; 0 before.
         events: what the result made happen in the zones and at the lines of the camera; they travel as messages of
             their own, so results received from a subscriber carry none.
-        image: the analysed picture, covered as ``privacy`` says, ``(H, W, 3)`` uint8 RGB, which the outputs still
-            read: copy it before you draw on it; None in results received from a subscriber.
+        image: the analysed picture, covered as ``privacy`` says, ``(H, W, 3)`` uint8 RGB; None in results received
+            from a subscriber.
         privacy: ``off``; ``ok`` when what the configuration asks for is covered; ``fallback:CAUSE`` when more is,
             because the mask is not trusted: ``failed``, ``missing``, ``stale``, ``late`` or ``uncertain``.
     """

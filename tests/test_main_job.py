@@ -29,6 +29,7 @@ from main_job import (
     start,
     until,
 )
+from numpy.typing import NDArray
 from video_files import numbered, write_video
 
 import argos
@@ -262,6 +263,14 @@ def test_odd_video_goes_through_the_whole_run(tmp_path: Path, kind: str, capsys:
     assert len(frames) == len(sizes)
 
 
+def arrays_of(result: argos.Result) -> list[NDArray[Any]]:
+    people, regions = result.instances, result.regions
+    assert people is not None
+    assert result.image is not None
+    few = [people.boxes, people.scores, people.labels, people.ids, *people.masks]
+    return [result.image, regions.boxes, regions.scores, *few]
+
+
 def test_a_pipeline_is_iterated(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", 4, size=(90, 160))
     keys = (
@@ -286,6 +295,7 @@ def test_a_pipeline_is_iterated(tmp_path: Path) -> None:
         assert result.instances is not None
         assert len(result.instances) == 4
         np.testing.assert_array_equal(result.image, frame.pixels)
+        assert [array.flags.writeable for array in arrays_of(result)] == [False] * 11
         picture = result.plot()
         assert (picture.shape, picture.dtype) == ((90, 160, 3), np.uint8)
         assert (picture != frame.pixels).any()
@@ -325,6 +335,17 @@ def test_a_pipeline_that_is_not_open_or_has_run_says_so() -> None:
         assert len(list(pipeline)) == 1
     with pytest.raises(ValueError, match="make a new one"), pipeline:
         pass
+
+
+def test_a_pipeline_names_the_arguments_that_it_does_not_take() -> None:
+    with pytest.raises(ValueError, match=r"expected argos\.config\.Config, got str; Pipeline\.from_yaml takes a file"):
+        argos.Pipeline("camera.yaml")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"one by one, got list; write from_sources\(\*paths\)"):
+        argos.Pipeline.from_sources(["a.mp4", "b.mp4"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got ndarray"):
+        argos.Pipeline.from_sources(np.zeros((90, 160, 3), np.uint8))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"got one string; write \['engine.scale=0.25'\]"):
+        argos.Pipeline.from_sources(PEOPLE, overrides="engine.scale=0.25")
 
 
 def test_an_error_in_the_loop_finishes_the_files_and_comes_through(tmp_path: Path) -> None:

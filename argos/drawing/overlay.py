@@ -62,7 +62,7 @@ def overlay(
         A new picture of the same shape.
 
     Raises:
-        ValueError: the picture does not have the size of the result, or the style needs a memory.
+        ValueError: the picture does not have the size of the result, or the style is not one or needs a memory.
     """
     if image.shape != (*result.size, 3):
         raise ValueError(f"expected the picture of the result, {(*result.size, 3)}, got {image.shape}")

@@ -40,8 +40,10 @@ def cover_people(image: NDArray[np.uint8], result: Result, style: Style, memory:
         memory: of the results up to this one; needed by ``background``, ``backdrop`` and ``heatmap``.
 
     Raises:
-        ValueError: the style needs a memory and there is none.
+        ValueError: the style is not one, or needs a memory and there is none.
     """
+    if style not in STYLES:
+        raise ValueError(f"style '{style}': expected one of {', '.join(STYLES)}")
     if style in ("mask", "outline"):
         return
     people = widened(person_pixels(result)).view(np.uint8)

@@ -43,6 +43,7 @@ from argos.pipelines.outputs import (
     remove_empty,
 )
 from argos.pipelines.packets import recorders, recording_of
+from argos.pipelines.read_only import read_only
 from argos.pipelines.relief import Relief, line_of_config
 from argos.pipelines.shield import Shown
 from argos.pipelines.warm import told_when_long
@@ -78,6 +79,9 @@ class Pipeline:
             ``engine.models`` describes it, or any ``argos.engines.segmenter.Segmenter``; None: those of the
             configuration.
 
+    Raises:
+        ValueError: ``config`` is no configuration.
+
     Attributes:
         config: in force: as given, and then as ``reload`` changed it.
         run: id of this run, in every message.
@@ -99,6 +103,11 @@ class Pipeline:
         semantic: SemanticGiven | None = None,
         instances: InstancesGiven | None = None,
     ) -> None:
+        if not isinstance(config, Config):
+            raise ValueError(
+                f"config: expected argos.config.Config, got {type(config).__name__}; "
+                "Pipeline.from_yaml takes a file, Pipeline.from_sources takes videos and cameras"
+            )
         self.config = config
         self._own = (semantic, instances)
         self.run = f"{int(time.time() * 1000):012x}{secrets.token_hex(4)}"
@@ -131,8 +140,9 @@ class Pipeline:
 
         Raises:
             ConfigError: with every fault of the file.
+            ValueError: ``overrides`` is one string.
         """
-        config = load_config(Path(path), overrides)
+        config = load_config(Path(path), _several(overrides))
         return cls(config, fail_fast=fail_fast, semantic=semantic, instances=instances)
 
     @classmethod
@@ -144,12 +154,19 @@ class Pipeline:
         semantic: SemanticGiven | None = None,
         instances: InstancesGiven | None = None,
     ) -> Pipeline:
-        """A pipeline over sources with the default settings.
+        """A pipeline over sources, paths or addresses, with the default settings.
 
         Raises:
             ConfigError: with every fault of the sources and overrides.
+            ValueError: a source is something else, as a list or an array; or ``overrides`` is one string.
         """
-        config = config_from_sources([str(source) for source in sources], overrides)
+        for source in sources:
+            if not isinstance(source, str | Path):
+                raise ValueError(
+                    f"sources: expected paths or addresses one by one, got {type(source).__name__}; "
+                    "write from_sources(*paths) for a list, and pictures to a file"
+                )
+        config = config_from_sources([str(source) for source in sources], _several(overrides))
         return cls(config, fail_fast=fail_fast, semantic=semantic, instances=instances)
 
     def __enter__(self) -> Self:
@@ -258,7 +275,7 @@ class Pipeline:
                 for result in self._finish():
                     self._send(result)
                     self._ease(result)
-                    yield result
+                    yield read_only(result)
             if not flying:
                 self._raise_faults()
             if arrived is None and self._asked is None:
@@ -604,6 +621,13 @@ class Pipeline:
             if self._fail_fast and feed.error is not None and feed.done:
                 return feed.error
         return None
+
+
+def _several(overrides: Sequence[str]) -> Sequence[str]:
+    """Overrides that are not one string, whose letters would be taken for them."""
+    if isinstance(overrides, str):
+        raise ValueError(f"overrides: expected a list of KEY=VALUE, got one string; write [{overrides!r}]")
+    return overrides
 
 
 def _reduced(picture: NDArray[np.uint8], width: int | None) -> NDArray[np.uint8]:

@@ -74,7 +74,8 @@ class Subscriber:
         Args:
             endpoints: one or more addresses like ``tcp://host:5555``.
             cameras: only these; default all.
-            kinds: of ``hello``, ``result``, ``event``, ``status``, ``overlay``. A ``hello`` belongs to no camera.
+            kinds: of ``hello``, ``result``, ``event``, ``status``, ``overlay``, ``notice``. A ``hello`` belongs
+                to no camera.
             mode: ``latest``, the newest of each camera and kind.
             queue: keep this many messages in order instead.
             timeout: seconds without a message after which iteration and ``receive`` raise; None waits for ever.

@@ -85,6 +85,12 @@ def test_a_style_that_needs_a_memory_says_so(style: Style) -> None:
             drawn(style, result(0, someone(60)), memory)
 
 
+def test_a_style_that_is_none_is_refused_and_shows_nobody() -> None:
+    wrong: Style = "blurred"  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="style 'blurred': expected one of mask, outline, blur, "):
+        drawn(wrong, result(0, someone(60)))
+
+
 def test_trails_follow_the_feet_for_two_seconds_and_end_with_the_epoch() -> None:
     memory = Memory()
     for n in range(40):
