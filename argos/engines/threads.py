@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from functools import cache
 
 from argos.machine import cores
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _first_process() -> int:
+    """The process that first computed; remembered in those that are forked off it."""
+    return os.getpid()
 
 
 def usual_threads() -> int:
@@ -17,10 +27,18 @@ def usual_threads() -> int:
 def limit_threads(threads: int | None) -> None:
     """Let torch use so many CPU threads; None: as many as it has, but at most ``usual_threads``.
 
-    A program that loaded torch before us may have left it with a thread for each core of the whole machine.
+    A program that loaded torch before us may have left it with a thread for each core of the whole machine. Into a
+    process that is forked off one that computed, the threads of OpenMP do not come along, and torch would wait for
+    them for ever: there it is one.
     """
     import torch
 
+    if os.getpid() != _first_process():
+        log.warning(
+            "this process was forked off one that had computed, and computes on one thread; "
+            "start it by multiprocessing's method 'spawn'"
+        )
+        threads = 1
     torch.set_num_threads(threads or min(torch.get_num_threads(), usual_threads()))
 
 

@@ -46,6 +46,19 @@ def test_a_program_that_uses_the_pipeline_gets_them_before_torch_is_loaded() -> 
     assert done.stdout.split() == ["PASSIVE", "0.0005"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked off here")
+def test_a_process_that_is_forked_off_one_that_has_computed_does_not_wait_for_its_threads() -> None:
+    code = (
+        "import os, signal, sys, torch; from argos.engines.threads import limit_threads\n"
+        "limit_threads(2); torch.ones(1 << 22).add_(1)\n"
+        "child = os.fork()\n"
+        "if child == 0: signal.alarm(20); limit_threads(2); torch.ones(1 << 22).add_(1); os._exit(0)\n"
+        "sys.exit(os.waitpid(child, 0)[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "computes on one thread; start it by multiprocessing's method 'spawn'" in done.stderr
+
+
 def test_a_program_that_took_more_threads_than_its_container_has_is_held_to_those(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
