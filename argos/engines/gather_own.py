@@ -15,9 +15,9 @@ from argos.engines.dense import InstanceSegmenter, SemanticSegmenter
 from argos.engines.deployed import Deployed
 from argos.engines.exported import ExportedInstances
 from argos.engines.gather import SparseInstances, SparseSemantic
-from argos.engines.own_instances import OwnInstances
+from argos.engines.own_instances import GivenInstances, OwnInstances
 from argos.engines.own_network import OwnNetwork, named_outputs, said
-from argos.engines.own_semantic import OwnSemantic
+from argos.engines.own_semantic import GivenSemantic, OwnSemantic
 from argos.engines.segmenter import Instancewise, Segmenter, Semantic, Takes
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.errors import ArgosError, UsageError
@@ -118,7 +118,7 @@ def sparse_semantic(segmenter: Semantic, semantics: Semantics = "masked") -> Spa
         return SparseSemantic(segmenter, semantics)
     if isinstance(segmenter, OwnSemantic):
         return SparseOwnSemantic(segmenter, semantics)
-    raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
+    raise UsageError(_refusal(_kind(segmenter), "is no network that can be looked into"))
 
 
 def sparse_instances(segmenter: Instancewise, semantics: Semantics = "masked") -> SparseInstances | SparseOwnInstances:
@@ -129,7 +129,12 @@ def sparse_instances(segmenter: Instancewise, semantics: Semantics = "masked") -
         return SparseOwnInstances(segmenter, semantics)
     if isinstance(segmenter, ExportedInstances):
         raise UsageError(_refusal(segmenter.network.name, "runs as a whole"))
-    raise UsageError(_refusal(type(segmenter).__name__, "is no network that can be looked into"))
+    raise UsageError(_refusal(_kind(segmenter), "is no network that can be looked into"))
+
+
+def _kind(segmenter: Segmenter) -> str:
+    """What the user calls a segmenter."""
+    return type(segmenter.segmenter if isinstance(segmenter, GivenSemantic | GivenInstances) else segmenter).__name__
 
 
 def _refusal(name: str, why: str) -> str:
@@ -154,7 +159,7 @@ def _run(
     held: Held | None,
 ) -> Mapping[str, Any]:
     try:
-        return named_outputs(sparse.forward(image, _filled(active, takes), held))
+        return named_outputs(sparse.forward(image, _filled(active, takes), held), network.name)
     except ArgosError:
         raise
     except Exception as error:  # foreign code may raise anything

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -134,6 +134,11 @@ class OwnInstances:
     def _of(self, outputs: Mapping[str, Any], what: str, asked: str | int, last: int | None = None) -> Tensor:
         """One output without its leading axis of 1."""
         found = output_of(outputs, asked, self.network.name, f"{KEY}.output.{what}")
+        if not found.ndim:
+            raise WeightsError(
+                f"{self.network.name}: gives one number as {what}, expected an axis for the people, also where there "
+                f"is one; {KEY}.output.{what} says which output"
+            )
         axes = 2 if what == "boxes" else 1
         if what == "masks":
             single = len(found) == 1 and (found.ndim == 5 or (found.ndim == 4 and found.shape[1] != 1))
@@ -186,8 +191,41 @@ class GivenInstances:
         return self.segmenter.size
 
     def instances(self, pixels: NDArray[np.uint8]) -> list[Instances]:
-        """People of each picture of ``(B, H, W, 3)`` uint8 with at least the least score."""
-        return [_above(found, self.score_threshold) for found in self.segmenter.instances(pixels)]
+        """People of each picture of ``(B, H, W, 3)`` uint8 with at least the least score.
+
+        Raises:
+            WeightsError: they are not those of so many pictures of this size.
+        """
+        given = self.segmenter.instances(pixels)
+        name = f"{type(self.segmenter).__name__}.instances"
+        people = list(given) if isinstance(given, Iterable) else []
+        if len(people) != len(pixels) or not all(isinstance(found, Instances) for found in people):
+            told = ", ".join(type(found).__name__ for found in people)
+            raise WeightsError(
+                f"{name}: gives a {type(given).__name__} of {told or 'nothing'} for {len(pixels)} pictures, expected "
+                "a list of argos.types.Instances, one for each"
+            )
+        for found in people:
+            _check(found, (pixels.shape[1], pixels.shape[2]), name)
+        return [_above(found, self.score_threshold) for found in people]
+
+
+def _check(found: Instances, size: Size, name: str) -> None:
+    """Refuse people who are not those of a picture of ``size``."""
+    if found.size != size:
+        raise WeightsError(
+            f"{name}: gives people of a picture of {found.size[0]}x{found.size[1]}, expected those of "
+            f"{size[0]}x{size[1]}"
+        )
+    boxes, most = found.boxes, (size[1], size[0], size[1], size[0])
+    wrong = np.flatnonzero(((boxes < 0) | (boxes > most)).any(axis=1))
+    if len(wrong):
+        raise WeightsError(
+            f"{name}: gives the box {boxes[wrong[0]].tolist()} for a picture of {size[0]}x{size[1]}, expected "
+            "(x0, y0, x1, y1) inside it"
+        )
+    if not ((found.scores >= 0) & (found.scores <= 1)).all():
+        raise WeightsError(f"{name}: gives the scores {found.scores.tolist()}, expected values in 0..1")
 
 
 def _above(found: Instances, score_threshold: float) -> Instances:

@@ -86,7 +86,7 @@ class OwnNetwork:
             WeightsError: the network fails, with the first line of its own error.
         """
         try:
-            return named_outputs(self.call(image))
+            return named_outputs(self.call(image), self.name)
         except ArgosError:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -104,8 +104,16 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
-def named_outputs(given: Any) -> dict[str, Any]:
-    """The outputs of a network by name: keys, fields, or positions; a list for one picture is looked into."""
+def named_outputs(given: Any, name: str) -> dict[str, Any]:
+    """The outputs of a network by name: keys, fields, or positions; a list for one picture is looked into.
+
+    Args:
+        given: by the network.
+        name: of the network, for the message.
+
+    Raises:
+        WeightsError: it is nothing that holds tensors.
+    """
     if isinstance(given, Tensor):
         return {"0": given}
     if isinstance(given, Mapping):
@@ -114,9 +122,9 @@ def named_outputs(given: Any) -> dict[str, Any]:
         return {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
     if isinstance(given, tuple) and hasattr(given, "_asdict"):
         return dict(given._asdict())
-    if isinstance(given, Sequence):
-        return named_outputs(given[0]) if len(given) == 1 else {str(n): value for n, value in enumerate(given)}
-    raise WeightsError(f"the network gives a {type(given).__name__}; expected tensors, by name or in order")
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return named_outputs(given[0], name) if len(given) == 1 else {str(n): value for n, value in enumerate(given)}
+    raise WeightsError(f"{name}: gives a {type(given).__name__}; expected tensors, by name or in order")
 
 
 def output_of(outputs: Mapping[str, Any], asked: str | int | None, name: str, key: str) -> Tensor:
@@ -138,7 +146,9 @@ def output_of(outputs: Mapping[str, Any], asked: str | int | None, name: str, ke
         return list(tensors.values())[asked]
     if asked is not None and str(asked) in tensors:
         return tensors[str(asked)]
-    known = ", ".join(f"{label} {'x'.join(map(str, value.shape))}" for label, value in tensors.items()) or "none"
+    if not tensors:
+        raise WeightsError(f"{name}: gives no tensor; expected tensors, by name or in order")
+    known = ", ".join(f"{label} {'x'.join(map(str, value.shape))}" for label, value in tensors.items())
     missing = "more than one output" if asked is None else f"no output {asked!r}"
     raise WeightsError(f"{name}: gives {missing}; set {key} to one of: {known}")
 

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from argos.engines.own_network import OwnNetwork, output_of
-from argos.engines.segmenter import Takes
+from argos.engines.segmenter import Semantic, Takes
 from argos.errors import WeightsError
 from argos.networks.finite import checked
 from argos.types import Size
 
 KEY = "engine.models.semantic"
+
+ROUNDED = 0.01
+"""How far rounding may bring probabilities outside of 0..1: bfloat16 has steps of 0.008 there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +72,21 @@ class OwnSemantic:
         image = self.prepared(pixels)
         at_once = len(image) if self.network.shape is None or self.network.shape[0] is None else 1
         size = (pixels.shape[1], pixels.shape[2])
-        parts = [self.decoded(self.network.run(part), size) for part in image.split(at_once)]
+        parts = [self.decoded(self.network.run(part), size, len(part)) for part in image.split(at_once)]
         return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 
     def prepared(self, pixels: NDArray[np.uint8]) -> Tensor:
         """``(B, H, W, 3)`` uint8 -> what the network takes."""
         return self.network.pictures(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.takes)
 
-    def decoded(self, outputs: Mapping[str, Any], size: Size) -> Tensor:
-        """What the network gave for pictures of ``size`` -> probabilities ``(B, *size)`` float32.
+    def decoded(self, outputs: Mapping[str, Any], size: Size, count: int = 1) -> Tensor:
+        """What the network gave for ``count`` pictures of ``size`` -> probabilities ``(count, *size)`` float32.
 
         Raises:
-            WeightsError: an output is missing or has another shape or number of channels; NaN.
+            WeightsError: an output is missing or has another shape or number of channels or maps; NaN.
         """
         filled = self.takes.padded(size)
-        odds = self.odds(outputs, filled)
+        odds = self.odds(outputs, filled, count)
         odds = checked(odds.float(), "semantic")
         if odds.shape[1:] != filled:
             odds = F.interpolate(odds[:, None], filled, mode="bilinear")[:, 0]
@@ -91,18 +94,24 @@ class OwnSemantic:
             odds = torch.sigmoid(odds)
         return odds[:, : size[0], : size[1]].clamp(0, 1)
 
-    def odds(self, outputs: Mapping[str, Any], filled: Size) -> Tensor:
-        """Log odds of person where the network gives logits, else probabilities, ``(B, h, w)`` of its map.
+    def odds(self, outputs: Mapping[str, Any], filled: Size, count: int) -> Tensor:
+        """Log odds of person where the network gives logits, else probabilities, ``(count, h, w)`` of its map.
 
         Args:
             outputs: by name, for pictures of the size ``filled``.
             filled: a size that the network takes.
+            count: of the pictures.
 
         Raises:
             WeightsError: as ``decoded``.
         """
         found = output_of(outputs, self.gives.name, self.network.name, f"{KEY}.output.name")
         odds = self._of_shape(found, filled)
+        if len(odds) != count:
+            raise WeightsError(
+                f"{self.network.name}: gives {'x'.join(map(str, found.shape))} for {count} pictures at once, expected "
+                f"Nx(classes)xHxW or NxHxW, N the number of pictures; {KEY}.output.name says which output"
+            )
         if self.gives.meaning == "logits":
             return person_logits(odds, self._person(odds.shape[1], "channels"))
         if self.gives.meaning == "probabilities":
@@ -145,6 +154,43 @@ class OwnSemantic:
                 f"{KEY}.output.person names {wrong[0]}"
             )
         return list(chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenSemantic:
+    """A segmenter of the user's own code, held to what it should give.
+
+    Attributes:
+        segmenter: as it was given.
+    """
+
+    segmenter: Semantic
+
+    @property
+    def size(self) -> Size | None:
+        """(height, width) of the only pictures it takes; None: any."""
+        return self.segmenter.size
+
+    def scores(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What it says of ``(B, H, W, 3)`` uint8: ``(B, H, W)`` float32, from any tensor or array of floats.
+
+        Raises:
+            WeightsError: it gives something else, NaN, or values outside of 0..1.
+        """
+        given = self.segmenter.scores(pixels)
+        name, wanted = f"{type(self.segmenter).__name__}.scores", pixels.shape[:3]
+        found = np.asarray(given.float().numpy(force=True) if isinstance(given, Tensor) else given)
+        if found.shape != wanted or found.dtype.kind != "f":
+            told = f"{'x'.join(map(str, found.shape))} {found.dtype}" if found.ndim else f"a {type(given).__name__}"
+            raise WeightsError(
+                f"{name}: gives {told} for pictures {'x'.join(map(str, pixels.shape))}, expected probabilities "
+                f"{'x'.join(map(str, wanted))} float32"
+            )
+        scores = np.asarray(found, np.float32)
+        least, most = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 0.0)
+        if not (least >= -ROUNDED and most <= 1 + ROUNDED):
+            raise WeightsError(f"{name}: gives {least:g} to {most:g}, expected probabilities in 0..1")
+        return scores
 
 
 def person_logits(logits: Tensor, person: list[int]) -> Tensor:

@@ -16,7 +16,7 @@ from argos.engines.dense import InstanceSegmenter, SemanticSegmenter, for_infere
 from argos.engines.exported import ExportedInstances, branches_of, exported_thresholds
 from argos.engines.own_instances import GivenInstances, InstancesGives, OwnInstances
 from argos.engines.own_network import OwnNetwork, load_own, of_module
-from argos.engines.own_semantic import OwnSemantic, SemanticGives
+from argos.engines.own_semantic import GivenSemantic, OwnSemantic, SemanticGives
 from argos.engines.segmenter import Instancewise, Semantic, Takes
 from argos.engines.weights import Card, Task, load_network
 from argos.errors import WeightsError
@@ -82,7 +82,7 @@ def own_semantic_of(
         UsageError: ONNX, and its package is missing.
     """
     if given is not None and hasattr(given, "scores"):
-        return cast(Semantic, given), own_card("given", "semantic", "", {}, {})
+        return GivenSemantic(cast(Semantic, given)), own_card("given", "semantic", "", {}, {})
     model = described if isinstance(described, OwnSemanticModel) else OwnSemanticModel(network="given:network")
     network = load(model, given, device)
     thresholds = exported_thresholds(network, "semantic") or {}

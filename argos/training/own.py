@@ -137,7 +137,7 @@ def own_loss(name: str, takes: Takes, gives: SemanticGives) -> Callable[[nn.Modu
         size = (batch.images.shape[2], batch.images.shape[3])
         image = takes.normalised(takes.filled(batch.images)).contiguous(memory_format=torch.channels_last)
         filled = takes.padded(size)
-        odds = own.odds(named_outputs(network(image)), filled)
+        odds = own.odds(named_outputs(network(image), name), filled, len(image))
         if odds.shape[1:] != filled:
             odds = F.interpolate(odds[:, None], filled, mode="bilinear")[:, 0]
         return mask_loss(odds[:, : size[0], : size[1]], batch.ids, positive_weight=1.5)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from argos.engines.gather_own import SparseOwnSemantic, sparse_instances, sparse_semantic
-from argos.engines.own_instances import InstancesGives, OwnInstances
+from argos.engines.own_instances import GivenInstances, InstancesGives, OwnInstances
 from argos.engines.own_network import OwnNetwork, build_own, load_own, of_module
-from argos.engines.own_semantic import OwnSemantic, SemanticGives
+from argos.engines.own_semantic import GivenSemantic, OwnSemantic, SemanticGives
 from argos.engines.segmenter import Takes
 from argos.errors import UsageError, WeightsError
+from argos.types import Instances, Size
 
 pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnxscript", reason="needs the extra 'export'")
@@ -252,6 +254,105 @@ def test_people_that_are_not_as_said_name_the_key(halves: dict[str, str], shapes
         OwnInstances(loaded(shapes["code"]), Takes(), InstancesGives(), 0.5, 0.5).instances(pictures)
     with pytest.raises(WeightsError, match=r"gives boxes of 2x64x96, expected Nx4, \(x0, y0, x1, y1\) in pixels"):
         OwnInstances(loaded(halves["code"]), Takes(), InstancesGives(boxes="masks"), 0.5, 0.5).instances(pictures)
+
+
+@pytest.mark.parametrize("shape", [(2, *SIZE), (0, 1, *SIZE), (2, 1, *SIZE)])
+def test_maps_are_as_many_as_pictures(shape: tuple[int, ...]) -> None:
+    own = OwnSemantic(of_module(lambda image: torch.zeros(shape), "mine"), Takes(), SemanticGives())
+    told = "x".join(map(str, shape))
+    with pytest.raises(
+        WeightsError, match=rf"mine: gives {told} for 1 pictures at once, expected Nx\(classes\)xHxW or"
+    ):
+        own.scores(real_pictures(*SIZE, 1))
+
+
+@pytest.mark.parametrize("name", ["boxes", "scores", "labels", "masks"])
+def test_one_number_for_the_only_person_names_the_key(name: str) -> None:
+    one = {"boxes": [[1.0, 1.0, 9.0, 9.0]], "scores": [0.9], "labels": [1.0], "masks": np.ones((1, *SIZE)).tolist()}
+    given = {key: torch.tensor(value) for key, value in one.items()} | {name: torch.tensor(0.9)}
+    own = OwnInstances(of_module(lambda image: given, "mine"), Takes(), InstancesGives(person=(1,)), 0.5, 0.5)
+    with pytest.raises(
+        WeightsError, match=rf"mine: gives one number as {name}, .*engine.models.instances.output.{name}"
+    ):
+        own.instances(real_pictures(*SIZE, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(None, "gives a NoneType"), ("no", "gives a str"), ([], "gives no tensor"), ({"a": 1}, "gives no tensor")],
+)
+def test_a_network_that_gives_no_tensors_is_named(given: Any, message: str) -> None:
+    own = OwnSemantic(of_module(lambda image: given, "mine"), Takes(), SemanticGives())
+    with pytest.raises(WeightsError, match=rf"mine: {message}; expected tensors, by name or in order"):
+        own.scores(real_pictures(*SIZE, 1))
+
+
+@dataclass
+class Says:
+    """A segmenter of one's own code that says what it was told to."""
+
+    told: Any
+    size: Size | None = None
+
+    def scores(self, pixels: Any) -> Any:
+        return self.told
+
+    def instances(self, pixels: Any) -> Any:
+        return self.told
+
+
+def test_scores_of_given_segmenters_may_be_any_floats() -> None:
+    halves = np.full((1, *SIZE), 0.5, np.float32)
+    for told in (halves, halves.astype(np.float16), halves.tolist(), torch.from_numpy(halves).bfloat16()):
+        found = GivenSemantic(Says(told)).scores(real_pictures(*SIZE, 1))
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, halves)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (None, r"gives a NoneType for pictures 1x64x96x3, expected probabilities 1x64x96 float32"),
+        (np.zeros((1, *SIZE, 1), np.float32), r"gives 1x64x96x1 float32 for pictures 1x64x96x3"),
+        (np.zeros((1, 32, 48), np.float32), r"gives 1x32x48 float32 for"),
+        (np.zeros((1, *SIZE), np.uint8), r"gives 1x64x96 uint8 for"),
+        (np.full((1, *SIZE), np.nan), r"gives nan to nan, expected probabilities in 0..1"),
+        (np.full((1, *SIZE), 7.5), r"gives 7.5 to 7.5, expected probabilities in 0..1"),
+    ],
+)
+def test_scores_of_given_segmenters_are_probabilities_of_the_pictures(told: Any, message: str) -> None:
+    with pytest.raises(WeightsError, match=rf"Says.scores: {message}"):
+        GivenSemantic(Says(told)).scores(real_pictures(*SIZE, 1))
+
+
+def somebody(box: tuple[int, int, int, int], score: float = 0.9, size: Size = SIZE) -> Instances:
+    mask = np.ones((box[3] - box[1], box[2] - box[0]), np.bool_)
+    return Instances(np.array([box], np.int32), np.array([score], np.float32), np.zeros(1, np.int32), (mask,), size)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (None, r"gives a NoneType of nothing for 1 pictures, expected a list of argos.types.Instances, one for each"),
+        ([], r"gives a list of nothing for 1 pictures"),
+        ([3], r"gives a list of int for 1 pictures"),
+        ([somebody((0, 0, 8, 8))] * 2, r"gives a list of Instances, Instances for 1 pictures"),
+        ([somebody((0, 0, 8, 8), size=(32, 96))], r"gives people of a picture of 32x96, expected those of 64x96"),
+        ([somebody((90, 0, 98, 8))], r"gives the box \[90, 0, 98, 8\] for a picture of 64x96, expected .* inside it"),
+        ([somebody((0, 0, 8, 8), score=np.nan)], r"gives the scores \[nan\], expected values in 0..1"),
+        ([somebody((0, 0, 8, 8), score=5.0)], r"gives the scores \[5.0\]"),
+    ],
+)
+def test_people_of_given_segmenters_are_those_of_the_pictures(told: Any, message: str) -> None:
+    with pytest.raises(WeightsError, match=rf"Says.instances: {message}"):
+        GivenInstances(Says(told), 0.5, 0.5).instances(real_pictures(*SIZE, 1))
+
+
+def test_given_segmenters_are_named_where_they_cannot_gather() -> None:
+    with pytest.raises(UsageError, match=r"^Says: is no network that can be looked into"):
+        sparse_semantic(GivenSemantic(Says(None)))
+    with pytest.raises(UsageError, match=r"^Says: is no network that can be looked into"):
+        sparse_instances(GivenInstances(Says(None), 0.5, 0.5))
 
 
 def test_a_network_that_fails_says_on_which_pictures(shapes: dict[str, str]) -> None:
