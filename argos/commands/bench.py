@@ -129,14 +129,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _try_out(path: Path) -> None:
-    """Open the file of the figures; what is in it stays.
+    """Open the file of the figures; what is in it stays, and one that is not there yet is not left behind.
 
     Raises:
         PublishError: it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
         path.open("a").close()
+        if new:
+            path.unlink()
     except OSError as error:
         raise PublishError(f"--out: {path} cannot be written ({error.strerror}); name another file") from error
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EXIT_DIFFERS = 7
 LOSS = 0.02
 """Of IoU, the largest fall by ``--int8``."""
+FRAMES, TOLERANCE = 5, 1e-4
+"""On which a file in floats is checked, and how far it may be apart."""
 LAYOUTS = {
     "proposal": "uint8 RGB 0..255, NCHW; output: logits of background and region",
     "semantic": "float32 RGB 0..1, NCHW; output: logits",
@@ -39,10 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of the images that the file takes, one at a time (default: 640x352)")  # fmt: skip
     parser.add_argument("--images", default="fake://people?n=5&seed=1", metavar="SOURCE",
                         help="file, directory or video whose frames check the result (default: rendered)")  # fmt: skip
-    parser.add_argument("--frames", type=int, default=5, metavar="N", help="frames it is checked on (default: 5)")
-    parser.add_argument("--tolerance", type=float, default=1e-4, metavar="SHARE",
-                        help="largest difference of an output, as a share of its largest element (default: 0.0001); "
-                        "status 7 when it is exceeded")  # fmt: skip
+    parser.add_argument("--frames", type=int, metavar="N",
+                        help=f"frames it is checked on, without --int8 (default: {FRAMES})")  # fmt: skip
+    parser.add_argument("--tolerance", type=float, metavar="SHARE",
+                        help="largest difference of an output, as a share of its largest element, without --int8 "
+                        f"(default: {TOLERANCE:g}); status 7 when it is exceeded")  # fmt: skip
     parser.add_argument("--int8", action="store_true",
                         help="ONNX of a segmentation model in 8-bit integers, by static quantisation; every fourth "
                         "frame calibrates it, on the others its accuracy is printed before and after")  # fmt: skip
@@ -73,6 +76,13 @@ def run(args: argparse.Namespace) -> int:
     for option in ("truth", "photos", "loss"):
         if getattr(args, option) is not None and not args.int8:
             raise UsageError(f"--{option}: for --int8 alone; floats are held against the network (--tolerance)")
+    for option in ("frames", "tolerance"):
+        if getattr(args, option) is not None and args.int8:
+            raise UsageError(
+                f"--{option}: not for --int8, which has frames enough to calibrate on and is held to --loss"
+            )
+    if args.photos is not None and args.photos < 0:
+        raise UsageError(f"--photos should be at least 0, got {args.photos}")
     network, card = load_network(args.model)
     path = args.out or Path(f"{card.name}{'_int8' if args.int8 else ''}{SUFFIXES[args.to]}")
     if path.suffix.lower() != SUFFIXES[args.to]:
@@ -95,9 +105,10 @@ def run(args: argparse.Namespace) -> int:
         images = _images(args, as_bytes=card.task == "proposal")
         export(network, images[0], args.to, part, about)
     difference = compare_outputs(network, load_exported(path), images)
-    fits = difference.relative <= args.tolerance
+    tolerance = TOLERANCE if args.tolerance is None else args.tolerance
+    fits = difference.relative <= tolerance
     if args.json:
-        print(json.dumps({"path": str(path), **about, **asdict(difference), "tolerance": args.tolerance, "ok": fits}))
+        print(json.dumps({"path": str(path), **about, **asdict(difference), "tolerance": tolerance, "ok": fits}))
     else:
         shapes = ", ".join("x".join(str(side) for side in shape) for shape in difference.outputs)
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, from {card.identity}")
@@ -105,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"outputs  {shapes}")
         print(
             f"check    {difference.relative:.1e} of the largest element apart on {difference.images} frames of "
-            f"{args.images}; tolerance {args.tolerance:g}: {'ok' if fits else 'exceeded'}"
+            f"{args.images}; tolerance {tolerance:g}: {'ok' if fits else 'exceeded'}"
         )
     return 0 if fits else EXIT_DIFFERS
 
@@ -137,11 +148,12 @@ def _images(args: argparse.Namespace, as_bytes: bool) -> list[Tensor]:
     from argos.errors import SourceError
     from argos.sources.read import read, redact
 
-    if args.frames < 1:
-        raise UsageError(f"--frames should be at least 1, got {args.frames}")
+    count = FRAMES if args.frames is None else args.frames
+    if count < 1:
+        raise UsageError(f"--frames should be at least 1, got {count}")
     height, width = args.size
     images = []
-    for frame in islice(read(args.images, "export", fail_fast=True), args.frames):
+    for frame in islice(read(args.images, "export", fail_fast=True), count):
         pixels = torch.from_numpy(cv2.resize(frame.pixels, (width, height)))
         image = pixels.permute(2, 0, 1)[None].contiguous()
         images.append(image if as_bytes else image.float() / 255)

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,8 @@ class Difference:
     Attributes:
         images: how many were compared.
         outputs: shape of each output.
-        relative: largest difference of an element, as a share of the largest element of its output.
+        relative: largest difference of an element, as a share of the largest element of its output; infinite where one
+            is NaN.
     """
 
     images: int
@@ -189,7 +191,8 @@ def compare_outputs(network: nn.Module, exported: Runner, images: Sequence[Tenso
             raise ValueError(f"outputs of the file are {[list(o.shape) for o in found]}, of the network {shapes}")
         for a, b in zip(wanted, found, strict=True):
             scale = max(float(a.abs().max()), 1e-12)
-            worst = max(worst, float((a - b).abs().max()) / scale)
+            apart = float((a - b).abs().max()) / scale
+            worst = max(worst, math.inf if math.isnan(apart) else apart)
     return Difference(len(images), shapes, worst)
 
 

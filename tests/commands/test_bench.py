@@ -99,6 +99,15 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(
     assert f"--out: {tmp_path} cannot be written (Is a directory); name another file" in capsys.readouterr().err
 
 
+def test_without_figures_no_file_is_left_and_an_old_one_stays(tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text("{}")
+    for out in (tmp_path / "new.json", old):
+        assert main(["bench", str(tmp_path / "none.mp4"), "--out", str(out)]) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    assert old.read_text() == "{}"
+
+
 @pytest.mark.parametrize("frames", ["0", "-3", "many"])
 def test_frames_are_counted_from_one(frames: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", FILM, "--frames", frames]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from main_job import own_models
 
 from argos.cli import main
 from argos.commands import export_int8
-from argos.engines.export import export, load_exported, read_about
+from argos.engines.export import compare_outputs, export, load_exported, read_about
 from argos.errors import UsageError
 
 CLIP = str(Path(__file__).parents[2] / "samples" / "people.mp4")
@@ -51,6 +52,23 @@ def test_what_belongs_to_int8_is_refused_without_it(tmp_path: Path, capsys: pyte
     for option in ("--truth", "--photos", "--loss"):
         assert main(["export", "unet_lite", "--out", str(tmp_path / "x.onnx"), option, "1"]) == 2
         assert f"{option}: for --int8 alone" in capsys.readouterr().err
+
+
+def test_what_int8_does_not_take_is_refused_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, value, words in (
+        ("--frames", "3", "--frames: not for --int8"),
+        ("--tolerance", "0.1", "--tolerance: not for --int8"),
+        ("--photos", "-3", "--photos should be at least 0, got -3"),
+    ):
+        assert main(["export", "unet_lite", "--int8", "--out", str(tmp_path / "x.onnx"), option, value]) == 2
+        assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_gives_nan_is_as_far_from_its_network_as_can_be() -> None:
+    image, network = torch.ones(1, 3, 8, 8), torch.nn.Conv2d(3, 1, 1)
+    found = compare_outputs(network, lambda image: [torch.full((1, 1, 8, 8), math.nan)], [image, image])
+    assert found.relative == math.inf
 
 
 def test_a_place_that_cannot_be_is_told_before_anything_is_computed(
