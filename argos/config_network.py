@@ -16,7 +16,7 @@ FILES = (".onnx", ".pt2")
 
 _CODE = re.compile(r"(?P<place>[\w.]+|.+\.py):[A-Za-z_]\w*")
 
-Side = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=8192)]  # as long as those of canvases
 Channel = Annotated[int, Field(ge=0)]
 OutputName = str | Annotated[int, Field(ge=0)]
 Triple = Annotated[tuple[float, float, float], Field(strict=False)]
@@ -105,6 +105,13 @@ class SemanticOutput(Section):
     stride: Side | None = Field(
         default=None, description="picture pixels per pixel of the map; null: found from its shape"
     )
+
+    @field_validator("person")
+    @classmethod
+    def _counted_once(cls, person: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if person is not None and len(set(person)) < len(person):
+            raise ValueError(f"should name each once, their probabilities are added, got {list(person)}")
+        return person
 
 
 class InstancesOutput(Section):
