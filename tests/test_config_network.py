@@ -84,7 +84,7 @@ def test_missing_files_and_packages_are_warned_of(tmp_path: Path) -> None:
         ("semantic.input.stride=0", "semantic.input.stride: should be at least 1, got 0"),
         ("semantic.input.stride=9000", "semantic.input.stride: should be at most 8192, got 9000"),
         ("semantic.input.size=[352, 100000]", "semantic.input.size.1: should be at most 8192, got 100000"),
-        ("semantic.output.person=[15, 1, 15]", "output.person: should name each once, their probabilities are added, g"),
+        ("semantic.output.person=[15, 1, 15]", "output.person: should name each once, their probabilities are added"),
         ("semantic.output.person=[]", "semantic.output.person: should be a list of at least 1"),
         ("semantic.network=theirs.pth", "got 'theirs.pth' - that holds weights alone: name the function that builds"),
         ("semantic.network=theirs.py", "- name the function in it that builds the network, as in theirs.py:build"),

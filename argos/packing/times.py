@@ -25,8 +25,9 @@ guess was wrong: taken for a change of the machine it would make full frames loo
 FORGOTTEN = 200
 """After so many runs of other kinds a canvas is no longer believed to be as slow as it was when last run."""
 
-LIKE = 1.2
-"""Canvases whose pixels differ by a tenth or less are of one kind: what they take is nearly in proportion."""
+LIKE = 1.4
+"""Pixels of canvases are told apart in steps of so much. Between two steps what they take is nearly in proportion; more
+steps would be more kinds, each of which has to be tried before it is known."""
 
 LEVELS = 16
 """Active shares of a frame are told apart in so many steps."""
