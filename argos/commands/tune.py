@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     import cv2
 
-    from argos.pipelines.backend import fastest_program, programs
+    from argos.pipelines.backend import fastest_program, is_any_deployed, programs
     from argos.pipelines.build import device_of, engine_settings, people_of_config, view_of
     from argos.pipelines.cost_file import conditions_of, save_costs
     from argos.pipelines.tune import measure
@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
             refused = error
             continue
         settings[program] = engine_settings(config, program)
+        if not is_any_deployed(lines[program].semantic, lines[program].instances):
+            break  # torch, or networks of one's own, which run alike under every other program
     if refused is not None:
         if not lines:
             raise refused

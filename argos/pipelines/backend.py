@@ -109,6 +109,11 @@ def by_program(
     return replace(ours, outputs=Deployed(core, program, threads, precision, calibration))  # type: ignore[no-any-return]
 
 
+def is_any_deployed(*segmenters: Any) -> bool:
+    """Whether one of them is run by another program than torch; networks of others run as they are."""
+    return any(isinstance(getattr(one, "outputs", None), Deployed) for one in segmenters)
+
+
 def open_networks(tasks: Iterable[Tasks], semantic: Any, instances: Any, joint: Any, canvas: Size) -> None:
     """Load what the cameras will need and run it on grey canvases, before the first frame.
 

@@ -17,13 +17,21 @@ from numpy.typing import NDArray
 from argos.config import Camera, Config
 from argos.config_outputs import VirtualCameraOutput
 from argos.engines.dense import auto_scale, network_size
-from argos.engines.deployed import Deployed, Precision
+from argos.engines.deployed import Precision
 from argos.engines.segmenter import Semantic
 from argos.engines.weights import Card, load_network
 from argos.errors import DeviceError, PublishError, UsageError, WeightsError
 from argos.networks.qunet import QUNet
 from argos.packing.limits import InstanceLimits, semantic_limits
-from argos.pipelines.backend import Program, by_program, fastest_program, open_networks, programs, version_of
+from argos.pipelines.backend import (
+    Program,
+    by_program,
+    fastest_program,
+    is_any_deployed,
+    open_networks,
+    programs,
+    version_of,
+)
 from argos.pipelines.calibration import calibration_of
 from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
@@ -133,7 +141,7 @@ def people_of_config(
 
 def _refuse_precision_of_nothing(precision: Precision, *segmenters: Any) -> None:
     """Say so when all networks are the user's own, which run as they are."""
-    if precision != "float32" and not any(isinstance(getattr(one, "outputs", None), Deployed) for one in segmenters):
+    if precision != "float32" and not is_any_deployed(*segmenters):
         own = "engine.precision: {} is for the networks of ARGOS, and those of engine.models are all your own: {}"
         files = "name their 8-bit .onnx files there (argos export NAME --int8 writes one) and remove engine.precision"
         raise UsageError(own.format(precision, files if precision == "int8" else "remove engine.precision"))

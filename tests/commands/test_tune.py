@@ -64,8 +64,8 @@ def test_gather_is_left_out_where_the_network_cannot_run_on_blocks(
     asked = [part for setting in settings for part in ("--set", setting)]
     assert main(["tune", "--seconds", "0.01", "--json", *asked]) == 0
     told = capsys.readouterr()
-    for one in json.loads(told.out)["tasks"]:
-        assert {"propose", "full", "pack"} == {point["run"] for point in one["points"]}
+    (one,) = json.loads(told.out)["tasks"]  # it runs alike whatever engine.backend is
+    assert {"propose", "full", "pack"} == {point["run"] for point in one["points"]}
     (line,) = [line for line in told.err.splitlines() if "gather" in line]
     assert "twice.py:net: cannot run on blocks" in line
     assert line.endswith("gather is not measured")
