@@ -21,14 +21,14 @@ GRID = 32
 """Canvas sides are multiples of it, see ``networks``."""
 
 LEAST_SIDE = 96
-"""Of a canvas, where it may have any shape: what runs on less takes as long."""
+"""Of a canvas, where it may have any shape: smaller ones saved no pixels on real clips."""
 
 MOST_STEPS = 20
 """Sides are told apart in so many steps at most: 32 pixels up to a side of 640, more beyond."""
 
 SLACK = 0.005
-"""Where the regions do not fit, shapes that are larger by this share for each of them, or less, are not tried. On 23
-clips that finds canvases larger by 1 %, with at most 15 trials in place of 22."""
+"""Where the regions do not fit, shapes that are larger by this share for each of them, or less, are not tried: the
+regions of real clips got canvases larger by 1 % on average, after at most 15 trials in place of 22."""
 
 
 def few_shapes_of(largest: Size) -> list[Size]:
