@@ -54,12 +54,12 @@ def collect(
         SourceError: the source cannot be read, does not answer, or held fewer than ten such frames.
     """
     photos: list[Photo] = []
-    due = -np.inf
+    due, epoch = -np.inf, 0
     try:
         for frame in read(source, "collect", PATIENCE, on_state=_say_fault):
-            if frame.pts_s < due:
+            if frame.pts_s < due and frame.epoch == epoch:  # a camera begins its time anew when it is connected again
                 continue
-            due = frame.pts_s + every_s - 1e-3  # times are sums of floats
+            due, epoch = frame.pts_s + every_s - 1e-3, frame.epoch  # times are sums of floats
             photos.append(_labelled(frame, score))
             progress(len(photos))
             if len(photos) == most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_frames_are_collected_at_intervals_and_labelled() -> None:
     assert (ids[:, 100:220] == IGNORE).all()
     assert (ids[:, 220:] == 0).all()
     assert not photos[0].boxes_known
+
+
+def test_a_camera_that_was_away_is_collected_from_as_soon_as_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dropping(source: str, camera: str, options: SourceOptions, on_state: OnState) -> Iterator[Frame]:
+        for epoch in range(3):
+            for frame in read(source, camera):
+                yield replace(frame, epoch=epoch)
+
+    monkeypatch.setattr(collecting, "read", dropping)
+    photos = collect(FILM, thirds, every_s=0.4, most=18)
+    assert [photo.name for photo in photos] == [f"frame {n}" for n in range(0, 12, 2)] * 3
 
 
 def test_a_source_with_too_little_to_learn_from_is_named() -> None:
