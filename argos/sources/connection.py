@@ -144,6 +144,8 @@ class Connection:
         self._size = (0, 0)
         try:
             with open_live(self.source, self.camera, self.options) as container, tapped(self.tap):
+                if self.was_up and _is_hls(self.source) and container.duration is not None:
+                    return  # the playlist has come to its end: it would show what was shown before
                 pacer, reformatter = Pacer(self.options.fps), VideoReformatter()
                 is_first = True
                 for picture, pts_s, arrival_ns in self._pictures(container):

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice, pairwise
@@ -183,21 +184,48 @@ def test_giving_up_after_attempts_is_an_error() -> None:
     assert [s.state for s in states] == ["connecting", "lost", "ended"]
 
 
-def test_hls_is_read_as_live(serve: Serve, tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "live.m3u8"), "w", format="hls", options={"hls_time": "1"}) as container:
+def write_hls(playlist: Path) -> None:
+    """Three segments of a second, and the line that says that no more will come."""
+    with av.open(str(playlist), "w", format="hls", options={"hls_time": "1"}) as container:
         stream = container.add_stream("libx264", rate=15)
         stream.height, stream.width, stream.pix_fmt, stream.gop_size = 120, 160, "yuv420p", 15
         stream.options = {"x264-params": "scenecut=0"}
         for n in range(45):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(n, 120, 160), format="rgb24")))
         container.mux(stream.encode())
+
+
+def test_hls_is_read_as_live(serve: Serve, tmp_path: Path) -> None:
     playlist = tmp_path / "live.m3u8"
+    write_hls(playlist)
     playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST\n", ""))
     address = serve(partial(QuietHandler, directory=str(tmp_path)))
     frames = list(islice(read(f"http://{address}/live.m3u8", "gate", PATIENT), 10))
     numbers = [number_of(frame.pixels) for frame in frames]
     assert numbers == list(range(30, 40))  # the newest segment first
     assert all(b.pts_s - a.pts_s == pytest.approx(1 / 15, abs=0.01) for a, b in pairwise(frames))
+
+
+def test_hls_that_has_ended_is_shown_once_and_asked_for_more(serve: Serve, tmp_path: Path) -> None:
+    playlist = tmp_path / "live.m3u8"
+    write_hls(playlist)
+    ended = playlist.read_text()
+    source = f"http://{serve(partial(QuietHandler, directory=str(tmp_path)))}/live.m3u8"
+    states: list[SourceState] = []
+    options = replace(PATIENT, reconnect=Reconnect(initial_s=0.01, max_s=0.01, give_up_after=5))
+    frames = read(source, "gate", options, on_state=states.append)
+    assert [number_of(next(frames).pixels) for _ in range(45)] == list(range(45))
+    with pytest.raises(SourceError, match="the stream ended"):
+        next(frames)
+    told = [(s.state, s.code) for s in states]
+    assert told == [("connecting", ""), ("up", ""), ("lost", "ended"), ("ended", "ended")]
+
+    def goes_on(state: SourceState) -> None:
+        if state.state == "lost":
+            playlist.write_text(ended.replace("#EXT-X-ENDLIST\n", ""))
+
+    frames = read(source, "gate", options, on_state=goes_on)
+    assert [next(frames).epoch for _ in range(50)] == [0] * 45 + [1] * 5
 
 
 def test_a_video_file_behind_http_ends(serve: Serve, tmp_path: Path) -> None:
