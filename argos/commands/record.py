@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from argos.commands.reload import hold_hangup, reload_on_hangup
 from argos.commands.run import length_s, run_config, stop_on_signals, whole_number
 from argos.errors import UsageError
 
@@ -65,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     from argos.pipelines.packets import record_packets
 
     stop = threading.Event()
+    terminals = hold_hangup()
     stop_on_signals(stop.set)
+    reload_on_hangup(None, stop.set, terminals)
     paths, faults = record_packets(config, args.duration, stop, fail_fast=args.fail_fast)
     if args.json:
         print(json.dumps({"paths": [str(path) for path in paths], "errors": [str(fault) for fault in faults]}))

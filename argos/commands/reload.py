@@ -99,7 +99,7 @@ class Reloader:
 
 
 def hold_hangup() -> list[int]:
-    """Keep a SIGHUP back until ``reload_on_hangup``: while networks are loaded it is a wish already, and no end.
+    """Keep a SIGHUP back until ``reload_on_hangup``: while networks are loaded it means already what it means later.
 
     Returns:
         Which of the standard files are terminals; none where nobody is to hear of their end, as under nohup.
@@ -108,12 +108,16 @@ def hold_hangup() -> list[int]:
     return [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [fd for fd in (0, 1, 2) if os.isatty(fd)]
 
 
-def reload_on_hangup(reloader: Reloader, stop: Callable[[], None], terminals: Sequence[int]) -> None:
-    """Take SIGHUP for a wish to load again; when one of ``terminals`` was closed it ends ARGOS, as without this."""
+def reload_on_hangup(reloader: Reloader | None, stop: Callable[[], None], terminals: Sequence[int]) -> None:
+    """Take SIGHUP for a wish to load again; when one of ``terminals`` was closed, or there is nothing to load, it ends
+    ARGOS as SIGTERM does."""
+    if reloader is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as under nohup
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        return
 
     def on_hangup(_: int, __: FrameType | None) -> None:
         closed = [fd for fd in terminals if not os.isatty(fd)]
-        if not closed:
+        if not closed and reloader is not None:
             reloader.ask()
             return
         for fd in closed:

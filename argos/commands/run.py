@@ -127,7 +127,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
         set_up_logs(args.log_level or config.logging.level, args.log_format or config.logging.format, run_id)
 
     log_as(config)
-    terminals = [] if again is None else hold_hangup()
+    terminals = hold_hangup()
     allow_descriptors()
     prepare_threads(config.engine.threads)
     compile_beside()
@@ -142,8 +142,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
             shown = _open_window(pipeline) if window else None
             stop_on_signals(pipeline.stop)
             reloader = None if again is None else Reloader(pipeline, again, log_as)
-            if reloader is not None:
-                reload_on_hangup(reloader, pipeline.stop, terminals)
+            reload_on_hangup(reloader, pipeline.stop, terminals)
             if shown is not None:
                 beside.enter_context(contextlib.closing(shown))
             beside.enter_context(pipeline)

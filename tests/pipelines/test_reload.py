@@ -28,6 +28,7 @@ from main_job import (
 )
 from watched_pipeline import SCENE, ZONE, more, running, written
 
+from argos.commands.reload import hold_hangup, reload_on_hangup
 from argos.config import Config, config_from_sources, load_config
 from argos.errors import ConfigError
 from argos.pipelines.api import Pipeline
@@ -262,3 +263,24 @@ def test_a_terminal_that_is_closed_ends_it_although_standard_error_is_a_file(tmp
         time.sleep(0.05)
     assert os.waitstatus_to_exitcode(ended[1]) == 0
     assert "bug" not in (tmp_path / "errors").read_text()
+
+
+def test_a_hangup_without_a_configuration_finishes_the_files(tmp_path: Path) -> None:
+    process = start("run", SCENE.format(seed=1), "--record", "out", *FAST, folder=tmp_path)
+    results = tmp_path / "out" / "people" / "results.jsonl"
+    until(lambda: results.exists() and line_count(results) > 2, of=process)
+    process.send_signal(signal.SIGHUP)
+    status, out, _ = finish(process)
+    assert status == 0
+    assert "people found" in out
+    assert {path.name for path in results.parent.iterdir()} == {"results.jsonl", "overlay.mp4", "contact_sheet.png"}
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        reload_on_hangup(None, lambda: None, hold_hangup())
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.signal(signal.SIGHUP, before)
