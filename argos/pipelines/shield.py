@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.config import Camera
-from argos.pipelines.flight import Steps
+from argos.pipelines.flight import Job, Steps
 from argos.pipelines.relief import Line
 from argos.pipelines.views import Analysis, View
 from argos.privacy.cover import Polygon, areas_filled
@@ -94,6 +94,10 @@ class Shield:
                 raise
             self._tell(error)
             analyses, failed = [_nothing_known(frame) for frame in frames], True
+        if self._guards:
+            # a frame without a run of the networks is over at once: the frames before it are covered first, so that
+            # whom they show is held
+            yield Job(_wait_for_turn)
         # without the time that what was found waited for frames before it, and for whoever takes the results
         took_s = sum(sum(analysis.spans_ms.values()) for analysis in analyses) / 1e3
         return [
@@ -138,6 +142,10 @@ def _people(frame: Frame, view: View, analysis: Analysis) -> NDArray[np.bool_] |
         return None
     people = np.zeros(frame.size, np.bool_) if analysis.instances is None else analysis.instances.union()
     return people if analysis.semantic is None else people | analysis.semantic.mask
+
+
+def _wait_for_turn() -> None:
+    """No work: what follows a job is done frame by frame, in order (``Flight.finish``)."""
 
 
 def _nothing_known(frame: Frame) -> Analysis:

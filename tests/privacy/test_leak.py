@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,9 +26,10 @@ from argos.errors import WeightsError
 from argos.pipelines.api import Pipeline
 from argos.privacy.background import UNSEEN
 from argos.privacy.judge import grown
+from argos.propose.qunet import QUNetProposer
 from argos.sources.read import read
 from argos.sources.synthetic import Rendered, parse_scene, render
-from argos.types import Overlay, Result
+from argos.types import Frame, Overlay, RegionMask, Result
 
 FRAMES = 4
 SCENE = f"fake://people?n=4&seed=3&size=480x272&fps=10&frames={FRAMES}"
@@ -199,6 +201,27 @@ def test_the_leak_of_healthy_networks_is_measured(tmp_path: Path, truth: list[Re
     print(f"healthy: {leak / people:.2%} of person pixels shown, {covered / pixels:.1%} of the frame covered")
     assert leak / people < 0.25
     assert covered / pixels < 0.8
+
+
+def test_who_is_missed_while_the_frame_before_is_on_its_way_stays_covered(
+    truth: list[Rendered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = QUNetProposer.__call__
+
+    def blink(proposer: QUNetProposer, frame: Frame) -> RegionMask:
+        found = look(proposer, frame)
+        return found if frame.index == 0 else replace(found, scores=0 * found.scores, mask=np.zeros_like(found.mask))
+
+    monkeypatch.setattr(QUNetProposer, "__call__", blink)
+    wanted = ["camera.privacy={people: fill, hold_s: 9}", "camera.regions.mode=pack", "engine.in_flight=2"]
+    with Pipeline(config_from_sources([SCENE], wanted)) as pipeline:
+        results = list(pipeline)
+    assert results[1].mode == "skip"
+    assert results[0].image is not None
+    assert results[1].image is not None
+    covered = (results[0].image == UNSEEN).all(axis=2) & person(truth[0])
+    assert covered.any()
+    assert (results[1].image[covered] == UNSEEN).all()
 
 
 def test_a_camera_that_is_not_covered_ends_with_the_error_of_its_network(tmp_path: Path) -> None:
