@@ -81,8 +81,9 @@ class Guard:
         whole = cause is not None and not (cause == "uncertain" and self._only_regions(evidence))
         self._log(frame.camera, cause, whole)
         people = np.ones(frame.size, np.bool_)
-        if not whole:
-            people = self._people(frame, evidence)
+        if cause in (None, "late", "uncertain"):  # who is known is held, though the whole frame be covered now
+            known = self._people(frame, evidence)
+            people = people if whole else known
         pixels = self._painted(frame.pixels, people, evidence, whole)
         if self._scene is not None:
             self._scene.learn(frame.pixels, people)

@@ -102,6 +102,16 @@ def test_somebody_missed_for_a_moment_stays_covered_until_the_time_is_over_or_th
     assert not missed(guard, 8, epoch=1).any()
 
 
+@pytest.mark.parametrize("changes", [{"people": NOBODY}, {"took_s": 5.1}])
+def test_who_was_proposed_or_found_late_stays_covered_after_the_whole_frame_was(changes: dict[str, Any]) -> None:
+    guard = Guard(FILL)
+    assert is_grey(guard.covered(frame(0), evidence(0, **changes))).all()
+    missed = guard.covered(frame(1), evidence(1, people=NOBODY, proposed=np.zeros(GRID, np.bool_)))
+    assert missed.state == "ok"
+    assert is_grey(missed)[PERSON].all()
+    assert is_grey(missed).mean() < 0.3
+
+
 def test_everything_but_people_is_covered_exactly() -> None:
     covered = Guard(Privacy(None, rest="fill")).covered(frame(), evidence())
     np.testing.assert_array_equal(is_grey(covered), ~PERSON)
