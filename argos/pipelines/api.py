@@ -28,7 +28,7 @@ from argos.engines.threads import limit_threads
 from argos.errors import ArgosError, SourceError
 from argos.pipelines.build import in_flight, output_files
 from argos.pipelines.cameras import Cameras
-from argos.pipelines.changes import Changes, check, compare, is_rewatched
+from argos.pipelines.changes import Changes, check, compare, is_covered_otherwise, is_rewatched
 from argos.pipelines.deep import InstancesGiven, SemanticGiven
 from argos.pipelines.feeds import JOIN_S, Arrived, Feed
 from argos.pipelines.flight import Flight
@@ -407,6 +407,7 @@ class Pipeline:
         files = output_files(config)
         kept, opened = self._opened(config, files, changes.added)
         gone = {name: self.status(name) for name in changes.removed}
+        hidden = self._hidden_by(config)
         rewatched = {n for n in changes.adjusted if is_rewatched(self.config.cameras[n], config.cameras[n])}
         self._running.apply(config, changes, kept)
         self.config, self._digest = config, config_digest(config)
@@ -419,6 +420,8 @@ class Pipeline:
             assert self._outputs is not None
             self._outputs.add(name, files[name], outputs)
         if self._outputs is not None:
+            for name in hidden:
+                self._outputs.forget(name)
             for name in rewatched:
                 self._outputs.watch(config.cameras[name])
         self._show(changes, gone, rewatched)
@@ -505,7 +508,8 @@ class Pipeline:
             arrived, shown = self._flying.finish()
         except CancelledError:  # closed from another thread
             return []
-        hidden = self._hidden_soon()
+        asked = self._asked
+        hidden = set() if asked is None else self._hidden_by(asked[0])
         results = []
         for (one, models), seen in zip(arrived, shown, strict=True):
             if one.frame.camera in hidden:
@@ -514,17 +518,10 @@ class Pipeline:
                 results.append(self._result(one, seen, models))
         return results
 
-    def _hidden_soon(self) -> set[str]:
-        """Cameras of which less may be shown by the configuration that waits to be taken over."""
-        asked = self._asked
-        if asked is None:
-            return set()
+    def _hidden_by(self, config: Config) -> set[str]:
+        """Cameras of which less may be shown by a configuration than by the one in force."""
         now = self.config.cameras
-        return {
-            name
-            for name, camera in asked[0].cameras.items()
-            if name in now and (camera.privacy, camera.mask_areas) != (now[name].privacy, now[name].mask_areas)
-        }
+        return {n for n, camera in config.cameras.items() if n in now and is_covered_otherwise(now[n], camera)}
 
     def _result(self, arrived: Arrived, shown: Shown, models: Mapping[str, str]) -> Result:
         frame, feed = arrived.frame, self._running.feeds[arrived.frame.camera]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from argos.config import Camera, Config, source_options
 from argos.engines.weights import Card
 from argos.pipelines.build import least_strict, ready_in_place, view_of
-from argos.pipelines.changes import Changes, is_reopened, is_rewatched
+from argos.pipelines.changes import Changes, is_covered_otherwise, is_reopened, is_rewatched
 from argos.pipelines.feeds import Arrived, Feed
 from argos.pipelines.follow import Following, analyst_of, track_settings
 from argos.pipelines.ladder import MODEL, RATE, REGIONS, SCALE, Ladder, eased, period_s
@@ -212,7 +212,7 @@ class Cameras:
         new_ids = self.following.keep(name, track_settings(camera, view.instances))
         if old is None or is_rewatched(old, camera):
             self.following.watch(name, analyst_of(camera))
-        if old is None or (old.privacy, old.mask_areas) != (camera.privacy, camera.mask_areas):
+        if old is None or is_covered_otherwise(old, camera):
             self.shield.cover(name, camera)
         if old is not None and old.mask_areas != camera.mask_areas:
             self._people.forget(name)

@@ -68,6 +68,11 @@ def is_rewatched(old: Camera, new: Camera) -> bool:
     return old.model_dump(exclude=_UNWATCHED) != new.model_dump(exclude=_UNWATCHED)
 
 
+def is_covered_otherwise(old: Camera, new: Camera) -> bool:
+    """Whether other parts of its pictures may be seen."""
+    return (old.privacy, old.mask_areas) != (new.privacy, new.mask_areas)
+
+
 def check(old: Config, new: Config, tasks: Collection[str]) -> None:
     """Refuse what cannot change while a pipeline runs.
 

@@ -107,7 +107,7 @@ class Moments:
     def __init__(self, folder: Path, settings: MomentSettings, passed: EventFilter) -> None:
         self._folder, self._settings, self._passed = folder, settings, passed
         self._last_s: tuple[int, float] = (-1, 0.0)
-        self._jobs: queue.SimpleQueue[_Kept | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Kept | Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting_bytes = self._left_out = 0
         self._ring: deque[_Kept] = deque()
@@ -145,6 +145,10 @@ class Moments:
             self._waiting_bytes += len(kept.jpeg)
         self._jobs.put(kept)
 
+    def forget(self) -> None:
+        """The camera is covered otherwise from now on: the present clip ends, and no later one goes back so far."""
+        self._jobs.put(self._begin_anew)
+
     def close(self) -> None:
         """Finish the clip that is being written; any number of times.
 
@@ -173,6 +177,9 @@ class Moments:
     def _work(self) -> None:
         try:
             while (kept := self._next()) is not None:
+                if not isinstance(kept, _Kept):
+                    kept()
+                    continue
                 self._take(kept)
                 with self._lock:
                     self._waiting_bytes -= len(kept.jpeg)
@@ -185,8 +192,8 @@ class Moments:
                 )
                 self._error.__cause__ = error
 
-    def _next(self) -> _Kept | None:
-        """The next picture; a clip whose camera is silent is finished meanwhile."""
+    def _next(self) -> _Kept | Callable[[], None] | None:
+        """The next picture, or what else is to be done; a clip whose camera is silent is finished meanwhile."""
         while True:
             try:
                 return self._jobs.get(timeout=1.0)
@@ -258,6 +265,10 @@ class Moments:
             or self._ring[0].result.pts_s < newest.pts_s - self._settings.before_s - 1e-3
         ):
             size -= len(self._ring.popleft().jpeg)
+
+    def _begin_anew(self) -> None:
+        self._finish()
+        self._ring.clear()
 
     def _drawn(self, kept: _Kept) -> NDArray[np.uint8]:
         picture = cv2.imdecode(np.frombuffer(kept.jpeg, np.uint8), cv2.IMREAD_COLOR)

@@ -60,6 +60,14 @@ class Zoned(Protocol):
         """The camera has other zones from now on, and nobody is in them yet."""
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """An output that shows what was in earlier pictures."""
+
+    def forget(self) -> None:
+        """Its camera is covered otherwise from now on: nothing of the pictures so far is shown any more."""
+
+
 class ResultLines:
     """Results as JSON lines, after those of earlier runs or instead of them.
 
@@ -107,7 +115,12 @@ class OverlayVideo:
 
     def __init__(self, path: Path, style: Style = "mask", backdrop: NDArray[np.uint8] | None = None) -> None:
         self._writer = VideoWriter(path)
-        self._style, self._memory = style, remembers(style, backdrop)
+        self._style, self._backdrop = style, backdrop
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to remember anew."""
+        self._memory = remembers(self._style, self._backdrop)
 
     def write(self, result: Result) -> None:
         """Draw and encode one frame."""
@@ -132,7 +145,12 @@ class CameraPicture:
 
     def __init__(self, camera: VirtualCamera, style: Style, backdrop: NDArray[np.uint8] | None = None) -> None:
         self._camera = camera
-        self._style, self._memory = style, remembers(style, backdrop)
+        self._style, self._backdrop = style, backdrop
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to remember anew."""
+        self._memory = remembers(self._style, self._backdrop)
 
     def write(self, result: Result) -> None:
         """Draw and show one frame."""
@@ -315,6 +333,16 @@ class Outputs:
             for output in self._outputs.get(camera.name, []):
                 if isinstance(output, Zoned):
                     output.watch(camera)
+
+        self._queue.put(change)
+
+    def forget(self, camera: str) -> None:
+        """Let nothing of a camera's pictures so far be shown any more, once what is queued is written."""
+
+        def change() -> None:
+            for output in self._outputs.get(camera, []):
+                if isinstance(output, Remembering):
+                    output.forget()
 
         self._queue.put(change)
 

@@ -17,6 +17,7 @@ from tracked_people import SIZE, people_result
 from argos.errors import PublishError
 from argos.pipelines import moments as module
 from argos.pipelines.moments import Moments, MomentSettings
+from argos.pipelines.outputs import Outputs
 from argos.pipelines.senders import EventFilter
 from argos.types import Event, Regions, Result
 
@@ -159,6 +160,19 @@ def test_what_is_covered_in_the_result_is_covered_in_picture_and_clip(tmp_path: 
     snapshot = cv2.imread(str(next(tmp_path.glob("*.jpg"))))
     assert snapshot is not None
     assert snapshot[:20].max() <= 3
+
+
+def test_no_clip_shows_pictures_from_before_the_camera_was_covered_otherwise(tmp_path: Path) -> None:
+    moments = Moments(tmp_path, MomentSettings(before_s=5.0, after_s=5.0), ALL)
+    outputs = Outputs({"door": []}, anew=(), more={"door": [moments]})
+    for n in range(40):
+        if n in (10, 20):
+            outputs.forget("door")
+        outputs.write(frame(n, *(["zone_enter"] if n in (15, 30) else [])))
+    outputs.close()
+    first, second = sorted(tmp_path.glob("*.mp4"))
+    assert greys(first) == pytest.approx(list(range(10, 20)), abs=1)
+    assert greys(second) == pytest.approx(list(range(20, 40)), abs=1)
 
 
 def test_a_slow_machine_leaves_pictures_out_of_clips_but_no_event(

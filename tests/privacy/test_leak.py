@@ -24,6 +24,7 @@ from argos.drawing.overlay import overlay
 from argos.drawing.styles import remembers
 from argos.errors import WeightsError
 from argos.pipelines.api import Pipeline
+from argos.pipelines.outputs import Outputs
 from argos.privacy.background import UNSEEN
 from argos.privacy.judge import grown
 from argos.propose.qunet import QUNetProposer
@@ -222,6 +223,26 @@ def test_who_is_missed_while_the_frame_before_is_on_its_way_stays_covered(
     covered = (results[0].image == UNSEEN).all(axis=2) & person(truth[0])
     assert covered.any()
     assert (results[1].image[covered] == UNSEEN).all()
+
+
+def test_outputs_forget_the_pictures_of_a_camera_that_is_covered_from_now_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[str] = []
+    monkeypatch.setattr(Outputs, "forget", lambda _, camera: forgotten.append(camera))
+    files = f"outputs=[{{type: jsonl, path: {tmp_path}/r.jsonl}}]"
+    open_to_all, faster, covered = (
+        config_from_sources([SCENE], [files, "camera.name=gate", *more])
+        for more in ((), ["camera.priority=2"], ["camera.privacy.people=fill"])
+    )
+    with Pipeline(open_to_all) as pipeline:
+        results = iter(pipeline)
+        next(results)
+        pipeline.reload(faster)
+        next(results)
+        pipeline.reload(covered)
+        assert {result.privacy for result in results} & {"ok", "fallback:uncertain"}
+    assert forgotten == ["gate"]
 
 
 def test_a_camera_that_is_not_covered_ends_with_the_error_of_its_network(tmp_path: Path) -> None:
