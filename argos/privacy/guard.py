@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,8 +68,8 @@ class Guard:
     def __init__(self, privacy: Privacy) -> None:
         self.privacy = privacy
         self._scene = EmptyScene() if "background" in (privacy.people, privacy.rest) else None
-        self._held: deque[tuple[float, NDArray[np.bool_]]] = deque()
-        self._epoch = 0
+        self._covered_s: NDArray[np.float64] | None = None  # when each pixel was covered last, on the camera's clock
+        self._newest = (0, 0.0)
         self._logged: tuple[Cause, float] | None = None
 
     def covered(self, frame: Frame, evidence: Evidence) -> Covered:
@@ -116,17 +115,12 @@ class Guard:
         if missed.any():
             found = found | touching(grown(missed, 2), frame.size)
         found = grown(found, max(2, round(self.privacy.margin * min(frame.size))))
-        held = self._held
-        if held and (frame.epoch != self._epoch or held[-1][1].shape != found.shape or frame.pts_s < held[-1][0]):
-            held.clear()
-        self._epoch = frame.epoch
-        while held and frame.pts_s - held[0][0] > self.privacy.hold_s:
-            held.popleft()
-        held.append((frame.pts_s, found))
-        everybody = found.copy()
-        for _, before in held:
-            everybody |= before
-        return everybody
+        (epoch, last_s), before = self._newest, self._covered_s
+        if before is None or before.shape != found.shape or frame.epoch != epoch or frame.pts_s < last_s:
+            before = np.full(found.shape, -np.inf)
+        self._newest, self._covered_s = (frame.epoch, frame.pts_s), before
+        before[found] = frame.pts_s
+        return before >= frame.pts_s - self.privacy.hold_s - 1e-6  # 0.8 - 0.5 is more than 0.3
 
     def _log(self, camera: str, cause: Cause | None, whole: bool) -> None:
         """One line when the whole frame is covered, and again every ``REPEATED_S`` or when the cause changes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -100,6 +101,16 @@ def test_somebody_missed_for_a_moment_stays_covered_until_the_time_is_over_or_th
     assert not missed(guard, 6).any()
     guard.covered(frame(7), evidence(7))
     assert not missed(guard, 8, epoch=1).any()
+
+
+def test_what_stays_covered_for_long_takes_no_more_memory_than_for_a_moment() -> None:
+    guard = Guard(Privacy(people="fill", hold_s=10))
+    tracemalloc.start()
+    for n in range(100):
+        guard.covered(frame(n), evidence(n))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 20 * PERSON.nbytes
 
 
 @pytest.mark.parametrize("changes", [{"people": NOBODY}, {"took_s": 5.1}])
