@@ -283,8 +283,16 @@ class Moments:
             if match := _NAME.fullmatch(name):
                 found.setdefault(match[1], []).append(self._folder / name)
         # the clip that several events share stays as long as the last of them: it is as old as its last picture
-        ages = {stem: max(path.stat().st_mtime_ns for path in paths) for stem, paths in found.items()}
+        ages = {stem: max(map(_written_ns, paths)) for stem, paths in found.items()}
         keep_quota({stem: found[stem] for stem in sorted(found, key=ages.__getitem__)}, self._settings.quota_bytes)
+
+
+def _written_ns(path: Path) -> int:
+    """When a file was written; 0 for one that somebody else has deleted meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _stem(event: Event) -> str:

@@ -164,13 +164,21 @@ def keep_quota(files: dict[str, list[Path]], most_bytes: int, *, keep: int = 1) 
     Raises:
         OSError: a file cannot be deleted.
     """
-    sizes = {stem: sum(path.stat().st_size for path in paths) for stem, paths in files.items()}
+    sizes = {stem: sum(_size(path) for path in paths) for stem, paths in files.items()}
     total, gone = sum(sizes.values()), []
     for stem in list(files)[: max(0, len(files) - keep)]:
         if total <= most_bytes:
             break
         for path in files[stem]:
-            path.unlink()
+            path.unlink(missing_ok=True)
             gone.append(path)
         total -= sizes[stem]
     return gone
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; none of one that somebody else has deleted meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

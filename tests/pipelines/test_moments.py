@@ -139,6 +139,17 @@ def test_the_oldest_moments_go_when_the_quota_is_used_up(tmp_path: Path) -> None
     assert (tmp_path / "notes.txt").exists()
 
 
+def test_moments_that_somebody_else_deletes_meanwhile_are_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = module.os.listdir
+    monkeypatch.setattr(
+        module.os, "listdir", lambda folder: [*listed(folder), "19700101T000000-000Z-zone_enter-hall-0.jpg"]
+    )
+    write(tmp_path, [frame(1, "zone_enter")], MomentSettings(has_clip=False, quota_bytes=20_000))
+    assert (tmp_path / "19700101T000000-100Z-zone_enter-hall-10.json").is_file()
+
+
 def test_a_clip_that_events_share_stays_as_long_as_the_last_of_them(tmp_path: Path) -> None:
     results = [frame(n, *(["zone_enter"] if n in (5, 20, 35) else [])) for n in range(50)]
     write(tmp_path, results, MomentSettings(before_s=0.5, after_s=2.0, longest_s=60.0))

@@ -163,6 +163,16 @@ def test_the_newest_segment_stays_whatever_the_quota(tmp_path: Path) -> None:
     assert len(segments_of(tmp_path / "rec")) == 1
 
 
+def test_files_that_somebody_else_deletes_meanwhile_are_no_fault(tmp_path: Path) -> None:
+    stems = [segment_stem(n * 1_000_000_000) for n in range(3)]
+    for stem in stems:
+        (tmp_path / f"{stem}.mkv").write_bytes(bytes(1000))
+    listed = files_of(tmp_path)
+    (tmp_path / f"{stems[0]}.mkv").unlink()
+    keep_quota(listed, 1500)
+    assert list(files_of(tmp_path)) == stems[2:]
+
+
 PACED = """
 import sys, time
 from argos.recording.recorder import PacketRecorder
