@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from argos.engines.fold import tensors_in
+from argos.engines.onnx import METADATA_KEY, OnnxNetwork
 from argos.errors import PublishError, UsageError
 
 Format = Literal["onnx", "torch.export"]
@@ -26,7 +27,6 @@ Runner = Callable[[Tensor], list[Tensor]]
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch.export": ".pt2"}
 OPSET = 18
-METADATA_KEY = "argos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,8 @@ def load_exported(path: Path, threads: int = 0) -> Runner:
         threads: of ONNX Runtime; 0 leaves it the choice.
 
     Raises:
-        UsageError: an unknown suffix, or ONNX without the packages of the extra ``export``.
+        UsageError: an unknown suffix, or ``onnxruntime`` is not installed.
+        WeightsError: an ONNX file is missing or cannot be loaded.
     """
     if path.suffix.lower() == SUFFIXES["torch.export"]:
         module = torch.export.load(path).module()
@@ -148,27 +149,8 @@ def load_exported(path: Path, threads: int = 0) -> Runner:
         return run_program
     if path.suffix.lower() != SUFFIXES["onnx"]:
         raise UsageError(f"{path}: unknown suffix; exported files end in {' or '.join(SUFFIXES.values())}")
-    runtime = import_onnx("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-
-    def run_onnx(image: Tensor) -> list[Tensor]:
-        return [torch.from_numpy(output) for output in session.run(None, {name: image.numpy()})]
-
-    return run_onnx
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """What ``export`` was told about a file."""
-    if path.suffix.lower() == SUFFIXES["torch.export"]:
-        extra = {METADATA_KEY: ""}
-        torch.export.load(path, extra_files=extra)
-        return dict(json.loads(extra[METADATA_KEY]))
-    model = import_onnx("onnx").load(path)
-    entries = {entry.key: entry.value for entry in model.metadata_props}
-    return dict(json.loads(entries[METADATA_KEY]))
+    network = OnnxNetwork(path, threads, spin=True)
+    return lambda image: [torch.from_numpy(output) for output in network.run(image.numpy())]
 
 
 def compare_outputs(network: nn.Module, exported: Runner, images: Sequence[Tensor]) -> Difference:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,8 @@ from main_job import own_models
 
 from argos.cli import main
 from argos.commands import export_int8
-from argos.engines.export import compare_outputs, export, load_exported, read_about
+from argos.engines.export import compare_outputs, export, load_exported
+from argos.engines.own_network import load_own
 from argos.errors import UsageError
 
 CLIP = str(Path(__file__).parents[2] / "samples" / "people.mp4")
@@ -29,6 +32,12 @@ def checked(model: Path, to: str, out: Path, *more: str) -> list[str]:
             "--frames", "2", *more]  # fmt: skip
 
 
+def about_of(path: Path) -> Mapping[str, Any]:
+    about = load_own(str(path), {}, None).about
+    assert about is not None
+    return about
+
+
 def test_segmentation_in_onnx_computes_the_same_on_real_frames(
     own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,7 +50,7 @@ def test_segmentation_in_onnx_computes_the_same_on_real_frames(
     assert report["outputs"] == [[1, 1, 64, 96]]
     assert report["relative"] < 1e-4
     assert report["images"] == 2
-    about = read_about(out)
+    about = about_of(out)
     assert about["size"] == [96, 64]
     assert about["layout"].startswith("float32 RGB 0..1")
     assert main(checked(own["semantic"], "onnx", out, "--tolerance", "-1")) == 7
@@ -94,7 +103,7 @@ def test_detector_in_torch_export_gives_its_outputs_in_order(
     out = tmp_path / "own.pt2"
     assert main(checked(own["instances"], "torch.export", out)) == 0
     assert "frames of" in capsys.readouterr().out
-    assert read_about(out)["task"] == "instances"
+    assert about_of(out)["task"] == "instances"
     deltas, logits, anchors, *maps = load_exported(out)(torch.rand(1, 3, 64, 96))
     assert deltas.shape[:2] == logits.shape[:2] == (1, len(anchors))
     assert [tuple(x.shape[-2:]) for x in maps] == [(8, 12), (4, 6), (2, 3)]
@@ -144,7 +153,7 @@ def test_int8_keeps_the_accuracy_of_asbunet_on_frames_that_did_not_calibrate_it(
     quantised = {node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     assert len(eight_bits & quantised) == sum(node.op_type == "Conv" for node in model.graph.node)
     assert out.stat().st_size < 6.7e6 / 3
-    assert read_about(out)["task"] == "semantic"
+    assert about_of(out)["task"] == "semantic"
 
 
 def test_int8_refuses_what_it_cannot_measure(own: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
