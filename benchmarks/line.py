@@ -134,7 +134,7 @@ def serial(mode: str, folder: Path) -> Iterator[object]:
     people, cards = people_of_config(config)
     (camera,) = config.cameras.values()
     view = view_of(camera, config, cards)
-    outputs = open_outputs(output_files(config)[camera.name], anew=True)
+    outputs = open_outputs(output_files(config)[camera.name])
     models = {role: card.identity for role, card in cards.items()}
     try:
         for n, frame in enumerate(read(camera.source.url, camera.name, source_options(camera))):

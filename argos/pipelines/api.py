@@ -55,7 +55,6 @@ from argos.publishing.publisher import Publisher
 from argos.publishing.wire import NO_CAMERA
 from argos.recording.recorder import PacketRecorder
 from argos.recording.results import RecordedResults
-from argos.sources.names import is_live
 from argos.types import OVERLOAD_STEPS, Result, Status
 
 if TYPE_CHECKING:
@@ -232,10 +231,8 @@ class Pipeline:
             )
             self.endpoint, self.every_endpoint = self._publisher.endpoint, self._publisher.every_endpoint
         if self.config.outputs:
-            # a file is analysed anew; a camera goes on where it stopped
-            anew = {name for name, feed in self._running.feeds.items() if not feed.live}
             kept = {name: [RecordedResults(recorder)] for name, recorder in self._running.recorders.items()}
-            self._outputs = Outputs(output_files(self.config), anew, kept)
+            self._outputs = Outputs(output_files(self.config), kept)
         if self.config.http.bind is not None:
             self._web = open_web(self.config, self.run, self._models, self.status, self._publisher, self._outputs)
             self.page = self._web.url
@@ -436,9 +433,8 @@ class Pipeline:
         try:
             kept |= recorders(config, added)
             for name in added if self._outputs is not None else ():
-                anew = not is_live(config.cameras[name].source.url)
                 opened[name] = [RecordedResults(kept[name])] if name in kept else []
-                opened[name] += open_outputs(files[name], anew=anew)
+                opened[name] += open_outputs(files[name])
         except ArgosError:
             close_all([*chain.from_iterable(opened.values()), *kept.values()])
             remove_empty(made)

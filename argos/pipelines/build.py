@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from argos.config import Camera, Config
-from argos.config_outputs import VirtualCameraOutput
+from argos.config_outputs import Output, VirtualCameraOutput
 from argos.engines.dense import auto_scale, network_size
 from argos.engines.deployed import Precision
 from argos.engines.segmenter import Semantic
@@ -37,14 +37,22 @@ from argos.pipelines.cost_file import known_costs
 from argos.pipelines.deep import InstancesGiven, SemanticGiven, instances_of, semantic_of
 from argos.pipelines.follow import track_settings
 from argos.pipelines.moments import moments_of
-from argos.pipelines.outputs import CameraPicture, OutputFile
+from argos.pipelines.outputs import (
+    CameraPicture,
+    ContactSheet,
+    EventLines,
+    OutputFile,
+    OverlayVideo,
+    ResultLines,
+    file_at,
+)
 from argos.pipelines.people import AnyInstances, People
 from argos.pipelines.senders import event_filter, sender_of
 from argos.pipelines.views import Canvas, View
 from argos.pipelines.warm import compile_kernels
 from argos.propose.qunet import USUAL_SHAPE, QUNetProposer
 from argos.publishing.virtual_camera import VirtualCamera
-from argos.sources.names import file_path
+from argos.sources.names import file_path, is_live
 
 log = logging.getLogger(__name__)
 
@@ -246,31 +254,38 @@ def output_files(config: Config) -> dict[str, list[OutputFile]]:
         PublishError: a file to write is one of the sources.
     """
     sources = {Path(file_path(camera.source.url)).resolve(): name for name, camera in config.cameras.items()}
-    files: dict[str, list[OutputFile]] = {}
-    for name in config.cameras:
-        files[name] = []
-        for output in config.outputs:
-            if output.type == "recording":
-                continue
-            if output.type == "webhook" or output.type == "mqtt":
-                files[name].append(OutputFile(output.type, None, make=sender_of(output, config.cameras[name])))
-                continue
-            path = Path(output.path.replace("%camera%", name))
-            if path.resolve() in sources:
-                raise PublishError(
-                    f"{path}: is the source of camera '{sources[path.resolve()]}'; write to another path under outputs"
-                )
-            style = output.style if output.type == "overlay" else "mask"
-            if output.type == "moments":
-                files[name].append(OutputFile(output.type, path, make=moments_of(output, path)))
-                continue
-            if output.type == "virtual_camera":
-                files[name].append(OutputFile(output.type, None, make=partial(_virtual_camera, output)))
-                continue
-            passed = event_filter(output) if output.type == "events" else None
-            backdrop = _picture(output.backdrop) if output.type == "overlay" else None
-            files[name].append(OutputFile(output.type, path, style, passed, backdrop=backdrop))
-    return files
+    files = {
+        name: [_output_file(output, camera, sources) for output in config.outputs]
+        for name, camera in config.cameras.items()
+    }
+    return {name: [file for file in of_camera if file is not None] for name, of_camera in files.items()}
+
+
+def _output_file(output: Output, camera: Camera, sources: Mapping[Path, str]) -> OutputFile | None:
+    """An output of a camera, on none of the files that are sources; None for a recording, which takes packets."""
+    if output.type == "recording":
+        return None
+    if output.type == "webhook" or output.type == "mqtt":
+        return OutputFile(None, sender_of(output, camera))
+    path = Path(output.path.replace("%camera%", camera.name))
+    if path.resolve() in sources:
+        raise PublishError(
+            f"{path}: is the source of camera '{sources[path.resolve()]}'; write to another path under outputs"
+        )
+    anew = not is_live(camera.source.url)  # a file is analysed anew; a camera goes on where it stopped
+    match output.type:
+        case "jsonl":
+            return file_at(path, partial(ResultLines, anew=anew))
+        case "events":
+            return file_at(path, partial(EventLines, anew=anew, passed=event_filter(output)))
+        case "overlay":
+            return file_at(path, partial(OverlayVideo, style=output.style, backdrop=_picture(output.backdrop)))
+        case "contact_sheet":
+            return file_at(path, ContactSheet)
+        case "moments":
+            return OutputFile(path, moments_of(output, path))
+        case "virtual_camera":
+            return OutputFile(None, partial(_virtual_camera, output))
 
 
 def _virtual_camera(output: VirtualCameraOutput) -> CameraPicture:

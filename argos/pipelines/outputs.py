@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -99,14 +99,14 @@ class ResultLines:
 class EventLines(ResultLines):
     """Events as JSON lines; results without any leave none."""
 
-    def __init__(self, path: Path, *, anew: bool, passed: EventFilter | None = None) -> None:
+    def __init__(self, path: Path, *, anew: bool, passed: EventFilter) -> None:
         super().__init__(path, anew=anew)
         self._passed = passed
 
     def write(self, result: Result) -> None:
         """Append the events of one result."""
         self._begin()
-        for event in result.events if self._passed is None else self._passed.passed(result):
+        for event in self._passed.passed(result):
             self._writer.write_line(event_line(event))
 
 
@@ -200,60 +200,34 @@ class ContactSheet:
 
 
 class OutputFile(NamedTuple):
-    """A file to write.
+    """An output that is not open yet.
 
     Attributes:
-        kind: ``jsonl``, ``events``, ``overlay`` or ``contact_sheet``; others are opened by ``make``.
-        path: of the file; None for what goes elsewhere.
-        style: of the people in an overlay.
-        backdrop: ``(h, w, 3)`` uint8 RGB behind them in the style of that name.
-        passed: which events go to ``events``; None: all.
-        make: opens an output of another kind.
+        path: of its file, or of a folder of files; None for what goes elsewhere.
+        open: opens it; raises ``PublishError`` where it cannot be written.
     """
 
-    kind: str
     path: Path | None
-    style: Style = "mask"
-    passed: EventFilter | None = None
-    make: Callable[[], Output] | None = None
-    backdrop: NDArray[np.uint8] | None = None
+    open: Callable[[], Output]
 
 
-def open_output(file: OutputFile, *, anew: bool) -> Output:
-    """An output, its folder made where there is none.
+def file_at(path: Path, write: Callable[[Path], Output]) -> OutputFile:
+    """A file, its folder made when it is opened; ``write`` gives what writes it."""
 
-    Args:
-        file: what to write, and where.
-        anew: replace the JSON lines of earlier runs; pictures and videos always are.
+    def opened() -> Output:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() or not os.access(path.parent, os.W_OK):
+                found = "a directory" if path.is_dir() else "in a directory without permission to write"
+                raise PublishError(f"{path}: cannot be written, it is {found}; choose another path")
+        except OSError as error:
+            raise PublishError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
+        return write(path)
 
-    Raises:
-        PublishError: it cannot be written.
-    """
-    kind, path, style, passed, make, backdrop = file
-    if make is not None:
-        return make()
-    if path is None:
-        raise ValueError(f"an output of kind '{kind}' has no path")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
-            found = "a directory" if path.is_dir() else "in a directory without permission to write"
-            raise PublishError(f"{path}: cannot be written, it is {found}; choose another path")
-    except OSError as error:
-        raise PublishError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
-    match kind:
-        case "jsonl":
-            return ResultLines(path, anew=anew)
-        case "events":
-            return EventLines(path, anew=anew, passed=passed)
-        case "overlay":
-            return OverlayVideo(path, style, backdrop)
-        case "contact_sheet":
-            return ContactSheet(path)
-    raise ValueError(f"unknown kind of output '{kind}'")
+    return OutputFile(path, opened)
 
 
-def open_outputs(files: Sequence[OutputFile], *, anew: bool) -> list[Output]:
+def open_outputs(files: Sequence[OutputFile]) -> list[Output]:
     """All outputs of a camera.
 
     Raises:
@@ -262,7 +236,7 @@ def open_outputs(files: Sequence[OutputFile], *, anew: bool) -> list[Output]:
     opened: list[Output] = []
     try:
         for file in files:
-            opened.append(open_output(file, anew=anew))
+            opened.append(file.open())
     except ArgosError:
         for output in opened:
             output.close()
@@ -275,7 +249,6 @@ class Outputs:
 
     Args:
         files: camera -> its files.
-        anew: cameras whose earlier JSON lines are replaced.
         more: outputs of cameras that are open already; they are closed with the others.
 
     Raises:
@@ -285,7 +258,6 @@ class Outputs:
     def __init__(
         self,
         files: Mapping[str, Sequence[OutputFile]],
-        anew: Collection[str],
         more: Mapping[str, Sequence[Output]] = MappingProxyType({}),
     ) -> None:
         self._files: dict[str, Sequence[OutputFile]] = dict(files)
@@ -299,7 +271,7 @@ class Outputs:
         )
         try:
             for camera, of_camera in files.items():
-                self._outputs[camera] += open_outputs(of_camera, anew=camera in anew)
+                self._outputs[camera] += open_outputs(of_camera)
         except ArgosError:
             self._finish()
             raise

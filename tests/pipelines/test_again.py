@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +16,8 @@ from tracked_people import people_result
 from argos.cli import main
 from argos.config import load_config
 from argos.pipelines.follow import Following, analyst_of
-from argos.pipelines.outputs import OutputFile, Outputs
+from argos.pipelines.outputs import EventLines, Outputs, ResultLines, file_at
+from argos.pipelines.senders import EventFilter
 from argos.publishing.jsonl import JsonlWriter
 from argos.types import EventType, Result
 
@@ -49,8 +51,8 @@ def test_a_replay_of_the_results_gives_the_very_events(
     monkeypatch.chdir(tmp_path)
     Path("camera.yaml").write_text(CAMERA)
     (camera,) = load_config(Path("camera.yaml")).cameras.values()
-    files = [OutputFile("jsonl", Path("results.jsonl")), OutputFile("events", Path("events.jsonl"))]
-    outputs = Outputs({"door": files}, anew=())
+    lines, events = partial(ResultLines, anew=False), partial(EventLines, anew=False, passed=EventFilter(None, None))
+    outputs = Outputs({"door": [file_at(Path("results.jsonl"), lines), file_at(Path("events.jsonl"), events)]})
     for run in ("one", "two"):  # a restart counts from 0
         following = Following({"door": None}, {"door": analyst_of(camera)})
         for result in walks():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,11 @@ import numpy as np
 import pytest
 
 from argos.errors import PublishError
-from argos.pipelines.outputs import WAITING, OutputFile, Outputs
+from argos.pipelines.outputs import WAITING, ContactSheet, EventLines, Outputs, OverlayVideo, ResultLines, file_at
+from argos.pipelines.senders import EventFilter
 from argos.types import Event, Regions, Result, SemanticMask
+
+NEW_LINES = partial(ResultLines, anew=True)
 
 
 def result(seq: int = 0, size: tuple[int, int] = (48, 64)) -> Result:
@@ -43,11 +47,11 @@ def result(seq: int = 0, size: tuple[int, int] = (48, 64)) -> Result:
 def test_a_file_that_fails_ends_the_run_and_spares_the_others(tmp_path: Path) -> None:
     (tmp_path / "full.jsonl").symlink_to("/dev/full")
     files = [
-        OutputFile("overlay", tmp_path / "o.mp4"),
-        OutputFile("jsonl", tmp_path / "full.jsonl"),
-        OutputFile("contact_sheet", tmp_path / "c.png"),
+        file_at(tmp_path / "o.mp4", OverlayVideo),
+        file_at(tmp_path / "full.jsonl", NEW_LINES),
+        file_at(tmp_path / "c.png", ContactSheet),
     ]
-    outputs = Outputs({"door": files}, anew={"door"})
+    outputs = Outputs({"door": files})
 
     def write_on() -> None:
         for n in range(10 * WAITING):  # would wait for ever if nobody emptied the queue
@@ -67,9 +71,10 @@ def test_earlier_lines_are_kept_or_replaced_by_the_first_result(tmp_path: Path) 
     path = tmp_path / "r.jsonl"
     path.write_bytes(b'{"earlier": 1}\n')
     for anew, lines in [(True, 1), (False, 2), (False, 3), (True, 1)]:
-        Outputs({"door": [OutputFile("jsonl", path)]}, anew={"door"} if anew else ()).close()
+        files = [file_at(path, partial(ResultLines, anew=anew))]
+        Outputs({"door": files}).close()
         before = path.read_bytes()
-        outputs = Outputs({"door": [OutputFile("jsonl", path)]}, anew={"door"} if anew else ())
+        outputs = Outputs({"door": files})
         assert path.read_bytes() == before  # not before there is a new one
         assert outputs.paths == []
         outputs.write(result())
@@ -80,8 +85,8 @@ def test_earlier_lines_are_kept_or_replaced_by_the_first_result(tmp_path: Path) 
 
 
 def test_events_are_lines_of_their_own_file(tmp_path: Path) -> None:
-    files = [OutputFile("events", tmp_path / "e.jsonl"), OutputFile("jsonl", tmp_path / "r.jsonl")]
-    outputs = Outputs({"door": files}, anew={"door"})
+    events = partial(EventLines, anew=True, passed=EventFilter(None, None))
+    outputs = Outputs({"door": [file_at(tmp_path / "e.jsonl", events), file_at(tmp_path / "r.jsonl", NEW_LINES)]})
     event = Event(
         "door", "r", 0, 0, "line_cross", "gate", 7, 1, 1, 0.1, 5, (1, 2, 5, 9), (3.0, 9.0), 1, direction="left_to_right"
     )
@@ -98,21 +103,21 @@ def test_events_are_lines_of_their_own_file(tmp_path: Path) -> None:
 
 
 def test_without_results_there_are_no_files_and_no_new_folders(tmp_path: Path) -> None:
-    kinds = {"jsonl": "r.jsonl", "overlay": "o.mp4", "contact_sheet": "c.jpg"}
+    kinds = {"r.jsonl": NEW_LINES, "o.mp4": OverlayVideo, "c.jpg": ContactSheet}
     (tmp_path / "old").mkdir()
     for folder in (tmp_path / "old", tmp_path / "new" / "inner"):
-        Outputs({"door": [OutputFile(kind, folder / name) for kind, name in kinds.items()]}, anew=()).close()
+        Outputs({"door": [file_at(folder / name, kind) for name, kind in kinds.items()]}).close()
     assert list(tmp_path.rglob("*")) == [tmp_path / "old"]
 
 
 def test_a_name_that_is_too_long_is_refused_as_every_other(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match=r"cannot be written .*; choose another path"):
-        Outputs({"door": [OutputFile("jsonl", tmp_path / ("x" * 300) / "r.jsonl")]}, anew=())
+        Outputs({"door": [file_at(tmp_path / ("x" * 300) / "r.jsonl", NEW_LINES)]})
 
 
 def test_a_sheet_makes_its_folder_again(tmp_path: Path) -> None:
     """Which a run beside it has made, and taken away as it had no results."""
-    outputs = Outputs({"door": [OutputFile("contact_sheet", tmp_path / "new" / "c.png")]}, anew=())
+    outputs = Outputs({"door": [file_at(tmp_path / "new" / "c.png", ContactSheet)]})
     (tmp_path / "new").rmdir()
     outputs.write(result())
     outputs.close()
@@ -122,17 +127,17 @@ def test_a_sheet_makes_its_folder_again(tmp_path: Path) -> None:
 def test_one_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
     (tmp_path / "c.png").mkdir()
     files = [
-        OutputFile("jsonl", tmp_path / "r.jsonl"),
-        OutputFile("overlay", tmp_path / "o.mp4"),
-        OutputFile("contact_sheet", tmp_path / "c.png"),
+        file_at(tmp_path / "r.jsonl", NEW_LINES),
+        file_at(tmp_path / "o.mp4", OverlayVideo),
+        file_at(tmp_path / "c.png", ContactSheet),
     ]
     with pytest.raises(PublishError, match=r"c.png: cannot be written, it is a directory"):
-        Outputs({"door": files}, anew=())
+        Outputs({"door": files})
     assert [path.name for path in tmp_path.iterdir()] == ["c.png"]
 
 
 def test_a_bug_is_raised_as_what_it_is(tmp_path: Path) -> None:
-    outputs = Outputs({"yard": [OutputFile("jsonl", tmp_path / "r.jsonl")]}, anew=())
+    outputs = Outputs({"yard": [file_at(tmp_path / "r.jsonl", NEW_LINES)]})
     outputs.write(result())  # of a camera nobody announced
     with pytest.raises(KeyError, match="door"):
         outputs.close()
@@ -140,7 +145,7 @@ def test_a_bug_is_raised_as_what_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(2, 700), (700, 2), (1, 1)])
 def test_the_sheet_takes_slits_and_has_the_format_of_its_name(tmp_path: Path, size: tuple[int, int]) -> None:
-    outputs = Outputs({"door": [OutputFile("contact_sheet", tmp_path / "c.jpg")]}, anew=())
+    outputs = Outputs({"door": [file_at(tmp_path / "c.jpg", ContactSheet)]})
     for n in range(3):
         outputs.write(result(n, size))
     outputs.close()

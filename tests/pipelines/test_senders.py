@@ -59,7 +59,7 @@ def test_every_camera_tells_the_events_that_are_wanted(server: HookServer, tmp_p
         f"{{type: webhook, url: '{url}/never', {night.replace('22:00-06:00', '06:00-22:00')}}}",
         f"{{type: events, path: '{tmp_path}/%camera%.jsonl', events: [zone_leave]}}",
     )
-    outputs = Outputs(output_files(chosen), anew=())
+    outputs = Outputs(output_files(chosen))
     for camera in ("door", "gate"):
         outputs.write(with_events(camera, "zone_enter", "crowd_start", "zone_leave"))
     outputs.close()
@@ -83,7 +83,7 @@ def test_webhooks_that_hang_end_together_and_the_files_are_finished(
     with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes every connection and answers none
         hook = f"{{type: webhook, url: 'http://127.0.0.1:{hanging.getsockname()[1]}/', timeout_s: 20}}"
         video = f"{{type: overlay, path: '{tmp_path}/%camera%.mp4'}}"
-        outputs = Outputs(output_files(config(tmp_path, hook, hook, video)), anew=())
+        outputs = Outputs(output_files(config(tmp_path, hook, hook, video)))
         for camera in ("door", "gate"):
             outputs.write(replace(with_events(camera, "zone_enter"), image=np.zeros((1000, 1000, 3), np.uint8)))
         start = time.monotonic()
@@ -98,7 +98,7 @@ def test_a_camera_that_goes_closes_its_outputs_together_too(tmp_path: Path, monk
     gone = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         hook = f"{{type: webhook, url: 'http://127.0.0.1:{hanging.getsockname()[1]}/', timeout_s: 20}}"
-        outputs = Outputs(output_files(config(tmp_path, hook, hook, hook, hook)), anew=())
+        outputs = Outputs(output_files(config(tmp_path, hook, hook, hook, hook)))
         outputs.write(with_events("door", "zone_enter"))
         start = time.monotonic()
         outputs.remove("door", gone.set)
