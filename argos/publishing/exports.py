@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -143,18 +142,15 @@ def export(results: Iterable[Result], name: str, path: Path) -> int:
 
 def _one_run(results: Iterable[Result]) -> Iterator[Result]:
     """The results, as long as they are of one camera and run."""
-    source = iter(results)
-    first = next(source, None)
-    if first is None:
-        return
-    yield first
-    for before, result in pairwise(_after(first, source)):
-        if (result.camera, result.run) != (before.camera, before.run):
+    before = None
+    for result in results:
+        if before is not None and (result.camera, result.run) != (before.camera, before.run):
             raise PublishError(
                 f"results of camera '{before.camera}' are followed by those of "
                 f"{'another run' if result.camera == before.camera else repr(result.camera)}, whose frames would be "
                 "mixed up; write one file for each"
             )
+        before = result
         yield result
 
 
@@ -170,8 +166,3 @@ def _ids_going_on(results: Iterable[Result]) -> Iterator[Result]:
             highest = max(highest, int(ids.max()))
             result = replace(result, instances=replace(people, ids=ids))
         yield result
-
-
-def _after(first: Result, rest: Iterator[Result]) -> Iterator[Result]:
-    yield first
-    yield from rest
