@@ -20,7 +20,7 @@ from argos.networks.ssd_isb import SSDISB, person_isb
 from argos.networks.unets import Decoder, UNetLite
 from argos.training.detection import truths_of
 from argos.training.losses import dice_loss, person_targets, weighted_bce
-from argos.training.losses_ssd import focal_multibox_loss, jitter_boxes, mask_loss
+from argos.training.losses_ssd import detector_losses
 from argos.training.pretrained import load_backbone
 from argos.training.stream import Batch
 
@@ -95,17 +95,11 @@ def joint_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     images = batch.images.to(memory_format=torch.channels_last).float().div_(127.5).sub_(1)
     maps = detector.backbone(images)
     output = detector.heads(maps.for_detection)
-    truths = truths_of(batch)
-    boxes = focal_multibox_loss(output, truths)
-    crops = [jitter_boxes(t.boxes, 0.08).clamp(0, batch.ids.shape[-1]) for t in truths]
-    masks = mask_loss(detector.masks(output.features, crops), truths)
-
+    parts = detector_losses(detector, output, truths_of(batch), batch.ids.shape[-1])
     logits = F.interpolate(network.decoder(maps), scale_factor=2, mode="bilinear")[:, 0]
     person, valid = person_targets(batch.ids)
     return {
-        "box": 0.5 * boxes.box,
-        "label": 2 * boxes.label,
-        "mask": masks,
+        **parts,
         "bce": 2 * weighted_bce(logits, person, valid, positive_weight=1.5),
         "dice": 0.5 * dice_loss(logits, person, valid),
     }

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from argos.networks.backbones.mobilenet_v1 import Features
 from argos.networks.ssd_boxes import BACKGROUND, IGNORED, crop, encode, iou, match
-from argos.networks.ssd_isb import BranchMasks, SSDOutput
+from argos.networks.ssd_isb import SSDISB, BranchMasks, SSDOutput
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,6 +187,19 @@ def mask_loss(branches: Sequence[BranchMasks], truths: Sequence[Truth]) -> Tenso
     if losses and sum(map(len, losses)):
         return torch.cat(losses).mean()
     return sum((branch.logits.sum() * 0 for branch in branches), torch.zeros(()))
+
+
+def near_mask_loss(network: SSDISB, features: Features, truths: Sequence[Truth], side: int) -> Tensor:
+    """Loss of the masks on true boxes a little off, as detected ones are; images are ``side`` pixels wide and high."""
+    crops = [jitter_boxes(truth.boxes, 0.08).clamp(0, side) for truth in truths]
+    return mask_loss(network.masks(features, crops), truths)
+
+
+def detector_losses(network: SSDISB, output: SSDOutput, truths: Sequence[Truth], side: int) -> dict[str, Tensor]:
+    """Focal loss over every anchor, and ``near_mask_loss``; weighted, to be summed."""
+    boxes = focal_multibox_loss(output, truths)
+    masks = near_mask_loss(network, output.features, truths, side)
+    return {"box": 0.5 * boxes.box, "label": 2 * boxes.label, "mask": masks}
 
 
 def anchor_crops(

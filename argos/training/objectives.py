@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from argos.errors import DataError
-from argos.networks.backbones.mobilenet_v1 import Features
 from argos.networks.dynamic import DynamicUNet
 from argos.networks.essnet import EncoderDecoder
 from argos.networks.qunet import QUNet
@@ -22,7 +21,7 @@ from argos.training.class_sheets import class_sheet, judged_classes
 from argos.training.detection import evaluate_ssdisb, truths_of
 from argos.training.fit import Draw, Evaluate, Loss
 from argos.training.losses import class_weights, dice_loss, inverse_frequency_loss, person_targets, weighted_bce
-from argos.training.losses_ssd import Truth, focal_multibox_loss, jitter_boxes, mask_loss, multibox_loss
+from argos.training.losses_ssd import detector_losses, mask_loss, multibox_loss, near_mask_loss
 from argos.training.measure import class_figures, coverage, iou_by_source
 from argos.training.photos import IGNORE, Photo
 from argos.training.segmentation import region_proposer, semantic_scorer
@@ -168,9 +167,7 @@ def instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     """Focal loss over every anchor; masks on true boxes a little off."""
     assert isinstance(network, SSDISB)
     output, truths = network(batch.images.float().div_(255)), truths_of(batch)
-    boxes = focal_multibox_loss(output, truths)
-    masks = _mask_loss(network, output.features, truths, batch.ids.shape[-1])
-    return {"box": 0.5 * boxes.box, "label": 2 * boxes.label, "mask": masks}
+    return detector_losses(network, output, truths, batch.ids.shape[-1])
 
 
 def branches_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
@@ -179,13 +176,7 @@ def branches_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     network.eval()  # its running statistics stay; branches have none
     with torch.no_grad():
         features = network(batch.images.float().div_(255)).features
-    return {"mask": _mask_loss(network, features, truths_of(batch), batch.ids.shape[-1])}
-
-
-def _mask_loss(network: SSDISB, features: Features, truths: Sequence[Truth], side: int) -> Tensor:
-    """On true boxes a little off, as detected ones are."""
-    crops = [jitter_boxes(truth.boxes, 0.08).clamp(0, side) for truth in truths]
-    return mask_loss(network.masks(features, crops), truths)
+    return {"mask": near_mask_loss(network, features, truths_of(batch), batch.ids.shape[-1])}
 
 
 def published_instances_loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
