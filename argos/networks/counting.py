@@ -93,24 +93,24 @@ def operations(module: nn.Module, size: tuple[int, int], channels: int = 3) -> O
     return _count(on_meta(module), size, channels)
 
 
-def conv_macs(module: nn.Module, size: tuple[int, int], channels: int = 3) -> int:
+def conv_macs(module: nn.Module, size: tuple[int, int]) -> int:
     """Count by the rule *conv-only*: multiply-accumulates of convolutions and nothing else."""
-    return operations(module, size, channels).conv_macs
+    return operations(module, size).conv_macs
 
 
-def conv_2bn_operations(module: nn.Module, size: tuple[int, int], channels: int = 3) -> int:
+def conv_2bn_operations(module: nn.Module, size: tuple[int, int]) -> int:
     """Count by the rule *conv+2BN*: convolutions, fully connected layers, 2 per normalised element (Dual ASPP)."""
-    counted = operations(module, size, channels)
+    counted = operations(module, size)
     return counted.conv_macs + counted.linear_macs + 2 * counted.normalized
 
 
-def hooks_operations(module: nn.Module, size: tuple[int, int], channels: int = 3) -> int:
+def hooks_operations(module: nn.Module, size: tuple[int, int]) -> int:
     """Count by the rule *hooks*: convolutions, biases, normalisation, ReLUs, max pools and resizes.
 
     Reference:
         QU-Net thesis, Table 4.1, full-precision row; ESSNet thesis, chapter 4.
     """
-    return _hooks_rule(operations(module, size, channels))
+    return _hooks_rule(operations(module, size))
 
 
 def bit_operations(

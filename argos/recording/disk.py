@@ -150,13 +150,14 @@ class Disk:
             rest, place = rest[done:], place + done
 
 
-def keep_quota(files: dict[str, list[Path]], most_bytes: int, *, keep: int = 1) -> list[Path]:
+def keep_quota(files: dict[str, list[Path]], most_bytes: int) -> list[Path]:
     """Delete the oldest segments, each with its results, until all together have at most ``most_bytes``.
+
+    The newest segment stays in any case.
 
     Args:
         files: of a recording, by segment, oldest first.
         most_bytes: of all files.
-        keep: this many of the newest segments always stay.
 
     Returns:
         What was deleted.
@@ -166,7 +167,7 @@ def keep_quota(files: dict[str, list[Path]], most_bytes: int, *, keep: int = 1) 
     """
     sizes = {stem: sum(_size(path) for path in paths) for stem, paths in files.items()}
     total, gone = sum(sizes.values()), []
-    for stem in list(files)[: max(0, len(files) - keep)]:
+    for stem in list(files)[:-1]:
         if total <= most_bytes:
             break
         for path in files[stem]:

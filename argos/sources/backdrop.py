@@ -123,11 +123,11 @@ class _Canvas:
         if near is not None:
             self.nearest[low[1] : high[1], low[0] : high[0]][alpha[..., 0] > 0.5] = near
 
-    def upright(self, texture: textures.Texture, x: float, z: float, width: float, height: float, solid: bool) -> None:
+    def upright(self, texture: textures.Texture, x: float, z: float, width: float, height: float) -> None:
         """Paint a texture standing on the floor at ``(x, z)``, facing the camera."""
         a, b = x - width / 2, x + width / 2
         corners = np.array([[a, height, z], [b, height, z], [b, 0, z], [a, 0, z]], float)
-        self.quad(texture, corners, z if solid else None)
+        self.quad(texture, corners, z)
 
     def shade(self, x: float, z: float, wide: float, deep: float, depth: float) -> None:
         """Darken the floor softly around ``(x, z)``."""
@@ -221,7 +221,7 @@ def _furnish(canvas: _Canvas, rng: np.random.Generator, far: float) -> NDArray[n
         if kind < 0.45:
             tall = float(rng.uniform(1.2, 1.9))
             canvas.shade(x, z, 0.5, 0.5, 0.45)
-            canvas.upright(textures.plant(tall, rng), x, z, tall, tall, True)
+            canvas.upright(textures.plant(tall, rng), x, z, tall, tall)
         elif kind < 0.85:
             _box(
                 canvas,
@@ -235,7 +235,7 @@ def _furnish(canvas: _Canvas, rng: np.random.Generator, far: float) -> NDArray[n
         else:
             wide = float(rng.uniform(0.5, 0.8))
             canvas.shade(x, z, wide, wide, 0.5)
-            canvas.upright(textures.column(4.4, wide, rng), x, z, wide, 4.4, True)
+            canvas.upright(textures.column(4.4, wide, rng), x, z, wide, 4.4)
     return np.asarray(islands, float).reshape(-1, 2)
 
 

@@ -65,9 +65,9 @@ class _Placed:
     height_px: float
 
 
-def _blob(size: int = 48) -> Floats:
-    """A soft round spot, ``(size, size)``."""
-    axis = np.linspace(-1, 1, size)
+def _blob() -> Floats:
+    """A soft round spot, ``(48, 48)``, 0..1."""
+    axis = np.linspace(-1, 1, 48)
     away = np.hypot(axis[:, None], axis)
     return np.asarray(np.clip(1 - away, 0, 1) ** 2 * (1 + 2 * away), np.float32)
 

@@ -42,7 +42,7 @@ def ignore_band(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return band
 
 
-def banded_jaccard(score: Scorer, photos: Sequence[Photo], threshold: float = 0.5) -> float:
+def banded_jaccard(score: Scorer, photos: Sequence[Photo]) -> float:
     """Mean over the photos of the Jaccard index outside of the band, less 1 for each misdetection; at most 1.
 
     A photo without people and without misdetections counts 1.
@@ -52,7 +52,7 @@ def banded_jaccard(score: Scorer, photos: Sequence[Photo], threshold: float = 0.
         judged = photo.ids != IGNORE
         person = (photo.ids > 0) & judged
         judged &= ~ignore_band(person)
-        found = (score(photo.image) >= threshold) & judged
+        found = (score(photo.image) >= 0.5) & judged
         true = person & judged
         union = int((found | true).sum())
         jaccard = float((found & true).sum()) / union if union else 1.0
@@ -60,9 +60,9 @@ def banded_jaccard(score: Scorer, photos: Sequence[Photo], threshold: float = 0.
     return float(np.mean(values)) if values else 0.0
 
 
-def misdetections(found: NDArray[np.bool_], person: NDArray[np.bool_], least: int = 16) -> int:
-    """Found components of at least ``least`` pixels that lie mostly beside people; both arguments ``(H, W)``."""
+def misdetections(found: NDArray[np.bool_], person: NDArray[np.bool_]) -> int:
+    """Found components of at least 16 pixels that lie mostly beside people; both arguments ``(H, W)``."""
     count, components = cv2.connectedComponents(found.view(np.uint8))
     sizes = np.bincount(components.ravel(), minlength=count)[1:]
     hits = np.bincount(components[person].ravel(), minlength=count)[1:]
-    return int(((sizes >= least) & (hits < MADE_UP * sizes)).sum())
+    return int(((sizes >= 16) & (hits < MADE_UP * sizes)).sum())

@@ -236,9 +236,9 @@ def _class_sheet(held: Sequence[Photo], classes: int) -> Draw:
     return lambda n: class_sheet([judged_classes(n, photo, classes) for photo in dozen_of(held)], classes)
 
 
-def proposal_sheet(held: Sequence[Photo], threshold: float = 0.4) -> Draw:
+def proposal_sheet(held: Sequence[Photo]) -> Draw:
     """What a QU-Net proposes and misses."""
-    return lambda network: held_sheet(proposal_finder(network, threshold), held, proposer=True)
+    return lambda network: held_sheet(proposal_finder(network, 0.4), held, proposer=True)
 
 
 def _person_sheet(held: Sequence[Photo]) -> Draw:

@@ -131,12 +131,12 @@ def load_cutouts(folder: Path, pattern: str = "*.png") -> list[NDArray[np.uint8]
     return cutouts
 
 
-def cut_people(photos: Iterable[Photo], min_height: int = 96) -> list[NDArray[np.uint8]]:
-    """Cut every separately marked, tall enough person out of photos, as RGBA pictures of its box."""
+def cut_people(photos: Iterable[Photo]) -> list[NDArray[np.uint8]]:
+    """Cut every separately marked person of at least 96x16 pixels out of photos, as RGBA pictures of its box."""
     people = []
     for photo in photos:
         for (x0, y0, x1, y1), number in zip(photo.boxes.astype(int).tolist(), photo.box_ids.tolist(), strict=True):
-            if number == 0 or y1 - y0 < min_height or x1 - x0 < 16:
+            if number == 0 or y1 - y0 < 96 or x1 - x0 < 16:
                 continue
             x0, y0 = max(x0, 0), max(y0, 0)
             alpha = np.where(photo.ids[y0:y1, x0:x1] == number, 255, 0).astype(np.uint8)

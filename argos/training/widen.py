@@ -21,7 +21,7 @@ no noise would have the same gradients for ever."""
 
 
 @torch.no_grad()
-def widened(network: QUNet, width: int, noise: float = NOISE, seed: int = 1) -> QUNet:
+def widened(network: QUNet, width: int, noise: float = NOISE) -> QUNet:
     """A wider QU-Net that gives the logits of a narrower one, but for the noise.
 
     Every channel is copied, and a layer that takes copies weighs each by their number: of a layer of signs that is its
@@ -31,7 +31,6 @@ def widened(network: QUNet, width: int, noise: float = NOISE, seed: int = 1) -> 
         network: quantised, on pixels (no DCT), in the deployed arithmetic.
         width: a multiple of its width.
         noise: see ``NOISE``; 0 for none.
-        seed: of the noise.
 
     Raises:
         ValueError: the width is no multiple, or a layer of the network is in full precision.
@@ -44,7 +43,7 @@ def widened(network: QUNet, width: int, noise: float = NOISE, seed: int = 1) -> 
     c1, c2, c3, c4, c5 = network.channels
     inputs = {"inc": (3,), "down1": (c1,), "down2": (c2,), "down3": (c3,), "down4": (c4,), "up1": (c4, c5),
               "up2": (c3, c4 // 2), "up3": (c2, c3 // 2), "up4": (c1, c2 // 2)}  # fmt: skip
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(1)
     for stage, channels in inputs.items():
         first, second = getattr(network, stage)
         new = getattr(wide, stage)
