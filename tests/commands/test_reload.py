@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from argos.commands.reload import Again, Reloader, file_state
 from argos.commands.run import configuration
@@ -45,13 +45,6 @@ def file(tmp_path: Path) -> Path:
 def reloader(taken: Taken, file: Path, *, watch: bool) -> Reloader:
     again = Again(lambda: configuration([str(file)], [], None), file, watch, file_state(file))
     return Reloader(taken, again, lambda config: taken.loaded.append(list(config.cameras)))  # type: ignore[arg-type]
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 100
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_a_changed_file_is_loaded_a_bad_one_refused_and_the_next_good_one_taken(file: Path) -> None:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rtsp
 from reading import PATIENT, Reading, write_clip
+from waiting import wait_for
 
 from argos.errors import PublishError, SourceError
 from argos.fakecam.fake_camera import FakeCamera
@@ -28,13 +29,6 @@ from argos.sources.read import read
 TRANSPORTS = ("tcp", "udp")
 
 pytestmark = pytest.mark.timeout(120)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import zmq
 from publishing_results import made_result, made_status
+from waiting import wait_for
 
 from argos.cli import main
 from argos.config import load_config
@@ -21,13 +21,6 @@ from argos.publishing.publisher import Publisher
 from argos.publishing.subscriber import Subscriber
 
 RESULT = "argos/1/result/desk/"
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 class Keys:

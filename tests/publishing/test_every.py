@@ -6,8 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ import msgspec
 import pytest
 import zmq
 from publishing_results import made_event, made_result
+from waiting import wait_for
 
 from argos.errors import PublishError
 from argos.publishing import every as every_module
@@ -31,13 +30,6 @@ LOCAL = "tcp://127.0.0.1:*"
 
 def made_publisher(run: str = "01jtest", **options) -> Publisher:
     return Publisher(LOCAL, run=run, cameras=("desk",), every=options.pop("every", LOCAL), **options)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 100.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 def known(publisher: Publisher, name: str) -> None:

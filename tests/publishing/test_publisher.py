@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import zmq
 from publishing_results import assert_same, made_event, made_result, made_status
+from waiting import wait_for
 
 from argos.errors import PublishError
 from argos.publishing.jsonl import JsonlWriter, read_jsonl
@@ -28,13 +28,6 @@ CHECKOUT = Path(__file__).parents[2]
 
 def made_publisher(address: str = LOOPBACK, cameras: tuple[str, ...] = ("desk",), **options: Any) -> Publisher:
     return Publisher(address, run=options.pop("run", "01jtest"), cameras=cameras, **options)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
 
 
 def test_a_late_subscriber_is_told_hello_and_the_last_status_at_once() -> None:

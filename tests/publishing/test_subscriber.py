@@ -4,13 +4,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zmq
 from publishing_results import made_result
+from waiting import wait_for
 
 import argos
 from argos.publishing.message import encode_result
@@ -44,13 +44,6 @@ class Raw:
 def raw() -> Iterator[Raw]:
     with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
         yield Raw(socket)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
 
 
 def test_importing_and_making_a_subscriber_loads_no_torch_av_or_opencv() -> None:

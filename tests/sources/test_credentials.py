@@ -7,15 +7,15 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from decoders import decoders
 from reading import write_clip
+from waiting import wait_for
 
 from argos.cli import main
 from argos.errors import SourceError
@@ -50,13 +50,6 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeCamera]:
     clip = write_clip(tmp_path_factory.mktemp("clips") / "small.mp4", (96, 160), 30)
     with FakeCamera([clip], user="zoltan", password="heimliches@wort") as camera:
         yield camera
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def assert_no_secret(*texts: str | bytes) -> None:

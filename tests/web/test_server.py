@@ -17,6 +17,7 @@ import aiohttp
 import cv2
 import numpy as np
 import pytest
+from waiting import wait_for
 from web_scene import Cameras, again, scene_results, served, split
 
 from argos.errors import PublishError
@@ -39,13 +40,6 @@ def get(server: WebServer, path: str, **headers: str) -> tuple[int, dict[str, st
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     finally:
         connection.close()
-
-
-def until(what: Callable[[], bool], timeout_s: float = 20) -> None:
-    end = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.01)
 
 
 def in_loop(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -310,7 +304,7 @@ def test_a_viewer_gets_picture_and_result_and_nothing_is_encoded_before() -> Non
                 assert shown.image is None
 
         in_loop(look)
-        until(lambda: server.viewers == 0)
+        wait_for(lambda: server.viewers == 0)
         made = server.pictures.made
         server.offer(again(results[0], 3))
         time.sleep(0.1)
@@ -370,7 +364,7 @@ def test_a_viewer_that_never_reads_costs_neither_the_pipeline_nor_the_others() -
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.connect(("127.0.0.1", server.address.port))
         stuck.sendall(b"GET /cameras/door.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        until(lambda: server.viewers == 1)
+        wait_for(lambda: server.viewers == 1)
         took = []
         for seq in range(100):
             start = time.perf_counter()
@@ -415,7 +409,7 @@ def test_a_viewer_that_never_reads_is_cut_off(asks: bytes, goes_on: bytes, monke
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.connect(("127.0.0.1", server.address.port))
         stuck.sendall(asks)
-        until(lambda: server.viewers == 1)
+        wait_for(lambda: server.viewers == 1)
         seqs = iter(range(10**6))
 
         def offered_until_it_is_gone() -> bool:
@@ -424,7 +418,7 @@ def test_a_viewer_that_never_reads_is_cut_off(asks: bytes, goes_on: bytes, monke
                 stuck.sendall(goes_on)
             return server.viewers == 0
 
-        until(offered_until_it_is_gone)
+        wait_for(offered_until_it_is_gone)
         stuck.settimeout(20)
         read = [b""]
         with contextlib.suppress(ConnectionResetError):
@@ -445,7 +439,7 @@ def test_what_no_page_sends_ends_the_connection(sent: str) -> None:
                 assert viewer.closed
 
         in_loop(talk)
-        until(lambda: server.viewers == 0)
+        wait_for(lambda: server.viewers == 0)
 
 
 def test_a_change_of_state_is_told_at_once_and_kept_as_an_event() -> None:
@@ -522,7 +516,7 @@ def test_mjpeg_shows_the_newest_picture_drawn_or_plain() -> None:
         assert np.abs(shown[""] - result.plot()).mean() < 4
         assert np.abs(shown[""] - shown["plain=1"]).max() > 150  # a label, for one
         assert shown["width=320"].shape == (180, 320, 3)
-        until(lambda: server.viewers == 0)
+        wait_for(lambda: server.viewers == 0)
 
 
 def test_other_cameras_end_pages_and_the_streams_of_those_that_are_gone() -> None:
