@@ -35,9 +35,9 @@ def read_isolated(
     camera: str,
     options: SourceOptions,
     *,
-    stop: threading.Event | None = None,
-    on_state: OnState | None = None,
-    fail_fast: bool = False,
+    stop: threading.Event,
+    on_state: OnState | None,
+    fail_fast: bool,
 ) -> Iterator[Frame]:
     """Read any source in a process of its own; states and frames are those of a thread.
 
@@ -49,7 +49,6 @@ def read_isolated(
         SourceError: as ``argos.sources.read``; ``crashed``, ``memory`` or ``timeout`` where the process ended in
             another way and the source is a file, or ``fail_fast`` or ``reconnect.give_up_after`` says so.
     """
-    stop = stop or threading.Event()
     order = Order(
         source=source,
         camera=camera,

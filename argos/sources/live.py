@@ -25,10 +25,10 @@ def read_live(
     camera: str,
     options: SourceOptions,
     *,
-    stop: threading.Event | None = None,
-    on_state: OnState | None = None,
-    fail_fast: bool = False,
-    tap: PacketTap | None = None,
+    stop: threading.Event,
+    on_state: OnState | None,
+    fail_fast: bool,
+    tap: PacketTap | None,
 ) -> Iterator[Frame]:
     """Read a live source for ever; the calling thread owns the connection.
 
@@ -47,7 +47,6 @@ def read_live(
     Raises:
         SourceError: the first fault with ``fail_fast``, or the last one after ``reconnect.give_up_after`` attempts.
     """
-    stop = stop or threading.Event()
     connection = Connection(source, camera, options, stop, tap)
     told: tuple[State, str] | None = None
 

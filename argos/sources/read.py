@@ -49,7 +49,7 @@ def read(
             source only with ``fail_fast`` or ``reconnect.give_up_after``; a tap on a source that has no packets, or
             is read in another process.
     """
-    options = options or SourceOptions()
+    options, stop = options or SourceOptions(), stop or threading.Event()
     kind = kind_of(source)
     if options.isolate == "process":
         if tap is not None:
@@ -87,7 +87,7 @@ def _finite(
     source: str,
     camera: str,
     options: SourceOptions,
-    stop: threading.Event | None,
+    stop: threading.Event,
     tap: PacketTap | None,
 ) -> Iterator[Frame]:
     """Frames of a source that has an end, or paces itself."""
@@ -104,7 +104,7 @@ def _finite(
     return _read_fake(source, camera, options, stop)
 
 
-def _read_fake(source: str, camera: str, options: SourceOptions, stop: threading.Event | None) -> Iterator[Frame]:
+def _read_fake(source: str, camera: str, options: SourceOptions, stop: threading.Event) -> Iterator[Frame]:
     """Frames of the rendered scene."""
     from argos.sources.synthetic import read_synthetic
 

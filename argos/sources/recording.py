@@ -33,9 +33,7 @@ def origin_of_file(path: str | Path) -> Origin | None:
         return origin_of(container.metadata)
 
 
-def read_recording(
-    source: str, camera: str, options: SourceOptions, stop: threading.Event | None = None
-) -> Iterator[Frame]:
+def read_recording(source: str, camera: str, options: SourceOptions, stop: threading.Event) -> Iterator[Frame]:
     """Read what ``argos record`` kept, as it came.
 
     ``pts`` and ``pts_s`` are those of the camera, to the millisecond, ``captured_ns`` is when the picture arrived, as
@@ -66,7 +64,7 @@ def read_recording(
             origin = origin_of(container.metadata) or Origin(camera, path.stem, 0, (1, 1000), time.time_ns())
             begin_s = float(origin.pts * origin.tick_s)
             for n, picture in enumerate(pictures(container, stream, tally)):
-                if stop is not None and stop.is_set():
+                if stop.is_set():
                     return
                 if picture.is_corrupt:
                     damaged += 1

@@ -69,8 +69,8 @@ def read_video(
     source: str,
     camera: str,
     options: SourceOptions,
-    stop: threading.Event | None = None,
-    tap: PacketTap | None = None,
+    stop: threading.Event,
+    tap: PacketTap | None,
 ) -> Iterator[Frame]:
     """Read the frames of a video file.
 
@@ -94,7 +94,7 @@ def read_video(
         clock, pacer, reformatter = FrameClock(step_s), Pacer(options.fps), VideoReformatter()
         end_s, interlaced = 0.0, False
         for picture in pictures(container, stream, tally, tap):
-            if stop is not None and stop.is_set():
+            if stop.is_set():
                 return
             base = picture.time_base or stream.time_base or Fraction(1, 1000)
             raw_s = presentation_s(picture, stream)
