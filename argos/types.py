@@ -226,6 +226,12 @@ def no_instances(size: Size) -> Instances:
     return Instances(np.zeros((0, 4), np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32), (), size)
 
 
+def some_of(people: Instances, rows: NDArray[np.integer[Any]]) -> Instances:
+    """The people of ``rows`` ``(M,)``, in that order, without ids."""
+    masks = tuple(people.masks[row] for row in rows.tolist())
+    return Instances(people.boxes[rows], people.scores[rows], people.labels[rows], masks, people.size)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SemanticMask:
     """Person or not, for every pixel of a frame.

@@ -21,7 +21,7 @@ from argos.engines.own_semantic import GivenSemantic, OwnSemantic
 from argos.engines.segmenter import Instancewise, Segmenter, Semantic, Takes
 from argos.engines.sparse import Semantics, SparseNetwork
 from argos.errors import ArgosError, UsageError
-from argos.types import Instances
+from argos.types import Instances, some_of
 
 
 class SparseOwnSemantic:
@@ -84,9 +84,7 @@ class SparseOwnInstances:
         outputs = _run(self.sparse, own.network, own.prepared(pixels[None]), active, own.takes, held)
         found = own.decoded(outputs, (pixels.shape[0], pixels.shape[1]))
         x, y = (found.boxes[:, 0] + found.boxes[:, 2]) // 2, (found.boxes[:, 1] + found.boxes[:, 3]) // 2
-        kept = np.flatnonzero(active[y, x])
-        masks = tuple(found.masks[k] for k in kept.tolist())
-        return Instances(found.boxes[kept], found.scores[kept], found.labels[kept], masks, found.size)
+        return some_of(found, np.flatnonzero(active[y, x]))
 
 
 def _filled(active: NDArray[np.bool_], takes: Takes) -> NDArray[np.bool_]:

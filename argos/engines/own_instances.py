@@ -20,7 +20,7 @@ from argos.errors import WeightsError
 from argos.networks.finite import checked
 from argos.networks.ssd_boxes import nms
 from argos.networks.ssd_decode import fit_mask
-from argos.types import Instances, Size, no_instances
+from argos.types import Instances, Size, no_instances, some_of
 
 KEY = "engine.models.instances"
 
@@ -207,7 +207,7 @@ class GivenInstances:
             )
         for found in people:
             _check(found, (pixels.shape[1], pixels.shape[2]), name)
-        return [_above(found, self.score_threshold) for found in people]
+        return [some_of(found, np.flatnonzero(found.scores >= self.score_threshold)) for found in people]
 
 
 def _check(found: Instances, size: Size, name: str) -> None:
@@ -226,12 +226,6 @@ def _check(found: Instances, size: Size, name: str) -> None:
         )
     if not ((found.scores >= 0) & (found.scores <= 1)).all():
         raise WeightsError(f"{name}: gives the scores {found.scores.tolist()}, expected values in 0..1")
-
-
-def _above(found: Instances, score_threshold: float) -> Instances:
-    kept = np.flatnonzero(found.scores >= score_threshold)
-    masks = tuple(found.masks[k] for k in kept.tolist())
-    return Instances(found.boxes[kept], found.scores[kept], found.labels[kept], masks, found.size)
 
 
 def try_out(segmenter: OwnInstances, size: Size) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argos.networks.ssd_boxes import nms
-from argos.types import Instances, Placements, Size
+from argos.types import Instances, Placements, Size, some_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,7 @@ class InstanceLimits:
 def limited(people: Instances, limits: InstanceLimits) -> Instances:
     """The people whom the limits of one camera let through; the network was run with the most generous ones."""
     kept = nms(people.boxes.astype(np.float32), people.scores, people.labels.astype(np.int64), limits.nms)
-    kept = kept[people.scores[kept] >= limits.score_threshold][: limits.max_people]
-    masks = tuple(people.masks[k] for k in kept.tolist())
-    return Instances(people.boxes[kept], people.scores[kept], people.labels[kept], masks, people.size)
+    return some_of(people, kept[people.scores[kept] >= limits.score_threshold][: limits.max_people])
 
 
 def whole_placement(frame_size: Size, canvas_size: Size, scale: float) -> Placements:

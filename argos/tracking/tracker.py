@@ -8,7 +8,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from argos.kernels.assignment import assign
 from argos.tracking.likeness import Floats, Mask, box_overlaps, grown, likenesses, sides_of
 from argos.tracking.motion import FIRST_SPEED, corrected, joined, predicted, started
-from argos.types import Instances, Size
+from argos.types import Instances, Size, some_of
 
 UNCONFIRMED = -1
 """In ``Instances.ids``: nobody yet, or nobody any more."""
@@ -218,5 +218,4 @@ class Tracker:
 
 def _chosen(people: Instances, ids: NDArray[np.int64], shown: NDArray[np.bool_]) -> Instances:
     rows = np.flatnonzero(shown)
-    masks = tuple(people.masks[row] for row in rows.tolist())
-    return Instances(people.boxes[rows], people.scores[rows], people.labels[rows], masks, people.size, ids[rows])
+    return replace(some_of(people, rows), ids=ids[rows])
