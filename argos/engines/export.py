@@ -179,7 +179,7 @@ def compare_outputs(network: nn.Module, exported: Runner, images: Sequence[Tenso
 
 
 def import_onnx(package: str) -> Any:
-    """A package of the extra ``export``.
+    """A package that writes or quantises ONNX.
 
     Raises:
         UsageError: it is not installed.

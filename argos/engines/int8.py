@@ -103,7 +103,7 @@ def quantize_file(
         precise: as for ``in_int8``.
 
     Raises:
-        UsageError: the packages of the extra ``export`` are missing.
+        UsageError: a package that quantises is missing.
         ValueError: no images.
     """
     if not images:

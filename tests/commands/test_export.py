@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from main_job import own_models
@@ -42,7 +43,6 @@ def test_segmentation_in_onnx_computes_the_same_on_real_frames(
     own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
-    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
     out = tmp_path / "own.onnx"
     assert main(checked(own["semantic"], "onnx", out, "--json")) == 0
     report = json.loads(capsys.readouterr().out)
@@ -113,7 +113,6 @@ def test_proposals_in_onnx_are_those_of_the_network_in_every_bit(
     own: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
-    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
     out = tmp_path / "own.onnx"
     assert main(checked(own["proposal"], "onnx", out, "--tolerance", "0", "--json")) == 0
     assert json.loads(capsys.readouterr().out)["outputs"] == [[1, 2, 64, 96]]
@@ -133,9 +132,7 @@ def test_an_operation_that_onnx_lacks_is_told_with_the_other_format(tmp_path: Pa
 def test_int8_keeps_the_accuracy_of_asbunet_on_frames_that_did_not_calibrate_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
-    pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
     monkeypatch.setattr(export_int8, "FRAMES", 12)
     monkeypatch.setattr(export_int8, "STRIDE", 12)
     out = tmp_path / "small.onnx"

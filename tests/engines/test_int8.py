@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,9 +21,6 @@ from argos.engines.int8 import Calibration, in_int8
 from argos.errors import UsageError
 from argos.networks.ssd_isb import SSDISB
 from argos.networks.table import NETWORKS
-
-onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
-onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
 
 SHAPES = ((1, 32, 32, 3), (2, 64, 160, 3), (1, 32, 480, 3))
 """Canvases: the smallest, several, a part of a full one."""

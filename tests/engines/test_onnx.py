@@ -14,7 +14,6 @@ from argos.engines.export import export
 from argos.engines.onnx import METADATA_KEY, OnnxNetwork, Port
 from argos.errors import UsageError, WeightsError
 
-pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnxscript", reason="needs the extra 'export'")
 
 

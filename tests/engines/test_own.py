@@ -22,7 +22,6 @@ from argos.engines.segmenter import Takes
 from argos.errors import UsageError, WeightsError
 from argos.types import Instances, Size
 
-pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnxscript", reason="needs the extra 'export'")
 
 SIZE = (64, 96)

@@ -54,7 +54,6 @@ def test_the_line_finds_the_same_by_onnx_runtime(tmp_path: Path, monkeypatch: py
 
 
 def test_every_mode_in_8_bits_finds_nearly_the_same_as_in_32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnx", reason="needs the extra 'export'")
     monkeypatch.setenv("ARGOS_CACHE", str(tmp_path / "cache"))
     clip = str(SAMPLES / "people.mp4")
     changes = ["camera.tasks=[semantic]", "camera.regions.memory=false", "engine.scale=0.5"]

@@ -24,7 +24,6 @@ from argos.pipelines.views import Analysis
 from argos.sources.read import read
 from argos.types import Instances, Size
 
-pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
 pytest.importorskip("onnxscript", reason="needs the extra 'export'")
 
 SIZE = (96, 160)
