@@ -175,7 +175,7 @@ def test_what_is_covered_in_the_result_is_covered_in_picture_and_clip(tmp_path: 
 
 def test_no_clip_shows_pictures_from_before_the_camera_was_covered_otherwise(tmp_path: Path) -> None:
     moments = Moments(tmp_path, MomentSettings(before_s=5.0, after_s=5.0), ALL)
-    outputs = Outputs({"door": []}, anew=(), more={"door": [moments]})
+    outputs = Outputs({"door": []}, {"door": [moments]})
     for n in range(40):
         if n in (10, 20):
             outputs.forget("door")
