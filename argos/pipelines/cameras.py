@@ -137,11 +137,9 @@ class Cameras:
         Returns:
             Whether the step has changed.
         """
-        ladder, before = self._ladders.get(name), self.step(name)
+        ladder = self._ladders.get(name)
         if ladder is None or not ladder.take(age_ms, now_s):
             return False
-        if (before >= MODEL) != (ladder.step >= MODEL):
-            self._people.forget(name)  # what it learnt is old by now
         feed = self.feeds[name]
         if ladder.step < RATE:
             feed.hold_back(0.0)
@@ -235,7 +233,9 @@ class Cameras:
         """Let the next frames of a camera be analysed as its step asks for."""
         step = self.step(name)
         view = self._small.get(name, self._unhurried[name]) if step >= MODEL else self._unhurried[name]
-        self.views[name] = eased(view, step)
+        before, self.views[name] = self.views.get(name), eased(view, step)
+        if before is not None and _may_find_others(before, self.views[name]):
+            self._people.forget(name)  # where nobody was found, somebody may be
 
     def _ladder(self, name: str) -> Ladder | None:
         """The ladder of a camera whose results have an age to keep."""
@@ -278,6 +278,12 @@ class Cameras:
         """Hand on a change of state, unless the feed was replaced or its camera is gone."""
         if self.feeds.get(feed.camera) is feed:
             self._on_state(feed)
+
+
+def _may_find_others(before: View, now: View) -> bool:
+    """Whether the deep networks may find people where they found none: other limits or networks, finer pictures."""
+    same = (before.semantic, before.instances, before.small) == (now.semantic, now.instances, now.small)
+    return not same or now.shrink > before.shrink
 
 
 def _keeps_all(camera: Camera) -> bool:
