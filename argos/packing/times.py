@@ -128,9 +128,15 @@ class Times:
                 (float(pixels), _middle(runs)) for (mode, pixels, _), runs in self._runs.items() if mode != "gather"
             ]
             if self.costs is not None:  # two points of the line that was measured before
-                points += [(pixels, self.costs.dense(pixels)) for pixels in (1e5, 4e5)]
+                points += [(pixels, self._level(self.costs) * self.costs.dense(pixels)) for pixels in (1e5, 4e5)]
             self._line = fit_line(points) if points else BY_PIXELS
         return self._line
+
+    def _level(self, costs: Costs) -> float:
+        """How much dearer whole frames are than was measured before: the machine may have been busy then, and canvases
+        that are taken for too dear are never tried."""
+        runs = {pixels: of_kind for (mode, pixels, _), of_kind in self._runs.items() if mode == "full"}
+        return min((_middle(of_kind) / costs.dense(pixels) for pixels, of_kind in runs.items()), default=1.0)
 
     def _known(self, mode: Mode, pixels: int, active: int) -> float | None:
         """Milliseconds by what was measured before."""

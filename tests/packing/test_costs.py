@@ -88,6 +88,16 @@ def test_a_disturbed_run_among_many_changes_little() -> None:
     assert times.expect("full", 1000) == pytest.approx(100, rel=0.1)
 
 
+@pytest.mark.parametrize("off", [0.2, 1.0, 5.0, 1000.0])
+def test_costs_that_were_measured_on_a_busy_machine_are_set_right_by_full_frames(off: float) -> None:
+    line = Line(2.0, 9.0)
+    times = Times(Costs(0.5, Line(off * line.base_ms, off * line.ms_per_megapixel)))
+    for _ in range(9):
+        times.observe("full", 225_000, line(225_000))
+    for pixels in (50_000, 100_000, 400_000):
+        assert times.expect("pack", pixels) == pytest.approx(line(pixels), rel=0.05)
+
+
 def test_when_the_machine_slows_down_what_is_not_run_is_expected_to_slow_down_too() -> None:
     times = Times()
     for _ in range(9):
