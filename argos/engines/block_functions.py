@@ -108,8 +108,9 @@ def changed(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     return list(tensors_in([out, (args[:1] or kwargs.get("input")) if in_place else None]))
 
 
-def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    if not isinstance(x, BlockMap):
+def _batch_norm(run: Pass, function: Function, x: Tensor, *args: Any, training: bool = False, **kwargs: Any) -> Any:
+    """By the statistics of the training; those of the picture itself need the whole map."""
+    if not isinstance(x, BlockMap) or training:
         return NotImplemented
     return with_tape(x, function(x.blocks.tape.permute(0, 3, 1, 2), *args, **kwargs).permute(0, 2, 3, 1).contiguous())
 
@@ -244,6 +245,8 @@ def _interpolate(
         assert scale_factor is not None
         down, across = (scale_factor, scale_factor) if isinstance(scale_factor, int | float) else scale_factor
         target, scales = (math.floor(source[0] * down), math.floor(source[1] * across)), (down, across)
+    if any(_is_rounded(source[n], target[n], scales[n], mode) for n in (0, 1)):
+        return NotImplemented
     axes = [_taps(source[n], target[n], scales[n], mode, bool(align_corners)) for n in (0, 1)]
     grid, node = run.next_map(target, [x], lambda laid: (_span(axes[0][0], laid, 0), _span(axes[1][0], laid, 1)))
 
@@ -254,6 +257,12 @@ def _interpolate(
         return F.interpolate(whole, size, scale_factor, mode, align_corners)  # type: ignore[arg-type]
 
     return _each_part(run, x, grid, node, resized, resized_whole)
+
+
+def _is_rounded(source: int, target: int, scale: float | None, mode: str) -> bool:
+    """Whether torch takes a factor for 1 (or, of some layouts, 2) because the size is that of this one."""
+    near = (1, 2) if mode == "nearest" else (1,)
+    return scale is not None and scale not in near and target in [source * factor for factor in near]
 
 
 @lru_cache(maxsize=64)
@@ -305,7 +314,7 @@ REARRANGING: set[Function] = {
 
 WHOLE = {
     *("mean", "sum", "amax", "amin", "max", "min", "var", "std", "norm", "linear", "matmul", "__matmul__"),
-    *("adaptive_avg_pool2d", "adaptive_max_pool2d", "group_norm", "instance_norm", "layer_norm"),
+    *("adaptive_avg_pool2d", "adaptive_max_pool2d", "group_norm", "instance_norm", "layer_norm", "batch_norm"),
 }
 """Names of functions that read whole maps. What is missing here and in ``FUNCTIONS`` nobody has written for blocks."""
 

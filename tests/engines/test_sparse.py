@@ -395,6 +395,30 @@ def test_a_part_of_a_map_that_is_changed_apart_from_it_is_refused(part: bool) ->
     torch.testing.assert_close(found, masked_dense(network, image, active))
 
 
+WHOLE_MAPS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "normalised by the picture": lambda x, image: F.batch_norm(x, None, None, training=True),
+    "normalisation without statistics": lambda x, image: nn.BatchNorm2d(4, track_running_stats=False).eval()(x),
+    "bilinear, too little for a pixel more": lambda x, image: F.interpolate(x, scale_factor=1.02, mode="bilinear"),
+    "nearest, too little for a pixel more": lambda x, image: F.interpolate(x, scale_factor=1.02),
+    "nearest, too little over twice": lambda x, image: F.interpolate(x, scale_factor=2.01),
+}
+"""Functions that depend on all of a map, or of which torch decides by its size and layout what they are."""
+
+
+@pytest.mark.parametrize("kind", ["empty", "pixel", "half", "full"])
+@pytest.mark.parametrize("name", WHOLE_MAPS)
+def test_functions_of_whole_maps_are_named_and_refused_in_exact(name: str, kind: str) -> None:
+    torch.manual_seed(0)
+    network, active = Between(WHOLE_MAPS[name]).eval(), mask_of(kind, (33, 47), 0)
+    image = torch.rand(1, 4, 33, 47) - 0.5
+    sparse = SparseNetwork(network, 8, 1.0)
+    for found, wanted in zip(sparse.forward(image, active), masked_dense(network, image, active, 8), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert [layer.name.split(" after ")[0] for layer in sparse.coverage()] in (["batch_norm"], ["interpolate"])
+    with pytest.raises(UsageError, match="exact cannot follow"):
+        SparseNetwork(network, 8, 1.0, "exact").forward(image, active)
+
+
 def test_integers_run_densely() -> None:
     class Counts(nn.Module):
         def forward(self, image: Tensor) -> Tensor:
