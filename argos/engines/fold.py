@@ -15,18 +15,19 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether a layer is a 2-D convolution that computes what its class says: no ``forward`` of its own, and a weight
-    that is a parameter, not computed from others as pruning and weight or spectral norms do."""
+    """Whether a layer is a 2-D convolution that computes what its class says: no ``forward`` of its own, no hook after
+    it, and a weight that is a parameter, not computed from others as pruning and weight or spectral norms do."""
     forward = type(layer).forward
     plain = forward is nn.Conv2d.forward or forward is nn.ConvTranspose2d.forward
-    return plain and isinstance(vars(layer)["_parameters"].get("weight"), nn.Parameter)
+    return plain and not layer._forward_hooks and isinstance(vars(layer)["_parameters"].get("weight"), nn.Parameter)
 
 
 def fold_batch_norm(network: nn.Module, image: Tensor) -> nn.Module:
     """Copy a network for inference, its batch normalisations folded into the convolutions before them.
 
     One forward pass shows which normalisation reads which convolution. A pair is folded when each is called once
-    and nothing else reads what the convolution gives, or its weight; every other normalisation stays as it is.
+    and nothing else reads what the convolution gives, or parameters of the two; every other normalisation stays as it
+    is, and so does one with a hook.
 
     Args:
         network: any; left as it is.
@@ -113,7 +114,7 @@ def _pairs(network: nn.Module, image: Tensor) -> list[tuple[Convolution, nn.Batc
     for layer in network.modules():
         if is_plain(layer):
             handles.append(layer.register_forward_hook(after_convolution))
-        elif type(layer) is nn.BatchNorm2d and layer.running_mean is not None:
+        elif type(layer) is nn.BatchNorm2d and layer.running_mean is not None and not layer._forward_hooks:
             handles.append(layer.register_forward_pre_hook(before_norm))
             handles.append(layer.register_forward_hook(after_norm))
     with torch.inference_mode(), readers:
@@ -124,8 +125,8 @@ def _pairs(network: nn.Module, image: Tensor) -> list[tuple[Convolution, nn.Batc
     return [
         (made_by[x], norm)
         for x, norm in pairs.items()
-        if x not in readers.read and calls[norm] == 1
-        if calls[made_by[x]] == readers.uses.get(id(made_by[x].weight)) == 1
+        if x not in readers.read and calls[norm] == calls[made_by[x]] == 1
+        if all(readers.uses.get(id(part), 0) <= 1 for layer in (made_by[x], norm) for part in layer.parameters())
     ]
 
 

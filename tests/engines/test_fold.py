@@ -147,3 +147,30 @@ def test_a_weight_that_others_read_is_left_as_it_is() -> None:
 
     network, image = trained(Tied()), torch.rand(1, 3, 9, 9)
     torch.testing.assert_close(fold_batch_norm(network, image)(image), network(image))
+
+
+class ReadsParameter(nn.Module):
+    """A parameter of a pair is used besides."""
+
+    def __init__(self, layer: str, name: str) -> None:
+        super().__init__()
+        self.layer, self.name = layer, name
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        read: Tensor = getattr(self.get_submodule(self.layer), self.name)
+        return self.norm(self.conv(image)) * read.flatten()[:4].view(-1, 1, 1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("layer", ["conv", "norm"])
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_pair_of_which_others_read_a_parameter_is_left_as_it_is(layer: str, name: str) -> None:
+    network, image = trained(ReadsParameter(layer, name)), torch.rand(1, 3, 9, 9)
+    torch.testing.assert_close(fold_batch_norm(network, image)(image), network(image))
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_layer_with_a_hook_is_left_as_it_is(layer: int) -> None:
+    network, image = trained(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))), torch.rand(1, 3, 9, 9)
+    network[layer].register_forward_hook(lambda module, given, out: 2 * out)  # type: ignore[index]
+    torch.testing.assert_close(fold_batch_norm(network, image)(image), network(image))
