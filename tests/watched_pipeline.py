@@ -12,7 +12,7 @@ from main_job import until
 from argos.config import Config
 from argos.pipelines.api import Pipeline
 from argos.publishing.subscriber import Subscriber
-from argos.types import Result, Status
+from argos.types import Result
 
 SCENE = "fake://people?n=2&seed={seed}&size=160x96&fps=10&realtime=1"
 ZONE = "{all: {polygon: [[0, 0], [1, 0], [1, 1], [0, 1]], anchor: center, enter_frames: 1}}"
@@ -59,11 +59,12 @@ def running(config: Config, port: int) -> Iterator[tuple[Pipeline, Messages]]:
         f"tcp://127.0.0.1:{port}", kinds=("hello", "status", "result", "event", "notice"), queue=5000
     )
     messages, faults = Messages(subscriber), []
+    last: dict[str, int] = {}
 
     def work() -> None:
         try:
-            for _ in pipeline:
-                pass
+            for result in pipeline:
+                last[result.camera] = result.seq
         except Exception as error:  # told below
             faults.append(error)
 
@@ -76,7 +77,7 @@ def running(config: Config, port: int) -> Iterator[tuple[Pipeline, Messages]]:
         finally:
             pipeline.stop()
             thread.join()
-    until(lambda: messages.of(Status) and all(m.state == "ended" for m in messages.of(Status)[-1:]))
+    until(lambda: all(any(r.seq == seq for r in messages.of(Result, name)) for name, seq in last.items()))
     missed = subscriber.missed, subscriber.discarded, subscriber.malformed
     subscriber.close()
     messages.join()
