@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,18 +158,18 @@ def spread_on(out: Tensor, source: Source, clear: bool) -> None:
     )
 
 
-def whole(value: Any) -> Any:
-    """The same value with dense maps, also in nested sequences, mappings and dataclasses."""
+def whole(value: Any, made: Callable[[BlockMap], Tensor] = dense) -> Any:
+    """The same value with dense maps, as ``made`` makes them, also in nested sequences, mappings and dataclasses."""
     if isinstance(value, BlockMap):
-        return dense(value)
+        return made(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(whole, value))
+        return type(value)(*(whole(item, made) for item in value))
     if isinstance(value, tuple | list):
-        return type(value)(map(whole, value))
+        return type(value)(whole(item, made) for item in value)
     if isinstance(value, Mapping):
-        return {key: whole(item) for key, item in value.items()}
+        return {key: whole(item, made) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changes = {field.name: whole(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        changes = {field.name: whole(getattr(value, field.name), made) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **changes)
     return value
 

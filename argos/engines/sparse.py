@@ -26,11 +26,11 @@ from argos.engines.block_functions import (
 )
 from argos.engines.block_grid import BLOCK, block_grid
 from argos.engines.block_held import Held
-from argos.engines.block_map import BlockMap, masked, whole
+from argos.engines.block_map import BlockMap, dense, masked, whole
 from argos.engines.block_pass import LayerRun, Pass, Scratch
 from argos.engines.block_values import on_blocks, write
 from argos.engines.block_weights import BlockWeights
-from argos.engines.exact import Plan
+from argos.engines.exact import Noise, Plan, follows_pixels
 from argos.engines.fold import fold_batch_norm, tensors_in
 from argos.errors import UsageError
 from argos.types import Size
@@ -65,7 +65,8 @@ class SparseNetwork:
     that they depend on, the active blocks equal those of the unmasked network. What reads a whole map sees zeros still.
 
     ``exact``: each layer computes as many blocks more as later layers need, so that the active blocks of the outputs
-    equal those of the unmasked network. Not for networks that pool a whole map, such as squeeze-and-excite.
+    equal those of the unmasked network. Not for networks that pool a whole map, such as squeeze-and-excite, whatever
+    they call it: of maps that are cut or rearranged each value has to be made of one pixel (``follows_pixels``).
 
     Either way the sums run in another order than in the dense network, so the last bits differ, and outputs are 0
     outside of the active blocks, which a sigmoid that follows takes for 0.5: leave those pixels out with
@@ -216,18 +217,39 @@ class SparseNetwork:
             run = Pass(np.zeros(shape[2:], np.bool_), self.block, steps=[])
             with _OnBlocks(run, self._names, True):
                 out = network(image)
-            self._plans[shape] = Plan.of(run, out)
+            plan = Plan.of(run, out)
+            if run.returned:
+                self._check_rearranged(network, image, plan)
+            self._plans[shape] = plan
         return self._plans[shape]
+
+    def _check_rearranged(self, network: nn.Module, image: Tensor, plan: Plan) -> None:
+        """Refuse what a network does with maps that left the blocks, unless it follows their pixels."""
+        size = (image.shape[2], image.shape[3])
+
+        def outputs(noise: Noise) -> Any:
+            run = Pass(np.zeros(size, np.bool_), self.block)
+            with _OnBlocks(run, self._names, True, noise.map):
+                return whole(network(image))
+
+        if not follows_pixels(outputs, size, self.block, {size, *(step.size for step in plan.steps)}):
+            raise UsageError(
+                "the outputs mix or move pixels of a map that was rearranged or cut, which engine.sparse: exact cannot "
+                "follow; set it to masked"
+            )
 
 
 class _OnBlocks(TorchFunctionMode):
     """Computes with the blocks of maps whatever a network does with them."""
 
-    def __init__(self, run: Pass, names: dict[int, str], exact: bool) -> None:
+    def __init__(
+        self, run: Pass, names: dict[int, str], exact: bool, made: Callable[[BlockMap], Tensor] = dense
+    ) -> None:
         super().__init__()
         self.run = run
         self.names = names
         self.exact = exact
+        self.made = made  # what a function reads that cannot run on blocks
         self.incomplete: dict[int, Tensor] = {}  # made of maps with zeros outside; held so that no id comes twice
         self.views: dict[int, tuple[Tensor, BlockMap]] = {}  # dense copies, of which the network holds views, of maps
         self.outdated: set[int] = set()  # maps and copies that missed a change in place of one another
@@ -254,10 +276,11 @@ class _OnBlocks(TorchFunctionMode):
         if func in LAYERS and args[0].ndim == 4 and len(args[0]) != 1:
             raise ValueError(f"layer {self.run.layer}: expected one map of the image, got a batch of {len(args[0])}")
         incomplete = bool(self.incomplete) and any(id(x) in self.incomplete for x in tensors_in([args, kwargs]))
-        if incomplete and func in LAYERS:
+        reads_blocks = _reads_blocks(args) or _reads_blocks(kwargs.values())
+        if incomplete and (func in LAYERS or reads_blocks):
             raise self._not_exact(func, "reads a map that was rearranged")
         out = NotImplemented
-        if func in LAYERS or _reads_blocks(args) or _reads_blocks(kwargs.values()):
+        if func in LAYERS or reads_blocks:
             handler = FUNCTIONS.get(func) if kwargs.get("out") is None else None
             out = handler(self.run, func, *args, **kwargs) if handler else NotImplemented
             if out is NotImplemented:
@@ -284,7 +307,7 @@ class _OnBlocks(TorchFunctionMode):
             self.run.returned.extend(x.node for x in maps)
         if func in LAYERS and maps and args[0] is maps[0]:
             args = (self.run.around(maps[0]), *args[1:])
-        whole_args, whole_kwargs = whole((args, kwargs))
+        whole_args, whole_kwargs = whole((args, kwargs), self.made)
         if func in WEIGHTED:
             x = args[0]
             one = " of one pixel" if on_blocks(x) is False and x.is_floating_point() else ""
@@ -314,12 +337,12 @@ class _OnBlocks(TorchFunctionMode):
         Returns:
             The result of the function, with the map where that was its copy.
         """
-        for x, dense in zip(written, copies, strict=True):
+        for x, copied in zip(written, copies, strict=True):
             if isinstance(x, BlockMap):
-                if dense.shape != x.shape or dense.dtype != x.dtype:
+                if copied.shape != x.shape or copied.dtype != x.dtype:
                     raise ValueError(f"{func.__name__} after layer {self.run.layer} makes another tensor of a map")
-                write(x, BlockMap([blocks_of(dense, x.grid)], x.grid, x.node))
-                out = x if out is dense else out
+                write(x, BlockMap([blocks_of(copied, x.grid)], x.grid, x.node))
+                out = x if out is copied else out
         return out
 
     def _note_views(self, given: Any, dense: Any, out: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,61 @@ def test_networks_that_read_whole_maps_are_refused_by_name() -> None:
         UsageError, match=r"interpolate after layer a reads a map that was rearranged.*; set it to masked"
     ):
         exact(Gated().eval()).forward(torch.rand(1, 3, 14, 14), np.ones((14, 14), np.bool_))
+
+
+class Head(nn.Conv2d):
+    """A convolution and what follows it."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__(3, 6, 3, padding=1)
+        self.function = function
+
+    def forward(self, image: Tensor) -> Any:
+        return self.function(super().forward(image))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.flatten(2).mean(-1),
+        lambda x: x.flatten(2).amax(2),
+        lambda x: x.flatten(2).softmax(-1),
+        lambda x: x.flatten(1).topk(5),
+        lambda x: x.flatten(2).transpose(1, 2) @ x.flatten(2),
+        lambda x: x[:, :1].flip(3),
+        lambda x: x[:, :1].roll(5, 2),
+        lambda x: F.pad(x[..., 5:, 5:], (0, 5, 0, 5)),
+    ],
+)
+def test_pixels_of_rearranged_maps_that_are_mixed_or_moved_are_refused(function: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(UsageError, match="the outputs mix or move pixels of a map that was rearranged or cut, which"):
+        exact(Head(function).eval()).forward(torch.rand(1, 3, 54, 70), mask_of("half", (54, 70), 0))
+
+
+def test_blocks_beside_a_rearranged_map_are_refused() -> None:
+    def gated(x: Tensor) -> Tensor:
+        return x * x.flatten(2).mean(-1)[:, :, None, None]
+
+    with pytest.raises(UsageError, match="mul after layer .*reads a map that was rearranged"):
+        exact(Head(gated).eval()).forward(torch.rand(1, 3, 54, 70), mask_of("half", (54, 70), 0))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.permute(0, 2, 3, 1).reshape(1, -1, 3).softmax(-1).view(1, 54, 70, 6).permute(0, 3, 1, 2),
+        lambda x: x[:, :2].sigmoid() + x[:, 2:4].exp(),
+        lambda x: x.flatten(2).amax(1).view(1, 1, 54, 70),
+        lambda x: x[:, :].argmax(1, keepdim=True),
+    ],
+)
+def test_values_of_rearranged_maps_that_follow_their_pixels_are_exact(function: Callable[[Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    network, image, active = Head(function).eval(), torch.rand(1, 3, 54, 70), mask_of("half", (54, 70), 0)
+    sparse = exact(network, 8)
+    found, expected = sparse.forward(image, active), network(image)
+    inside = torch.from_numpy(sparse.active_mask(active, (54, 70)))
+    torch.testing.assert_close(found[..., inside], expected[..., inside], atol=1e-6, rtol=1e-5)
 
 
 def test_other_semantics_are_refused() -> None:
