@@ -76,6 +76,7 @@ def _unary(run: Pass, function: Function, x: Tensor, *args: Any, **kwargs: Any) 
         return x
     if "inplace" in kwargs:
         kwargs = {**kwargs, "inplace": False}
+    kwargs.pop("memory_format", None)  # of a map; blocks have their own
     tape = x.blocks.tape
     made = with_tape(x, function(tape.clone() if by_name else tape, *args, **kwargs))
     if made.dtype != x.dtype:
@@ -182,7 +183,7 @@ _UNARY: tuple[Function, ...] = (
     *(F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6, F.hardtanh, F.hardtanh_, F.silu),
     *(F.hardswish, F.leaky_relu, F.gelu, F.elu, F.tanh, torch.tanh, Tensor.tanh, F.softsign, F.mish, F.selu),
     *(torch.neg, Tensor.neg, F.dropout, F.dropout2d, torch.abs, Tensor.abs, torch.sign, Tensor.sign, torch.square),
-    *(Tensor.clone, Tensor.detach, Tensor.contiguous),
+    *(Tensor.clone, torch.clone, Tensor.detach, Tensor.contiguous),
 )
 _DROPOUTS: set[Function] = {F.dropout, F.dropout2d}
 _ALIASES: set[Function] = {Tensor.detach, Tensor.contiguous}

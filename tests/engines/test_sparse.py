@@ -223,6 +223,7 @@ LOCAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "prelu": lambda x, image: F.prelu(x, slopes(1).to(image)),
     "prelu by channels": lambda x, image: F.prelu(x, slopes(4).to(image)),
     "softmax": lambda x, image: F.softmax(x, dim=1) + torch.softmax(x, 1),
+    "clones": lambda x, image: x.clone(memory_format=torch.channels_last) + torch.clone(x),
     "a number more": lambda x, image: x + 1,
     "a number less": lambda x, image: 1 - x,
     "channels more": lambda x, image: x + slopes(4).to(image)[:, None, None],
