@@ -155,7 +155,7 @@ def test_blocks_beside_a_rearranged_map_are_refused() -> None:
     def gated(x: Tensor) -> Tensor:
         return x * x.flatten(2).mean(-1)[:, :, None, None]
 
-    with pytest.raises(UsageError, match="mul after layer .*reads a map that was rearranged"):
+    with pytest.raises(UsageError, match=r"mul after layer .*reads a map that was rearranged"):
         exact(Head(gated).eval()).forward(torch.rand(1, 3, 54, 70), mask_of("half", (54, 70), 0))
 
 
