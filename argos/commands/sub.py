@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         SourceError: nothing arrived for ``--timeout`` seconds.
         PublishError: a file cannot be written.
     """
+    check_keys(args)
     if args.conformance is not None:
         from argos.commands.sub_conformance import run_conformance
 
@@ -104,6 +105,16 @@ def run(args: argparse.Namespace) -> int:
     finally:
         close()
     return 0
+
+
+def check_keys(args: argparse.Namespace) -> None:
+    """Refuse one of ``--server-key`` and ``--client-key`` without the other.
+
+    Raises:
+        UsageError: it is.
+    """
+    if (args.server_key is None) != (args.client_key is None):
+        raise UsageError("--server-key and --client-key: expected both or none; argos keygen makes keys")
 
 
 def _kinds(args: argparse.Namespace) -> list[str]:

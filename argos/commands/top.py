@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from argos.commands.seconds import seconds
+from argos.commands.sub import check_keys
 from argos.commands.whole_numbers import at_least_one
 from argos.errors import SourceError, UsageError
 from argos.publishing.subscriber import Subscriber
@@ -42,10 +43,11 @@ def run(args: argparse.Namespace) -> int:
     """Show until ``--count`` or Ctrl-C.
 
     Raises:
-        UsageError: the address is none.
+        UsageError: the address is none, or one key is given without the other.
         ConfigError: a key file cannot be read.
         SourceError: nothing arrived for ``--timeout`` seconds.
     """
+    check_keys(args)
     try:
         subscriber = Subscriber(
             args.endpoint,

@@ -176,6 +176,7 @@ def test_silence_is_told_after_the_timeout() -> None:
         (["tcp://127.0.0.1:9", "--camera", "Front Door"], "camera 'Front Door': expected a name like desk-2"),
         (["tcp://127.0.0.1:9", "--jsonl", "-", "--kind", "status"], "--kind status: --jsonl takes result only"),
         (["tcp://127.0.0.1:9", "--every", "a", "--conformance"], "leave --every out"),
+        (["tcp://127.0.0.1:9", "--server-key", "k"], "--server-key and --client-key: expected both or none"),
         (["tcp://127.0.0.1:9", "--view", "a.jpg", "--kind", "result"], "--kind result: --view takes overlay only"),
     ],
 )
