@@ -104,7 +104,9 @@ def _unknown_camera(data: dict[str, Any], parts: list[str]) -> str:
 
 
 def _forget(document: Document, path: KeyPath) -> None:
-    """Drop positions of what the override replaced."""
+    """Drop positions and faults of what the override replaced."""
+    key = redact(dotted(path))
+    document.faults = [fault for fault in document.faults if fault.key != key and not fault.key.startswith(f"{key}.")]
     for places in (document.keys, document.values):
         for old in [known for known in places if known[: len(path)] == path]:
             del places[old]

@@ -415,6 +415,14 @@ def test_an_override_mends_a_fault_of_the_file(tmp_path: Path) -> None:
     assert config.cameras["camera"].rate.fps == 1.0
 
 
+def test_an_override_stands_for_a_variable_that_is_not_set(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + '  rate: {fps: "${ARGOS_TEST_NOT_SET}"}\n')
+    assert load_config(path, ("camera.rate.fps=1",)).cameras["camera"].rate.fps == 1.0
+    assert load_config(path, ("camera.rate={fps: 2}",)).cameras["camera"].rate.fps == 2.0
+    with pytest.raises(ConfigError, match="ARGOS_TEST_NOT_SET is not set"):
+        load_config(path, ("camera.regions.mode=full",))
+
+
 def test_defaults_are_merged_maps_merge_and_lists_replace(tmp_path: Path) -> None:
     text = """\
 version: 1

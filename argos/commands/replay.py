@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from argos.config import Config
 
 EPILOG = """Every recorded frame is analysed, none is dropped, with the times and epochs of the camera. Without CONFIG
-the defaults are used; with it the settings of the camera of that name. Nothing is published, and nothing is written
-but results, and events where the camera has zones or lines.
+the defaults are used; with it the settings of the camera of that name; variables in its sources, publish, http and
+outputs need not be set. Nothing is published, and nothing is written but results, and events where the camera has
+zones or lines.
 
 examples:
   argos replay rec/door                            writes rec/door.replay.jsonl
@@ -83,7 +85,7 @@ def configuration(args: argparse.Namespace) -> Config:
         ConfigError: with every fault.
         SourceError: the first segment cannot be opened.
     """
-    from argos.config import config_from_sources, load_config
+    from argos.config import config_from_sources
     from argos.sources.names import camera_name
 
     recording = args.recording
@@ -99,7 +101,7 @@ def configuration(args: argparse.Namespace) -> Config:
         (camera,) = config.cameras.values()
         camera = camera.model_copy(update={"name": name})
     else:
-        config = load_config(args.config, args.set)
+        config = _settings(args.config, args.set)
         if name not in config.cameras and (args.camera or len(config.cameras) > 1):
             raise UsageError(
                 f"{args.config}: has no camera '{name}', only {', '.join(config.cameras)}; choose with --camera"
@@ -123,6 +125,28 @@ def configuration(args: argparse.Namespace) -> Config:
             "http": config.http.model_copy(update={"bind": None}),
         }
     )
+
+
+def _settings(path: Path, overrides: Sequence[str]) -> Config:
+    """A configuration without the cameras and receivers that a replay has nothing to do with.
+
+    Passwords that it reads from the environment need not be there.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    from argos.config import build_config, read_document
+
+    data = read_document(path).data
+    entries = {"camera": data.get("camera")}
+    if isinstance(data.get("cameras"), dict):
+        entries |= {f"cameras.{name}": entry for name, entry in data["cameras"].items()}
+    unused = ["outputs=[]", "publish={bind: null}", "http={bind: null}"]
+    for key, entry in entries.items():
+        if isinstance(entry, dict) and "source" in entry:
+            unused.append(f"{key}.{'source.url' if isinstance(entry['source'], dict) else 'source'}=recording.mp4")
+    document = read_document(path, [*unused, *overrides])
+    return build_config(document, path.parent, path.stem, same_source=True)
 
 
 def _beside(recording: Path, what: str) -> Path:

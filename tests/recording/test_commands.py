@@ -18,6 +18,7 @@ from video_files import write_video
 from argos.cli import main
 from argos.commands.replay import add_arguments, configuration
 from argos.config_outputs import JsonlOutput
+from argos.errors import ConfigError
 from argos.publishing.jsonl import read_jsonl
 from argos.sources.read import read
 from argos.sources.segments import files_of, segments_of
@@ -61,6 +62,32 @@ def test_a_configuration_records_and_replays_its_camera(
     assert "two.yaml: has no camera 'yard', only door, gate; choose with --camera" in capsys.readouterr().err
     assert main(["replay", "gone"]) == 2
     assert "gone: no such recording; argos record makes one" in capsys.readouterr().err
+
+
+def test_a_replay_needs_no_passwords_of_cameras_and_receivers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """\
+version: 1
+cameras:
+  door: {source: "rtsp://u:${NOT_SET}@10.0.0.7/1", rate: {fps: 5}}
+  gate: {source: {url: "rtsp://u:${NOT_SET}@10.0.0.8/1"}}
+publish: {bind: "tcp://${NOT_SET}:5555"}
+http: {bind: "127.0.0.1:8080", token: "${NOT_SET}"}
+outputs: [{type: webhook, url: "${NOT_SET}"}]
+"""
+    path = tmp_path / "camera.yaml"
+    path.write_text(text)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    clip = str(write_video(tmp_path / "clip.mp4", 4))
+    found = configuration(parser.parse_args([clip, str(path), "--camera", "door"]))
+    assert [(c.name, c.source.url, c.rate.fps) for c in found.cameras.values()] == [("door", clip, 5.0)]
+    assert [output.type for output in found.outputs] == ["jsonl"]
+    path.write_text(text.replace("fps: 5", 'fps: "${NOT_SET}"'))
+    with pytest.raises(ConfigError, match=r"cameras.door.rate.fps: environment variable NOT_SET is not set") as fault:
+        configuration(parser.parse_args([clip, str(path), "--camera", "door"]))
+    assert len(str(fault.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
