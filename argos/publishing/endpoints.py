@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import re
 import socket as sockets
 from typing import cast
@@ -14,19 +15,37 @@ from argos.errors import PublishError
 EXAMPLES = "tcp://127.0.0.1:5555 or ipc:///run/argos/socket"
 
 _IN_USE = "address already in use; choose another publish.bind or stop the other process"
-_ADDRESS = re.compile(r"tcp://[^\s:/]+:(?P<port>\*|\d{1,5})|ipc://.+")
+_ADDRESS = re.compile(r"tcp://(\[(?P<ip>[^]\s]+)\]|[^][\s:/]+):(?P<port>\*|\d{1,5})|ipc://.+")
 _LOOPBACK = re.compile(r"tcp://(127(\.\d+){3}|localhost|lo):.*|ipc://.*")
 
 
 def is_address(endpoint: str) -> bool:
-    """Whether it reads ``tcp://HOST:PORT`` or ``ipc://PATH``; 0MQ itself takes port 99999 and uses another."""
+    """Whether it reads ``tcp://HOST:PORT``, IPv6 in brackets, or ``ipc://PATH``; 0MQ takes port 99999 for another."""
     match = _ADDRESS.fullmatch(endpoint)
-    return match is not None and (match["port"] in (None, "*") or int(match["port"]) < 65536)
+    if match is None or (match["ip"] and _ipv6(endpoint) is None):
+        return False
+    return match["port"] in (None, "*") or int(match["port"]) < 65536
 
 
 def is_loopback(endpoint: str) -> bool:
     """Whether only this machine reaches the address."""
-    return _LOOPBACK.fullmatch(endpoint) is not None
+    ip = _ipv6(endpoint)
+    return _LOOPBACK.fullmatch(endpoint) is not None if ip is None else ip.is_loopback
+
+
+def _ipv6(endpoint: str) -> ipaddress.IPv6Address | None:
+    """The host of an address, where it is IPv6."""
+    match = _ADDRESS.fullmatch(endpoint)
+    try:
+        return ipaddress.IPv6Address(match["ip"]) if match and match["ip"] else None
+    except ipaddress.AddressValueError:
+        return None
+
+
+def _speak_ipv6(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Only where it is asked for: a name would be looked for under IPv6 first."""
+    if _ipv6(endpoint) is not None:
+        socket.setsockopt(zmq.IPV6, 1)
 
 
 def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
@@ -42,6 +61,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
         raise PublishError(f"{endpoint}: not an address; expected publish.bind like {EXAMPLES}")
     if _is_taken(endpoint):
         raise PublishError(f"{endpoint}: {_IN_USE}")
+    _speak_ipv6(socket, endpoint)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
@@ -84,6 +104,7 @@ def connect(socket: zmq.Socket[bytes], endpoint: str) -> None:
     plain = endpoint.removeprefix("sub+connect:")
     if not is_address(plain):
         raise ValueError(f"{endpoint}: not an address; expected one like {EXAMPLES}")
+    _speak_ipv6(socket, plain)
     try:
         socket.connect(plain)
     except zmq.ZMQError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from publishing_results import assert_same, made_event, made_result, made_status
 from waiting import wait_for
 
 from argos.errors import PublishError
+from argos.publishing.consumer import Consumer
 from argos.publishing.jsonl import JsonlWriter, read_jsonl
 from argos.publishing.message import MaskEncodings
 from argos.publishing.publisher import Publisher
@@ -232,6 +234,11 @@ def test_an_address_in_use_says_what_to_do() -> None:
         ("tcp://127.0.0.1:99999", "not an address"),
         ("tcp://192.0.2.7:5555", "reachable from other machines"),
         ("tcp://lo:1:2", "not an address"),
+        ("tcp://[::]:5555", "without encryption"),
+        ("tcp://[2001:db8::1]:5555", "reachable from other machines"),
+        ("tcp://[::g]:5555", "not an address"),
+        ("tcp://::1:5555", "not an address"),
+        ("tcp://[::1]:99999", "not an address"),
         ("udp://127.0.0.1:5555", "not an address"),
         ("ipc:///no/such/folder/socket", "cannot be bound"),
     ],
@@ -251,6 +258,26 @@ def test_a_socket_file_in_use_is_left_to_its_publisher_and_one_left_behind_is_ta
             assert subscriber.receive()
     assert (tmp_path / "socket").is_socket()  # 0MQ leaves it behind
     Publisher(address, **options).close()
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    if not speaks_ipv6():
+        pytest.skip("no IPv6 here")
+    with made_publisher("tcp://[::1]:*", every="tcp://[::1]:*") as publisher:
+        with Subscriber(publisher.endpoint, kinds=["hello"], timeout=20) as subscriber:
+            assert subscriber.receive()
+        assert publisher.every_endpoint is not None
+        with Consumer(publisher.every_endpoint, "club", timeout=20) as consumer:
+            wait_for(lambda: consumer.connected)
+
+
+def speaks_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def test_an_address_of_another_machine_cannot_be_bound() -> None:
