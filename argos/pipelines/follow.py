@@ -121,7 +121,8 @@ class Following:
         tracker = self._trackers.get(camera)
         if tracker is None or view.instances is None:
             return view
-        return replace(view, instances=replace(view.instances, score_threshold=tracker.settings.low_score))
+        weaker = replace(view.instances, score_threshold=tracker.settings.low_score)
+        return replace(view, instances=weaker, shown_from=tracker.settings.score)
 
     def followed(self, frame: Frame, analysis: Analysis) -> Analysis:
         """The analysis with the ids of its people; called once for each frame of a camera, in order."""

@@ -62,7 +62,7 @@ class Proposals:
         if work.sight is None:
             memory.look(work.frame, grid)
             work.sight = memory.sight
-        memory.learn(work.sight, computed(work, grid), occupied(work, grid))
+        memory.learn(work.sight, computed(work, grid), *occupied(work, grid))
         work.extra_ms = (time.perf_counter() - start) * 1e3
         work.spend("propose", start)
 
@@ -94,9 +94,15 @@ def computed(work: Work, grid: Size) -> NDArray[np.bool_]:
     return work.mask.mask
 
 
-def occupied(work: Work, grid: Size) -> NDArray[np.bool_]:
-    """Where people were found: pixels of the frame, or cells of the grid where only boxes are at hand."""
+def occupied(work: Work, grid: Size) -> tuple[NDArray[np.bool_], list[NDArray[np.bool_]]]:
+    """Where people were found: pixels of the frame, or cells of the grid where only boxes are at hand.
+
+    Returns:
+        All of them, and beside them each one of those who are too weak to be shown by themselves.
+    """
     if work.semantic is not None:
-        return work.semantic.mask
+        return work.semantic.mask, []
     assert work.instances is not None
-    return cells_of(work.instances.boxes, work.frame.size, grid, outward=True)
+    boxes, shown = work.instances.boxes, work.instances.scores >= work.view.shown_from
+    weak = [cells_of(box[None], work.frame.size, grid, outward=True) for box in boxes[~shown]]
+    return cells_of(boxes[shown], work.frame.size, grid, outward=True), weak

@@ -36,6 +36,8 @@ class View:
         shrink: the scale is taken times this, under overload.
         small: whether smaller networks take over, under overload; see ``argos.pipelines.relief``.
         watched: ask the proposer about every frame, and look wherever it sees somebody, whatever the memory says.
+        shown_from: score of people who are shown whoever was there before; ``instances`` may let weaker ones through,
+            with whom tracks go on.
     """
 
     mode: AskedMode
@@ -50,6 +52,7 @@ class View:
     watched: bool = False
     shrink: float = 1.0
     small: bool = False
+    shown_from: float = 0.0
 
     def margin_at(self, scale: float) -> int:
         """Context around a region in frame pixels, at so many network pixels for each."""

@@ -10,6 +10,7 @@ people fill the picture, every frame is asked about.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -137,19 +138,31 @@ class SceneMemory:
         small = cv2.resize(grey, (columns * SAMPLES, rows * SAMPLES), interpolation=cv2.INTER_AREA)
         self.sight = Sight(np.asarray(small, np.uint8), frame.epoch)
 
-    def learn(self, sight: Sight, computed: NDArray[np.bool_], people: NDArray[np.bool_]) -> None:
+    def learn(
+        self,
+        sight: Sight,
+        computed: NDArray[np.bool_],
+        people: NDArray[np.bool_],
+        weak: Sequence[NDArray[np.bool_]] = (),
+    ) -> None:
         """Remember what the deep network said about a picture; nothing, where it is of another scene by now.
 
         Args:
             sight: of the picture.
             computed: ``(H, W)`` bool of any size over the whole frame, where it looked.
             people: likewise, where it found people.
+            weak: likewise, where it perhaps found somebody, one mask for each: whoever is mostly where somebody was
+                found before, as a track goes on; anything else may look a little like a person for ever.
         """
         if sight.epoch != self.sight.epoch or sight.grey.shape != self._when_empty.shape:
             return
         places = self.occupied.shape
         cells = ~_touched(~computed, self.looks.shape)  # in full: half a cell says nothing about the other half
         looked, found = ~_touched(~cells, places), _touched(people, places)
+        for one in weak:
+            there = _touched(one, places)
+            if 2 * (there & self.occupied).sum() >= there.sum():
+                found = found | there
         self.occupied = np.where(looked, found, self.occupied | found)
         # where parts of a place are looked at one after the other, it is to be as it was at the first
         first = _touched(cells, places) & ~self._looked_at()

@@ -45,7 +45,7 @@ def test_weaker_people_are_looked_at_down_to_low_score(settings: list[str], low:
     assert (chosen.score, chosen.low_score, chosen.confirm_frames, chosen.lost_s) == (0.5, low, 3, 2.0)
     view = View("full", 0.5, 0, 0.0, 0, None, LIMITS, None)
     wider = Following({"a": chosen}).view("a", view)
-    assert wider.instances == InstanceLimits(low, 0.5, 9)
+    assert (wider.instances, wider.shown_from) == (InstanceLimits(low, 0.5, 9), 0.5)
     assert Following({"a": None}).view("a", view) is view
 
 

@@ -244,16 +244,23 @@ def test_each_camera_keeps_its_own_overlap_and_number_of_people(people: People) 
 
 
 @pytest.mark.parametrize("mode", ["pack", "gather", "mask"])
-def test_a_still_scene_in_which_nobody_is_found_is_not_computed_again(people: People, mode: str) -> None:
-    """Everything is proposed, no person is let through: after three looks the proposals are not believed any more."""
+@pytest.mark.parametrize("weakest", [1.0, 0.0])
+def test_a_still_scene_in_which_nobody_is_found_is_not_computed_again(
+    people: People, mode: str, weakest: float
+) -> None:
+    """Everything is proposed and nobody shown, weak as they are: after three looks the proposals are not believed."""
     nobody = replace(
         VIEW,
         mode=mode,
         memory=True,
         semantic=None,
-        instances=InstanceLimits(score_threshold=1.0, nms=0.5, max_people=1),
+        instances=InstanceLimits(score_threshold=weakest, nms=0.5, max_people=1),
+        shown_from=1.0,
     )
-    still = Frame(frame(3).pixels, f"still-{mode}", 0, 0.0)
+    still = Frame(frame(3).pixels, f"still-{mode}-{weakest}", 0, 0.0)
+    found = people.step([still], [replace(nobody, memory=False)], [False])[0].instances
+    assert found is not None
+    assert bool(len(found)) == (weakest == 0.0)
     runs = [people.step([still], [nobody], [False])[0].mode for _ in range(5)]
     assert runs[3:] == ["skip", "skip"]
     assert "skip" not in runs[:3]

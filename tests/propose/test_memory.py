@@ -111,6 +111,26 @@ def test_who_leaves_is_forgotten() -> None:
     assert not recall(memory, picture(9), proposal((200, 150, 240, 250))).mask.any()
 
 
+def test_what_only_looks_a_little_like_somebody_is_asked_about_no_more() -> None:
+    memory, weak = SceneMemory(), np.zeros(SIZE, np.bool_)
+    weak[60:160, 500:580] = True
+    for seed in range(1, 1 + SURE_AFTER):
+        assert recall(memory, picture(seed), proposal(POSTER)).mask.any()
+        memory.learn(memory.sight, EVERYWHERE, NOBODY, [weak])
+    assert not recall(memory, picture(5), proposal(POSTER)).mask.any()
+
+
+def test_who_was_found_and_is_hardly_recognised_any_more_is_looked_at_again() -> None:
+    memory = SceneMemory()
+    recall(memory, picture(1, person=200), proposal())
+    memory.learn(memory.sight, EVERYWHERE, person_at(200))
+    for seed in range(2, 4 + SURE_AFTER):
+        recalled = recall(memory, picture(seed, person=200), proposal()).mask
+        assert recalled[proposal((200, 150, 240, 250)).mask].all()
+        memory.learn(memory.sight, EVERYWHERE, NOBODY, [person_at(320), person_at(204)])
+    assert not recall(memory, picture(9, person=200), proposal((320, 150, 360, 250))).mask[:, 160:].any()
+
+
 def test_the_neighbourhood_of_people_is_believed() -> None:
     """A hand that looks like the wall behind it is proposed, unchanged, and beside the person."""
     memory = SceneMemory()
