@@ -100,9 +100,16 @@ def occupied(work: Work, grid: Size) -> tuple[NDArray[np.bool_], list[NDArray[np
     Returns:
         All of them, and beside them each one of those who are too weak to be shown by themselves.
     """
-    if work.semantic is not None:
+    if work.instances is None:
+        assert work.semantic is not None
         return work.semantic.mask, []
-    assert work.instances is not None
     boxes, shown = work.instances.boxes, work.instances.scores >= work.view.shown_from
-    weak = [cells_of(box[None], work.frame.size, grid, outward=True) for box in boxes[~shown]]
-    return cells_of(boxes[shown], work.frame.size, grid, outward=True), weak
+    if work.semantic is None:
+        weak = [cells_of(box[None], work.frame.size, grid, outward=True) for box in boxes[~shown]]
+        return cells_of(boxes[shown], work.frame.size, grid, outward=True), weak
+    people = work.semantic.mask
+    unmasked = [box for box in boxes[shown].tolist() if not people[box[1] : box[3], box[0] : box[2]].any()]
+    people = people.copy() if unmasked else people
+    for x0, y0, x1, y1 in unmasked:
+        people[y0:y1, x0:x1] = True
+    return people, []

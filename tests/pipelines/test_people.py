@@ -268,6 +268,17 @@ def test_a_still_scene_in_which_nobody_is_found_is_not_computed_again(
     assert people.step([changed], [nobody], [False])[0].mode != "skip"
 
 
+def test_who_is_shown_is_looked_at_again_although_the_mask_misses_them(people: People) -> None:
+    unmasked = replace(VIEW, mode="pack", memory=True, semantic=SemanticLimits(2.0))
+    still = Frame(frame(3).pixels, "unmasked", 0, 0.0)
+    for _ in range(6):
+        (seen,) = people.step([still], [unmasked], [False])
+        assert seen.instances is not None
+        assert seen.semantic is not None
+        assert len(seen.instances)
+        assert not seen.semantic.mask.any()
+
+
 def test_who_was_found_is_proposed_again_when_the_proposer_is_blind(people: People) -> None:
     seen, blind = replace(VIEW, mode="pack", memory=True), replace(EMPTY, mode="pack", memory=True)
     first = people.step([frame(camera="m")], [seen], [False])[0]
