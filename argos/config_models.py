@@ -39,7 +39,8 @@ class Packing(Section):
     canvas: Annotated[tuple[CanvasSide, CanvasSide], Field(strict=False)] = Field(
         default=(384, 640),
         description="[height, width] of a full canvas in network pixels, multiples of 32; "
-        "where less is enough a part of it is computed",
+        "where less is enough a part of it is computed, and where a region is higher or wider another shape of no more "
+        "pixels",
     )
     max_canvases: int = Field(default=2, ge=1, le=64, description="most canvases per step; what does not fit is shrunk")
     gutter: int = Field(

@@ -26,6 +26,9 @@ LEAST_SIDE = 96
 MOST_STEPS = 20
 """Sides are told apart in so many steps at most: 32 pixels up to a side of 640, more beyond."""
 
+BOUNDLESS = 1 << 20
+"""Side of a canvas on which nothing is cut."""
+
 SLACK = 0.005
 """Where the regions do not fit, shapes that are larger by this share for each of them, or less, are not tried: the
 regions of real clips got canvases larger by 1 % on average, after at most 15 trials in place of 22."""
@@ -40,10 +43,32 @@ def few_shapes_of(largest: Size) -> list[Size]:
     return [*dict.fromkeys(size for size in smaller if size != largest), largest]
 
 
+def full_canvas(boxes: Boxes, largest: Size, *, few: bool = False) -> Size:
+    """The shape of a full canvas: another one of no more pixels where only on that no region is cut or reduced.
+
+    Somebody near the camera is as high as the picture; in two tiles they are two people, or none.
+
+    Args:
+        boxes: the regions.
+        largest: size of a full canvas.
+        few: as for ``smallest_canvas``; then there is no other.
+    """
+    whole = cut(boxes, (BOUNDLESS, BOUNDLESS)).size.max(axis=0, initial=1).tolist()
+    if few or (whole[0] <= largest[0] and whole[1] <= largest[1]):
+        return largest
+    height, width = _on_grid(whole[0]), _on_grid(whole[1])
+    pixels = largest[0] * largest[1]
+    if whole[0] > largest[0]:
+        size = height, pixels // height // GRID * GRID
+    else:
+        size = pixels // width // GRID * GRID, width
+    return size if size[0] >= height and size[1] >= width else largest
+
+
 def smallest_canvas(
     regions: Sequence[Regions], largest: Size, *, scale: PerFrame, margin: PerFrame, gutter: int, few: bool = False
 ) -> Size:
-    """The smallest shape that takes all regions on one canvas as the largest takes them: uncut and unreduced.
+    """The smallest shape that takes all regions on one canvas as a full one takes them: uncut and unreduced.
 
     Args:
         regions: one value per frame.
@@ -52,9 +77,10 @@ def smallest_canvas(
         few: only of ``few_shapes_of`` the largest; otherwise any on the grid.
 
     Returns:
-        The shape, or ``largest``, also where one canvas is too few.
+        The shape, or that of a full canvas (``full_canvas``), also where one canvas is too few.
     """
     boxes = boxes_of(regions, scale=scale, margin=margin)
+    largest = full_canvas(boxes, largest, few=few)
     return smallest_for(boxes, cut(boxes, largest), largest, gutter=gutter, few=few)[0]
 
 

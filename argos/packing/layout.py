@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from argos.packing.canvas import smallest_for
+from argos.packing.canvas import full_canvas, smallest_for
 from argos.packing.pack import placements_at, placements_of
 from argos.packing.rectangles import Boxes, cut
 from argos.types import Placements, Size
@@ -42,7 +42,7 @@ def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | Non
 
     Args:
         boxes: the regions of all frames, see ``boxes_of``.
-        largest: size of a full canvas.
+        largest: size of a full canvas, see ``full_canvas``.
         gutter: as for ``pack``.
         max_canvases: likewise; None: as many as it takes.
         few: as for ``smallest_canvas``.
@@ -50,6 +50,7 @@ def lay_out(boxes: Boxes, largest: Size, *, gutter: int, max_canvases: int | Non
     Raises:
         ValueError: more regions than pixels.
     """
+    largest = full_canvas(boxes, largest, few=few)
     whole = cut(boxes, largest)
     size, places = smallest_for(boxes, whole, largest, gutter=gutter, few=few)
     if places is not None:

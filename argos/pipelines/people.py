@@ -166,10 +166,10 @@ class People:
         return work.view.mode != "auto" or work.view.watched or self.planner.asks(work.frame.camera)
 
     def _plan(self, works: Sequence[Work]) -> Layout | None:
-        """Choose the modes.
+        """Choose the modes; a frame whose share of the canvases is larger than the frame is computed in full.
 
         Returns:
-            The canvases of all packed frames; None where there are none, or not only those that were chosen here.
+            The canvases of all packed frames; None where there are none, or they are not known yet.
         """
         start = time.perf_counter()
         for work in works:
@@ -185,10 +185,16 @@ class People:
         for n, (work, mode) in enumerate(zip(auto, choice.modes, strict=True)):
             work.mode = mode
             work.given |= n in choice.measured
+        layout, packed = choice.layout, [work for work in works if work.mode == "pack"]
+        if any(work.view.mode == "pack" for work in packed):
+            layout = together = self._lay_out(packed)
+            areas = target_areas(together.placements, len(packed))
+            for work, area in zip(packed, areas, strict=True):
+                if work.view.mode == "pack" and self._pixels(together) * area > work.full_pixels:
+                    work.mode, layout = "full", None
         for work in works:
             work.spend("plan", start, 1 / len(works))
-        others = any(work.mode == "pack" for work in works if work.view.mode != "auto")
-        return None if others else choice.layout
+        return layout
 
     def _seen(self, work: Work) -> Seen:
         """What the planner is told about a frame; without the proposer's time where mode ``full`` spends it too."""
@@ -210,11 +216,7 @@ class People:
     def _packed(self, works: Sequence[Work], layout: Layout | None) -> Steps[None]:
         """All frames share the canvases, each at its own scale."""
         start = begin = time.perf_counter()
-        if layout is None:
-            regions = [work.regions for work in works if work.regions is not None]
-            boxes = boxes_of(regions, scale=[w.scale for w in works], margin=[w.margin for w in works])
-            most = self.canvas.most * len(works)
-            layout = lay_out(boxes, self.canvas.size, gutter=self.canvas.gutter, max_canvases=most, few=self.canvas.few)
+        layout = layout or self._lay_out(works)
         if all(work.view.memory for work in works):  # otherwise each frame is for itself
             layout = self._steady.settle(layout, [w.frame.camera for w in works], gutter=self.canvas.gutter)
         batch = paste([work.frame for work in works], layout.placements, layout.canvas_size)
@@ -224,6 +226,13 @@ class People:
             work.spend("pack", start, area)
         waited_ms = yield from self._segment(batch, works, areas)
         self._took(begin, waited_ms, works, areas, self._pixels(layout))
+
+    def _lay_out(self, works: Sequence[Work]) -> Layout:
+        """The canvases of some frames."""
+        regions = [work.regions for work in works if work.regions is not None]
+        boxes = boxes_of(regions, scale=[work.scale for work in works], margin=[work.margin for work in works])
+        canvas, most = self.canvas, self.canvas.most * len(works)
+        return lay_out(boxes, canvas.size, gutter=canvas.gutter, max_canvases=most, few=canvas.few)
 
     def _pixels(self, layout: Layout) -> int:
         """Pixels that the networks compute for canvases; those that take one size only fill each up to it."""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argos.packing.canvas import few_shapes_of, smallest_canvas
+from argos.packing.canvas import few_shapes_of, full_canvas, smallest_canvas
 from argos.packing.pack import plan_placements
+from argos.packing.rectangles import boxes_of, cut
 from argos.types import Regions
 
 FRAME = (720, 1280)
@@ -51,11 +52,39 @@ def test_a_region_gets_the_least_canvas_around_it(rows: int, columns: int, heigh
     largest, frame = (32 * rows, 32 * columns), (2000, 2000)
     one = Regions(np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32), frame)
     size = smallest_canvas([one], largest, scale=1.0, margin=0, gutter=8)
-    assert all(side % 32 == 0 and side <= most for side, most in zip(size, largest, strict=True))
+    assert size[0] % 32 == size[1] % 32 == 0
+    assert size[0] * size[1] <= largest[0] * largest[1]
     if height <= largest[0] and width <= largest[1]:
         step = [32 * math.ceil(side / 640) for side in largest]
         assert height <= size[0] < max(height, 95) + step[0] + 1
         assert width <= size[1] < max(width, 95) + step[1] + 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), max_size=4),
+    st.sampled_from([(384, 640), (640, 384), (96, 1280), (256, 256)]),
+)
+def test_a_canvas_is_turned_only_where_that_leaves_the_regions_whole(
+    sides: list[tuple[int, int]], largest: tuple[int, int]
+) -> None:
+    boxes = boxes_of([regions_of(*[(50, 30, 50 + w, 30 + h) for w, h in sides])], scale=0.9, margin=8)
+    size = full_canvas(boxes, largest)
+    assert full_canvas(boxes, largest, few=True) == largest
+    uncut = [(min(w + 16, 1280), min(h + 16, 720)) for w, h in sides]
+    if size != largest:
+        assert size[0] % 32 == size[1] % 32 == 0
+        assert size[0] * size[1] <= largest[0] * largest[1]
+        assert len(cut(boxes, size)) == len(sides)
+        assert (cut(boxes, size).scale == np.float32(0.9)).all()
+        assert any(0.9 * w > largest[1] or 0.9 * h > largest[0] for w, h in uncut)
+
+
+def test_somebody_as_high_as_a_picture_of_four_by_three_stays_whole() -> None:
+    near = Regions(np.array([[152, 56, 640, 480]], np.int32), np.ones(1, np.float32), (480, 640))
+    assert smallest_canvas([near], (384, 640), scale=1.0, margin=16, gutter=8) == (448, 512)
+    assert smallest_canvas([near], (384, 640), scale=1.0, margin=16, gutter=8, few=True) == (384, 640)
+    flat = regions_of((0, 300, 1280, 420))
+    assert smallest_canvas([flat], (384, 640), scale=1.0, margin=16, gutter=8) == (160, 1280)
 
 
 @given(st.integers(1, 700), st.integers(1, 700))

@@ -55,8 +55,9 @@ def plan(*frames: Seen, canvas: Size = (512, 512), gather: GatherCost | None = N
         ([(0, 0, 400, 470), (500, 0, 900, 470)], 1.0, "pack"),
         ([(0, 0, 310, 470), (320, 0, 630, 470), (640, 0, 950, 470), (960, 0, 1270, 470)], 1.0, "pack"),
         ([(0, 0, 400, 720), (440, 0, 840, 720), (880, 0, 1280, 720)], 1.0, "full"),
-        # at half the scale one canvas alone is 1.14 of the frame, a part of it less
-        ([(50, 50, 1150, 700)], 0.5, "full"),
+        # at half the scale one canvas alone is 1.14 of the frame, a part of it less; this one is turned, not cut
+        ([(50, 50, 1150, 700)], 0.5, "pack"),
+        ([(20, 20, 1250, 700)], 0.5, "full"),
         ([(100, 100, 200, 400)], 0.5, "pack"),
     ],
 )

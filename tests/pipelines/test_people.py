@@ -177,7 +177,18 @@ def test_every_millisecond_has_a_stage(people: People) -> None:
 def test_cameras_of_different_size_share_one_plan_and_one_pack(people: People) -> None:
     """One small rectangle of each: together they fit one canvas, at one scale per frame."""
     frames = [frame(1, (96, 128), "a"), frame(2, (192, 256), "b")]
-    views = [replace(VIEW, mode="pack", scale=0.4), replace(VIEW, mode="pack", scale=0.2)]
+    views = [
+        replace(VIEW, mode="pack", proposal_threshold=0.5, scale=1.0),
+        replace(VIEW, mode="pack", proposal_threshold=0.5, scale=0.5),
+    ]
+    scores = np.zeros((96, 128), np.float32)
+    scores[:, :40] = 1.0
+
+    class Fixed:
+        def __call__(self, of: Frame) -> RegionMask:
+            return RegionMask(scores, scores >= 0.5, of.size)
+
+    line = People(Fixed(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
     canvases: list[int] = []
     run = SemanticSegmenter.scores
 
@@ -187,9 +198,20 @@ def test_cameras_of_different_size_share_one_plan_and_one_pack(people: People) -
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SemanticSegmenter, "scores", count)
-        analyses = people.step(frames, views, [False, False])
+        analyses = line.step(frames, views, [False, False])
     assert canvases == [1]
+    assert [a.mode for a in analyses] == ["pack", "pack"]
     assert [a.semantic.mask.shape for a in analyses if a.semantic] == [(96, 128), (192, 256)]
+
+
+def test_a_frame_whose_tiles_are_more_than_itself_is_computed_in_full(people: People) -> None:
+    small = People(people.proposer, people.semantic, None, replace(people.canvas, size=(64, 96), most=9))
+    view = replace(VIEW, mode="pack", instances=None)
+    assert one(small, view).mode == "full"
+    crowded, sparse = small.step(
+        [frame(1), frame(2, camera="b")], [view, replace(view, proposal_threshold=2.0)], [False, False]
+    )
+    assert (crowded.mode, crowded.deep_share, sparse.mode) == ("full", 1.0, "skip")
 
 
 def test_dropped_components_are_computed_in_no_mode(people: People) -> None:
