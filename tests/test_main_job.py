@@ -103,7 +103,7 @@ def test_two_files_are_two_cameras_of_one_run(tmp_path: Path, capsys: pytest.Cap
     assert {line["run"] for line in door} == {line["run"] for line in yard}
     assert {tuple(line["size"]) for line in door} == {(160, 90)}
     assert {tuple(line["size"]) for line in yard} == {(128, 96)}
-    assert "pack" in {line["mode"] for line in yard}
+    assert {line["mode"] for line in yard} <= {"pack", "full"}  # all is proposed: the canvases may be more than a frame
     assert len(decoded(tmp_path / "out/door/overlay.mp4")) == 5
     assert len(decoded(tmp_path / "out/yard/overlay.mp4")) == 8
 
