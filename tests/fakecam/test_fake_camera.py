@@ -132,7 +132,7 @@ def test_after_each_fault_the_pictures_come_back(camera: FakeCamera, fault: str,
         camera.apply(Command(fault))
         if fault in ("mute", "unauthorized", "missing", "no_video"):
             camera.apply(Command("kick"))  # they are met by those who come
-        reading.until(lambda: reading.states[-1].code == codes[fault])
+        reading.until(lambda: [s.code for s in reading.states[-1:]] == [codes[fault]])
         if fault == "unauthorized":  # it is asked again after ten seconds; that it says so is enough here
             return
         if fault != "kick":

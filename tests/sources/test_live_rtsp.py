@@ -39,7 +39,7 @@ def test_a_kick_and_a_restart_are_survived_with_new_epochs(rtsp_camera: StartCam
         camera.send("kick")
         reading.until(lambda: reading.frames[-1].epoch == 1)
         camera.kill()
-        reading.until(lambda: reading.states[-1].code == "refused")
+        reading.until(lambda: [s.code for s in reading.states[-1:]] == ["refused"])
         camera.start()
         reading.until(lambda: reading.frames[-1].epoch == 2)
     indices = [f.index for f in reading.frames]
@@ -81,7 +81,7 @@ def test_a_password_opens_and_a_wrong_one_is_named_without_it(rtsp_camera: Start
     with Reading(camera.url) as reading:
         reading.until(lambda: len(reading.frames) >= 1)
     with Reading(camera.url.replace("geheim", "falsch")) as reading:
-        reading.until(lambda: reading.states[-1].state == "lost")
+        reading.until(lambda: [s.state for s in reading.states[-1:]] == ["lost"])
     state = reading.states[1]
     assert state.code == "unauthorized"
     assert "user or password refused" in state.message
