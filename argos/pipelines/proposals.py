@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from argos.pipelines.work import Work
 from argos.propose.memory import SceneMemory
-from argos.propose.qunet import QUNetProposer, grid_size
+from argos.propose.qunet import QUNetProposer, grid_size, shrunk
 from argos.propose.regions import cells_of, grow, regions_of
 from argos.types import RegionMask, Size
 
@@ -41,14 +41,16 @@ class Proposals:
     def _seen(self, work: Work, proposer: QUNetProposer) -> RegionMask:
         """What the proposer says of a frame, or has said of one much like it; where privacy is at stake it is asked."""
         threshold, memory = work.view.proposal_threshold, self._memory(work)
+        small = None
         if work.view.memory:
-            memory.look(work.frame, grid_size(work.frame.size, proposer.size))
+            small = shrunk(work.frame, proposer.size)
+            memory.look(work.frame, small)
             work.sight = memory.sight
             answer = None if work.view.watched else memory.answer(threshold)
             if answer is not None:
                 work.asked = False
                 return answer
-        scores = proposer(work.frame).scores
+        scores = proposer(work.frame, small).scores
         if work.view.memory:
             memory.keep(scores)
         return RegionMask(scores, scores >= threshold, work.frame.size)
@@ -60,7 +62,7 @@ class Proposals:
         start = time.perf_counter()
         memory, grid = self._memory(work), grid_size(work.frame.size, proposer.size)
         if work.sight is None:
-            memory.look(work.frame, grid)
+            memory.look(work.frame, shrunk(work.frame, proposer.size))
             work.sight = memory.sight
         memory.learn(work.sight, computed(work, grid), *occupied(work, grid))
         work.extra_ms = (time.perf_counter() - start) * 1e3

@@ -83,7 +83,7 @@ class _Painted:
     mask: NDArray[np.bool_]
     size: int
 
-    def __call__(self, frame: Frame) -> RegionMask:
+    def __call__(self, frame: Frame, small: object = None) -> RegionMask:
         return RegionMask(self.mask.astype(np.float32), self.mask, frame.size)
 
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from argos.types import Frame, RegionMask, Size
+from argos.types import Frame, RegionMask
 
 BLOCK = 8
 """Side of a remembered place in cells of the proposer's grid."""
@@ -123,20 +123,24 @@ class SceneMemory:
         idle = (self.looks >= SURE_AFTER) & ~_cells(_around(changed | self.occupied, REACH))
         return RegionMask(proposed.scores, (proposed.mask & ~idle) | _cells(self.occupied), proposed.frame_size)
 
-    def look(self, frame: Frame, grid: Size) -> None:
-        """Take in the picture that the other calls speak about; a new epoch or grid forgets everything."""
-        rows, columns = grid[0] // BLOCK, grid[1] // BLOCK
+    def look(self, frame: Frame, small: NDArray[np.uint8]) -> None:
+        """Take in the picture that the other calls speak about; a new epoch or grid forgets everything.
+
+        Args:
+            frame: whose picture it is.
+            small: ``(h, w, 3)``, the picture on the proposer's grid.
+        """
+        rows, columns = small.shape[0] // BLOCK, small.shape[1] // BLOCK
         if self.occupied.shape != (rows, columns) or frame.epoch != self.sight.epoch:
             self.looks = np.zeros((rows * BLOCK, columns * BLOCK), np.uint8)
             self.occupied = np.zeros((rows, columns), np.bool_)
             self._when_empty = np.zeros((rows * SAMPLES, columns * SAMPLES), np.uint8)
             self._answer = None
         self._at_s, self._frame_size = frame.pts_s, frame.size
-        # linear picks single pixels of a large frame, halving the result averages them
-        small = cv2.resize(frame.pixels, (2 * columns * SAMPLES, 2 * rows * SAMPLES), interpolation=cv2.INTER_LINEAR)
+        # what is shrunk to the grid shows single pixels of a large frame, halving the result averages them
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        small = cv2.resize(grey, (columns * SAMPLES, rows * SAMPLES), interpolation=cv2.INTER_AREA)
-        self.sight = Sight(np.asarray(small, np.uint8), frame.epoch)
+        grey = cv2.resize(grey, (columns * SAMPLES, rows * SAMPLES), interpolation=cv2.INTER_AREA)
+        self.sight = Sight(np.asarray(grey, np.uint8), frame.epoch)
 
     def learn(
         self,

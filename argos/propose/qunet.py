@@ -62,19 +62,17 @@ class QUNetProposer:
         self.device = device
         self._scores(np.zeros((*grid_size(USUAL_SHAPE, size), 3), np.uint8))  # kernels are compiled, primitives made
 
-    def __call__(self, frame: Frame) -> RegionMask:
+    def __call__(self, frame: Frame, small: NDArray[np.uint8] | None = None) -> RegionMask:
         """Propose the cells of a frame that show people.
 
         Args:
             frame: picture of any size.
+            small: its picture on the grid, see ``shrunk``, where that is at hand.
 
         Returns:
             Scores and mask on the grid ``grid_size(frame.size, self.size)``.
         """
-        height, width = grid_size(frame.size, self.size)
-        # linear: averaging costs eight times as much, more than decoding the frame
-        small = cv2.resize(frame.pixels, (width, height), interpolation=cv2.INTER_LINEAR)
-        scores = self._scores(np.asarray(small, np.uint8))
+        scores = self._scores(shrunk(frame, self.size) if small is None else small)
         return RegionMask(scores, scores >= self.threshold, frame.size)
 
     def _scores(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -93,3 +91,10 @@ def grid_size(frame_size: Size, size: int) -> Size:
     height, width = frame_size
     short = max(round(min(height, width) * size / max(height, width) / MULTIPLE), 1) * MULTIPLE
     return (short, size) if height < width else (size, short)
+
+
+def shrunk(frame: Frame, size: int) -> NDArray[np.uint8]:
+    """The picture of a frame on the grid of a proposer of this size, ``(h, w, 3)``."""
+    height, width = grid_size(frame.size, size)
+    # linear: averaging costs eight times as much, more than decoding the frame
+    return np.asarray(cv2.resize(frame.pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

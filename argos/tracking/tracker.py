@@ -130,6 +130,7 @@ class Tracker:
         """Person -> track, in five rounds; what one round leaves is offered to the next."""
         taken: dict[int, int] = {}
         rows = np.arange(len(self._tracks))
+        free_row, free_person = np.ones(len(rows), np.bool_), np.ones(len(boxes), np.bool_)
         confirmed = np.array([track.id != UNCONFIRMED for track in self._tracks], np.bool_)
         current = np.array([track.missed == 1 for track in self._tracks], np.bool_)
         for chosen, columns, least, where in (
@@ -139,13 +140,14 @@ class Tracker:
             (rows[~confirmed], strong, NEW_IOU, self._within_a_walk),
             (rows[confirmed & ~current], strong, AGAIN_IOU, self._after_a_while),
         ):
-            free_rows = chosen[~np.isin(chosen, list(taken.values()))]
-            free_columns = columns[~np.isin(columns, list(taken))]
+            free_rows, free_columns = chosen[free_row[chosen]], columns[free_person[columns]]
             if len(free_rows) == 0 or len(free_columns) == 0:
                 continue
             scores = where(free_rows, boxes[free_columns], [masks[k] for k in free_columns.tolist()], least)
             for row, column in assign(scores, least).tolist():
-                taken[int(free_columns[column])] = int(free_rows[row])
+                person, row = int(free_columns[column]), int(free_rows[row])
+                taken[person] = row
+                free_row[row] = free_person[person] = False
         return taken
 
     def _as_predicted(self, rows: NDArray[np.intp], seen: Floats, masks: Sequence[Mask], least: float) -> Floats:

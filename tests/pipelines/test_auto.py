@@ -45,7 +45,7 @@ class Proposer:
     def __init__(self, clock: Clock) -> None:
         self.clock, self.share, self.calls = clock, 1.0, 0
 
-    def __call__(self, frame: Frame) -> RegionMask:
+    def __call__(self, frame: Frame, small: object = None) -> RegionMask:
         self.clock.pass_ms(20.0)
         self.calls += 1
         scores = np.zeros((48, 80), np.float32)

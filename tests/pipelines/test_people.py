@@ -185,7 +185,7 @@ def test_cameras_of_different_size_share_one_plan_and_one_pack(people: People) -
     scores[:, :40] = 1.0
 
     class Fixed:
-        def __call__(self, of: Frame) -> RegionMask:
+        def __call__(self, of: Frame, small: object = None) -> RegionMask:
             return RegionMask(scores, scores >= 0.5, of.size)
 
     line = People(Fixed(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ def test_dropped_components_are_computed_in_no_mode(people: People) -> None:
     scores[80:82, 100:102] = 0.9  # a speck
 
     class Fixed:
-        def __call__(self, of: Frame) -> RegionMask:
+        def __call__(self, of: Frame, small: object = None) -> RegionMask:
             return RegionMask(scores, scores >= 0.5, of.size)
 
     line = People(Fixed(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
@@ -240,7 +240,7 @@ def test_nobody_is_found_in_blocks_that_were_not_computed(people: People) -> Non
     scores[:, :32] = 0.9
 
     class LeftEdge:
-        def __call__(self, of: Frame) -> RegionMask:
+        def __call__(self, of: Frame, small: object = None) -> RegionMask:
             return RegionMask(scores, scores >= 0.5, of.size)
 
     line = People(LeftEdge(), None, people.instances, people.canvas)  # type: ignore[arg-type]
@@ -322,7 +322,7 @@ def test_an_unchanged_picture_is_shown_to_the_proposer_once(people: People, watc
     class Counting:
         size = people.proposer.size
 
-        def __call__(self, of: Frame) -> RegionMask:
+        def __call__(self, of: Frame, small: object = None) -> RegionMask:
             asked.append(of.index)
             return people.proposer(of)
 
@@ -345,7 +345,7 @@ def test_regions_keep_their_place_on_the_canvas_unless_each_frame_is_for_itself(
     class Given:
         size = 96
 
-        def __call__(self, of: Frame) -> RegionMask:
+        def __call__(self, of: Frame, small: object = None) -> RegionMask:
             return RegionMask(answers[-1], answers[-1] >= 0.5, of.size)
 
     line = People(Given(), people.semantic, None, people.canvas)  # type: ignore[arg-type]
@@ -378,7 +378,7 @@ def test_what_networks_held_of_a_camera_is_forgotten_with_its_scene_its_epoch_an
     class LeftEdge:
         size = 96
 
-        def __call__(self, of: Frame) -> RegionMask:
+        def __call__(self, of: Frame, small: object = None) -> RegionMask:
             return RegionMask(scores, scores >= 0.5, of.size)
 
     view = replace(VIEW, proposal_threshold=0.5, mode="gather", instances=None)

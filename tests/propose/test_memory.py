@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from argos.propose.memory import ANSWER_S, BLOCK, HELD_S, REACH, SURE_AFTER, SceneMemory
+from argos.propose.qunet import shrunk
 from argos.types import Frame, RegionMask
 
 SIZE, GRID = (360, 640), (176, 320)
@@ -39,8 +40,12 @@ def look(memory: SceneMemory, computed: Mask = EVERYWHERE, noise: float = 4.0) -
         memory.learn(memory.sight, computed, NOBODY)
 
 
+def look_at(memory: SceneMemory, frame: Frame, grid: tuple[int, ...] = GRID) -> None:
+    memory.look(frame, shrunk(frame, max(grid)))
+
+
 def recall(memory: SceneMemory, frame: Frame, proposed: RegionMask) -> RegionMask:
-    memory.look(frame, proposed.mask.shape)
+    look_at(memory, frame, proposed.mask.shape)
     return memory.recall(proposed)
 
 
@@ -186,7 +191,7 @@ def test_another_scene_is_looked_at_anew(what: str) -> None:
 def asked(noise: float = 4.0) -> SceneMemory:
     """A memory of what the proposer said about the empty room at 0 s."""
     memory = SceneMemory()
-    memory.look(picture(0, noise), GRID)
+    look_at(memory, picture(0, noise))
     assert memory.answer(0.4) is None
     memory.keep(np.full(GRID, 0.3, np.float32))
     return memory
@@ -196,26 +201,26 @@ def asked(noise: float = 4.0) -> SceneMemory:
 def test_the_proposer_is_not_asked_again_while_nothing_moves(noise: float) -> None:
     memory = asked(noise)
     for seed in range(1, round(10 * ANSWER_S)):
-        memory.look(picture(seed, noise), GRID)
+        look_at(memory, picture(seed, noise))
         answer = memory.answer(0.4)
         assert answer is not None
         assert answer.scores.mean() == pytest.approx(0.3)
         assert not answer.mask.any()
-    memory.look(picture(round(10 * ANSWER_S), noise), GRID)
+    look_at(memory, picture(round(10 * ANSWER_S), noise))
     assert memory.answer(0.4) is None  # an answer does not live for ever
 
 
 @pytest.mark.parametrize("frame", [picture(2, person=200), picture(1, epoch=1)], ids=["somebody", "epoch"])
 def test_the_proposer_is_asked_again_when_something_is_new(frame: Frame) -> None:
     memory = asked()
-    memory.look(frame, GRID)
+    look_at(memory, frame)
     assert memory.answer(0.4) is None
 
 
 def test_who_comes_in_between_two_questions_is_proposed_unasked() -> None:
     memory = asked()
     assert picture(1).pts_s < HELD_S
-    memory.look(picture(1, person=200), GRID)
+    look_at(memory, picture(1, person=200))
     answer = memory.answer(0.4)
     assert answer is not None
     inner, outer = (proposal(box).mask for box in ((200, 150, 240, 240), (184, 130, 256, 270)))
@@ -229,17 +234,17 @@ def test_where_much_changes_every_frame_is_asked_about() -> None:
     moved = Frame(np.ascontiguousarray(np.roll(room.pixels, 20, axis=1)), "a", 1, 0.01)
     for score, held in ((0.3, False), (0.5, True)):
         memory = SceneMemory()
-        memory.look(room, GRID)
+        look_at(memory, room)
         memory.keep(np.full(GRID, score, np.float32))
-        memory.look(moved, GRID)
+        look_at(memory, moved)
         assert (memory.answer(0.4) is not None) == held
 
 
 def test_a_clock_that_goes_back_asks_again() -> None:
     memory = SceneMemory()
-    memory.look(picture(5), GRID)
+    look_at(memory, picture(5))
     memory.keep(np.zeros(GRID, np.float32))
-    memory.look(picture(4), GRID)
+    look_at(memory, picture(4))
     assert memory.answer(0.4) is None
 
 
@@ -251,7 +256,7 @@ def test_a_slow_change_adds_up() -> None:
     for step in range(1, 9):
         pixels = room.copy()
         pixels[150:250, 200:240] += np.uint8(2 * step)
-        memory.look(Frame(pixels, "a", step, step / 100), GRID)
+        look_at(memory, Frame(pixels, "a", step, step / 100))
         answer = memory.answer(0.4)
         assert answer is not None
         heard.append(answer.mask.any())
