@@ -12,8 +12,25 @@ import cv2
 import pytest
 import torch
 import zmq
-from main_job import FAST, PEOPLE, assert_gapless, decoded, finish, free_port, lines_of, own_models, run_here, start
+from main_job import (
+    FAST,
+    PEOPLE,
+    assert_gapless,
+    decoded,
+    finish,
+    free_port,
+    lines_of,
+    own_models,
+    run_here,
+    start,
+    until,
+)
 from video_files import numbered, write_sound, write_video
+
+from argos.config import config_from_sources
+from argos.pipelines.api import Pipeline
+from argos.publishing.subscriber import Subscriber
+from argos.types import Overlay
 
 TWO = PEOPLE.replace("320x240", "160x96") + "&frames=2"
 
@@ -103,6 +120,22 @@ def test_one_damaged_image_does_not_stop_the_others(tmp_path: Path, capfd: pytes
     assert "photos: 1 of 3 images, first photos/2.png, cannot be decoded as an image" in capfd.readouterr().err
     lines = lines_of(tmp_path / "out/photos/results.jsonl")
     assert [(line["frame"], line["dropped"]) for line in lines] == [(0, {}), (2, {"damaged": 1})]
+
+
+def test_a_slit_is_shown_to_subscribers(tmp_path: Path) -> None:
+    """Reduced to the width of the overlay it would have no row left."""
+    cv2.imwrite("slit.png", numbered(1, 1, 3000))
+    models = [f"engine.models.{role}={path}" for role, path in own_models(tmp_path).items()]
+    config = config_from_sources(["slit.png"], ["camera.name=door", "publish.bind=tcp://127.0.0.1:*", *models])
+    with Pipeline(config) as pipeline:
+        publisher = pipeline._publisher
+        assert publisher is not None
+        with Subscriber(publisher.endpoint, kinds=["overlay"], timeout=20) as subscriber:
+            until(lambda: publisher.wants("overlay", "door"))
+            assert len(list(pipeline)) == 1
+            shown = subscriber.receive()
+    assert isinstance(shown, Overlay)
+    assert shown.size[0] == 1
 
 
 def _camera(port: int) -> list[str]:

@@ -56,6 +56,7 @@ from argos.publishing.wire import NO_CAMERA
 from argos.recording.recorder import PacketRecorder
 from argos.recording.results import RecordedResults
 from argos.types import OVERLOAD_STEPS, Result, Status
+from argos.web.pictures import reduced
 
 if TYPE_CHECKING:
     from argos.web.server import WebServer
@@ -586,7 +587,8 @@ class Pipeline:
         chosen = self.config.publish.overlay
         memory = self._drawn.setdefault(result.camera, remembers(chosen.style))
         memory.keep(result)
-        return _reduced(overlay(result.image, result, style=chosen.style, memory=memory), chosen.width)
+        picture = overlay(result.image, result, style=chosen.style, memory=memory)
+        return picture if chosen.width is None else reduced(picture, chosen.width)
 
     def _publish_state(self, feed: Feed) -> None:
         """Publish how a camera is doing, because it changed; called in the threads of the feeds."""
@@ -621,11 +623,3 @@ def _several(overrides: Sequence[str]) -> Sequence[str]:
     if isinstance(overrides, str):
         raise ValueError(f"overrides: expected a list of KEY=VALUE, got one string; write [{overrides!r}]")
     return overrides
-
-
-def _reduced(picture: NDArray[np.uint8], width: int | None) -> NDArray[np.uint8]:
-    """A picture at most ``width`` pixels wide."""
-    if width is None or picture.shape[1] <= width:
-        return picture
-    height = round(picture.shape[0] * width / picture.shape[1])
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
