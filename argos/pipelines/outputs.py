@@ -266,6 +266,7 @@ class Outputs:
         self._queue: queue.Queue[Result | Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
         self._closed = False
+        self._leaving = ThreadPoolExecutor(thread_name_prefix="argos-leaving")
         self._made = missing_folders(
             file.path for of_camera in files.values() for file in of_camera if file.path is not None
         )
@@ -319,15 +320,25 @@ class Outputs:
         self._queue.put(change)
 
     def remove(self, camera: str, then: Callable[[], None] | None = None) -> None:
-        """Finish the files of a camera once what is queued is written; ``then`` is called after it."""
+        """Finish the files of a camera once what is queued is written; ``then`` is called after it.
+
+        Nobody waits for its senders, whose receivers may be away.
+        """
 
         def end() -> None:
-            if faults := close_all(self._outputs.pop(camera, [])):
+            outputs = self._outputs.pop(camera, [])
+            self._leaving.submit(self._let_go, [output for output in outputs if isinstance(output, Sender)])
+            if faults := close_all([output for output in outputs if not isinstance(output, Sender)]):
                 raise faults[0]
             if then is not None:
                 then()
 
         self._queue.put(end)
+
+    def _let_go(self, senders: Sequence[Output]) -> None:
+        """Close the senders of a camera that is gone."""
+        if faults := close_all(senders):
+            self._error = self._error or faults[0]
 
     def write(self, result: Result) -> None:
         """Hand over a result; waits while ``WAITING`` are queued.
@@ -369,6 +380,7 @@ class Outputs:
     def _finish(self) -> None:
         """Close every file, whatever happens to the others."""
         faults = close_all([output for of_camera in self._outputs.values() for output in of_camera])
+        self._leaving.shutdown()
         if faults and self._error is None:
             self._error = faults[0]
         remove_empty(self._made)  # a source that gave nothing leaves nothing
