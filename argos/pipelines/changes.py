@@ -89,6 +89,12 @@ def check(old: Config, new: Config, tasks: Collection[str]) -> None:
         raise ConfigError(
             f"{', '.join(keys)}: cannot change while ARGOS runs; put the old value back, or start ARGOS again"
         )
+    own = [n for n, output in enumerate(new.outputs) if "%camera%" not in getattr(output, "path", "%camera%")]
+    if own and new.cameras.keys() != old.cameras.keys():  # the new one would open what the old one is still writing
+        raise ConfigError(
+            f"outputs.{own[0]}.path: belongs to camera '{next(iter(old.cameras))}', which cannot get another name "
+            "while ARGOS runs; put the old name back, or start ARGOS again (with %camera% in the path it could)"
+        )
     for name, camera in new.cameras.items():
         missing = [task for task in camera.tasks if task not in tasks]
         if missing:

@@ -84,6 +84,20 @@ def test_what_holds_while_it_runs_is_refused_by_name_and_its_value_is_not_told(c
     )
 
 
+@pytest.mark.parametrize(
+    "output", ["type: overlay, path: o.mp4", "type: jsonl, path: o.jsonl", "type: recording, path: rec"]
+)
+def test_files_of_the_only_camera_are_not_handed_to_another(config, output: str) -> None:
+    """Opened anew while the old one writes them they are cut off, or deleted under the new one as empty."""
+    one = "version: 1\ncamera: {name: NAME, source: 'webcam:0'}\noutputs: [{OUTPUT}]\n".replace("OUTPUT", output)
+    door, yard = config(one.replace("NAME", "door")), config(one.replace("NAME", "yard"))
+    check(door, config(one.replace("NAME", "door"), "camera.source=webcam:1"), ["instances"])
+    with pytest.raises(ConfigError, match=r"outputs.0.path: belongs to camera 'door', which cannot get another name"):
+        check(door, yard, ["instances"])
+    each = one.replace("path: ", "path: ./%camera%/")
+    check(config(each.replace("NAME", "door")), config(each.replace("NAME", "yard")), ["instances"])
+
+
 def test_a_task_whose_network_was_not_loaded_is_refused(config) -> None:
     check(config(), config(TWO, "cameras.door.regions.mode=full"), ["instances"])
     with pytest.raises(ConfigError, match=r"cameras.yard.tasks: no network for 'semantic' was loaded"):
