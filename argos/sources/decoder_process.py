@@ -114,7 +114,7 @@ class DecoderProcess:
                     case Alive(quiet_s=quiet_s) if quiet_s > self._quiet_s:
                         raise self._stuck(f"decoding is stuck for {quiet_s:.0f} s")
                     case Logged():
-                        about = {"event": said.event} if said.event else {}
+                        about = {"camera": self._order.camera} | ({"event": said.event} if said.event else {})
                         logging.getLogger(said.name).log(said.level, "%s", said.text, extra=about)
                     case Failed(kind="source"):
                         raise SourceError(said.message, said.code)

@@ -74,6 +74,17 @@ def test_a_file_comes_out_as_from_a_thread(tmp_path: Path) -> None:
     assert [state.state for state in states] == ["connecting", "up", "ended"]
 
 
+def test_what_a_process_logs_is_known_by_its_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Else lines of other cameras are held back as repeated ones."""
+    clip = write_video(tmp_path / "clip.mp4", 40, noise=True, movflags="faststart")
+    data = bytearray(clip.read_bytes())
+    for at in range(len(data) // 3, len(data) - 2000, 50):
+        data[at] ^= 0x55
+    clip.write_bytes(data)
+    list(read(str(clip), "gate", PROCESS))
+    assert [getattr(record, "camera", "") for record in caplog.records if "damaged" in record.message] == ["gate"]
+
+
 def test_a_missing_file_is_told_in_the_same_words(tmp_path: Path) -> None:
     told = []
     for isolate in ("thread", "process"):
