@@ -14,7 +14,7 @@ from av.container import InputContainer
 from argos.errors import SourceError
 from argos.sources.clock import FrameClock
 from argos.sources.connection import FIRST_PICTURE_S, open_live, patience_s
-from argos.sources.faults import code_of, live_error
+from argos.sources.faults import code_of
 from argos.sources.images import IMAGES_PER_S, list_images, read_images
 from argos.sources.names import file_path, is_live, kind_of, redact
 from argos.sources.options import SourceOptions
@@ -175,7 +175,8 @@ def _probe_stream(
             break
     if first is None:
         if live:
-            raise live_error("", source, fault or "ended")
+            code = fault or "timeout"
+            raise SourceError(f"{redact(source)}: {_cut_short(code, reason, times_s)}", code)
         raise SourceError(
             f"{redact(source)}: not a video: no frame of it can be decoded; check that it plays", "not_a_video"
         )
@@ -211,6 +212,9 @@ def _cut_short(code: str, reason: str, times_s: list[float]) -> str:
     """What a live source did while it was looked at; the times are those of its pictures."""
     known = {"ended": "the stream ended", "timeout": "no more pictures came"}
     what = known.get(code, f"reading failed ({redact(reason)})")
+    if not times_s:
+        what = "connected, but no picture came" if code == "timeout" else f"{what} before its first picture"
+        return f"{what}; check that it is a stream, the network and the camera"
     span_s = times_s[-1] - times_s[0]
     return f"{what} after {len(times_s)} pictures in {span_s:.1f} s; check network and camera"
 

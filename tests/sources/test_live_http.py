@@ -94,6 +94,25 @@ def test_probe_describes_a_camera_that_ends_while_it_looks_and_says_so(
     assert re.search(r"^argos probe: http://.*/cam: .* after \d+ pictures in \d\.\d s; check network", said.err)
 
 
+class SnapshotHandler(MjpegHandler):
+    """Sends one picture, not a stream of them."""
+
+    def do_GET(self) -> None:
+        jpeg = cv2.imencode(".jpg", numbered(0, 120, 160))[1].tobytes()
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(jpeg)))
+        self.end_headers()
+        self.wfile.write(jpeg)
+
+
+def test_probe_does_not_promise_to_connect_again(serve: Serve) -> None:
+    report = probe(f"http://{serve(SnapshotHandler)}/cam")
+    assert report.code == "ended"
+    assert report.error.endswith("/cam: the stream ended before its first picture; check that it is a stream, the "
+                                 "network and the camera")  # fmt: skip
+
+
 def test_probe_tells_that_a_camera_stalled_while_it_looked(serve: Serve) -> None:
     report = probe(f"http://{serve(SlowHandler)}/cam", 5.0, SourceOptions(stall_timeout_s=0.5))
     assert (report.code, report.size) == ("timeout", (120, 160))
