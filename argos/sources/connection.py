@@ -235,7 +235,7 @@ class Connection:
                 raise self._stalled()
 
     def _stalled(self) -> SourceError:
-        words = f"connected, but no picture for {self.patience_s:g} s; the connection is made again"
+        words = f"connected, but no picture for {self.patience_s:g} s; check network and camera"
         return SourceError(f"{place(self.camera, self.source)}: {words}", "timeout")
 
     def _lost(self, code: str, words: str) -> SourceError:

@@ -25,7 +25,7 @@ _LIVE_WORDS = {
     "unauthorized": ("user or password refused", "check the credentials in the URL, percent-encode special letters"),
     "not_found": ("the server has no such stream", "check the path of the URL in the camera's manual"),
     "timeout": ("no answer in time", "check host, network and transport (tcp | udp), or raise open_timeout_s"),
-    "ended": ("the stream ended", "the connection is made again"),
+    "ended": ("the stream ended", "check network and camera"),
     "memory": ("no memory left for it", "raise source.memory_mb, or let the camera send smaller pictures"),
 }
 

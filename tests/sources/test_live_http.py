@@ -106,8 +106,11 @@ class SnapshotHandler(MjpegHandler):
         self.wfile.write(jpeg)
 
 
-def test_probe_does_not_promise_to_connect_again(serve: Serve) -> None:
-    report = probe(f"http://{serve(SnapshotHandler)}/cam")
+def test_who_tries_once_does_not_promise_to_connect_again(serve: Serve) -> None:
+    url = f"http://{serve(SnapshotHandler)}/cam"
+    with pytest.raises(SourceError, match=r"/cam: the stream ended; check network and camera$"):
+        list(read(url, "cam", fail_fast=True))
+    report = probe(url)
     assert report.code == "ended"
     assert report.error.endswith("/cam: the stream ended before its first picture; check that it is a stream, the "
                                  "network and the camera")  # fmt: skip
