@@ -111,7 +111,7 @@ def figures_of(camera: str, status: Status | None, result: Result | None) -> dic
             "code": status.code,
             "fps_in": round(status.fps_in, 1),
             "fps_out": round(status.fps_out, 1),
-            "age_ms": None if status.age_ms is None else round(status.age_ms),
+            "age_ms": None if status.age_ms is None or status.state != "up" else round(status.age_ms),
             "dropped": sum(status.dropped.values()),
             "step": status.step,
         }

@@ -70,6 +70,13 @@ def test_a_step_that_a_newer_publisher_tells_is_shown_as_its_number() -> None:
     assert (none.split()[-1], newer.split()[-1]) == ("none", "9")
 
 
+def test_a_camera_that_is_away_has_no_age() -> None:
+    """That of its last result would look like a young one for hours."""
+    states = [("up", ""), ("stalled", "timeout"), ("lost", "refused"), ("ended", "")]
+    rows = [figures_of("door", made_status("door", state=state, code=code), None) for state, code in states]  # type: ignore[arg-type]
+    assert [row["age_ms"] is None for row in rows] == [False, True, True, True]
+
+
 def test_nobody_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["top", "tcp://127.0.0.1:1", "--timeout", "0.2"]) == 3
     assert "is the publisher running" in capsys.readouterr().err
