@@ -118,7 +118,7 @@ def _labelled(frame: Frame, score: Scorer) -> Photo:
     ids[scores >= SURE] = CROWD
     ids[scores < SURELY_NOT] = 0
     factor = min(1.0, LONG_SIDE / max(frame.size))
-    size = (round(frame.size[1] * factor), round(frame.size[0] * factor))
+    size = (max(1, round(frame.size[1] * factor)), max(1, round(frame.size[0] * factor)))
     return Photo(
         np.asarray(cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA), np.uint8),
         np.asarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST), np.uint8),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -44,6 +45,13 @@ def test_frames_are_collected_at_intervals_and_labelled() -> None:
     assert (ids[:, 100:220] == IGNORE).all()
     assert (ids[:, 220:] == 0).all()
     assert not photos[0].boxes_known
+
+
+def test_a_slit_of_a_picture_keeps_a_row(tmp_path: Path) -> None:
+    for n in range(10):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.zeros((1, 2000, 3), np.uint8))
+    photos = collect(str(tmp_path), thirds, every_s=0.01, most=10)
+    assert {photo.image.shape for photo in photos} == {(1, 512, 3)}
 
 
 def test_a_camera_that_was_away_is_collected_from_as_soon_as_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
