@@ -412,7 +412,7 @@ class Pipeline:
         for name in changes.removed:
             self._drawn.pop(name, None)
             if self._outputs is not None:
-                recorder = self._running.recorders.pop(name, None)
+                recorder = self._running.recorders.get(name)
                 self._outputs.remove(name, None if recorder is None else recorder.close)
         for name, outputs in opened.items():
             assert self._outputs is not None

@@ -173,6 +173,8 @@ class PacketRecorder:
             PublishError: something could not be written.
         """
         with self._lock:
+            if self._closed:
+                return
             self._finish()
             self._closed = True
         self._disk.close()

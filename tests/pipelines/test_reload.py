@@ -26,6 +26,7 @@ from main_job import (
     start,
     until,
 )
+from video_files import write_video
 from watched_pipeline import SCENE, ZONE, more, running, written
 
 from argos.commands.reload import hold_hangup, reload_on_hangup
@@ -228,6 +229,22 @@ def test_what_a_refused_reload_opened_is_closed_and_its_folders_go(
         until(lambda: taken)
     assert threads[-1] == threads[0]
     assert taken == [before]
+
+
+def test_the_recording_of_a_camera_that_is_gone_is_told_too(tmp_path: Path) -> None:
+    clips = [str(write_video(tmp_path / f"{name}.mp4", 12)) for name in ("door", "yard")]
+    outputs = f"outputs=[{{type: recording, path: '{tmp_path}/rec/%camera%'}}]"
+    settings = [
+        outputs,
+        "engine.scale=0.5",
+        *(f"engine.models.{role}={path}" for role, path in own_models(tmp_path).items()),
+    ]
+    with Pipeline(config_from_sources(clips, settings)) as pipeline:
+        results = iter(pipeline)
+        next(results)
+        pipeline.reload(config_from_sources(clips[:1], settings))
+        assert {result.camera for result in list(results)[-3:]} == {"door"}
+    assert pipeline.paths == [tmp_path / "rec" / "door", tmp_path / "rec" / "yard"]
 
 
 def test_a_hangup_while_the_networks_are_loaded_is_a_wish_to_load_again(tmp_path: Path) -> None:
