@@ -49,6 +49,7 @@ def _lines(report: ProbeReport) -> list[str]:
         return "unknown" if value is None else f"{value:g}{unit}"
 
     height, width = report.size or (0, 0)
+    no_gop = "fewer than two seen; --seconds looks for longer" if report.live else "unknown"
     rows = {
         "source": report.source + (" (live)" if report.live else ""),
         "format": f"{report.container}, {report.codec}, {report.pixel_format}",
@@ -56,7 +57,7 @@ def _lines(report: ProbeReport) -> list[str]:
         "fps": f"{number(report.measured_fps)} measured, {number(report.announced_fps)} announced",
         "frames": f"{number(report.frames)} announced, {report.decoded} decoded, {report.damaged} damaged",
         "duration": number(report.duration_s, " s"),
-        "key frame": "every " + number(report.gop, " frames") if report.gop else "unknown",
+        "key frame": "every " + number(report.gop, " frames") if report.gop else no_gop,
         "clock": report.clock,
         "first frame": "after " + number(report.first_frame_s, " s"),
     }

@@ -194,7 +194,8 @@ def measure(path: str, card: Card, held: datasets.Held | None = None) -> dict[st
         empty = [float(propose(photo.image).mean()) for photo in photos if photo.source == "background"]
         people = [photo for photo in photos if photo.source != "background"]
         metrics = coverage(propose, people) if people else {}
-        metrics["empty_area"] = sum(empty) / max(1, len(empty))
+        if empty:
+            metrics["empty_area"] = sum(empty) / len(empty)
         metrics |= covered_within(network, people) if people else {}
     return {key: round(float(value), 4) for key, value in metrics.items()}
 

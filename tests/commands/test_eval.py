@@ -158,6 +158,8 @@ def test_photos_of_ones_own_are_measured_without_the_card(data: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["left_out"] == 1
     assert main(["eval", "qunet16", "--tolerance", "1", "--threads", "1"]) == 0
     assert capsys.readouterr().out.endswith(" 1 pictures that cannot be read; the log names them\n")
+    assert main(["eval", "qunet8", *more, "--json"]) == 0
+    assert "empty_area" not in json.loads(capsys.readouterr().out)["measured"], "there is no photo without people"
     nobody = ["--data", f"folder:{data / 'backgrounds'}", "--json", "--threads", "1"]
     for model, figure in (("qunet8", "empty_area"), ("asbunet", "empty_ok")):
         assert main(["eval", model, *nobody]) == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from video_files import write_sound, write_video
 
 from argos.cli import main
-from argos.commands.probe import add_arguments, run
+from argos.commands.probe import _lines, add_arguments, run
 from argos.sources.probe import probe
 from argos.sources.read import read
 
@@ -40,6 +41,12 @@ def test_a_video_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     }
     assert {key: report[key] for key in expected} == expected
     assert report["measured_fps"] == pytest.approx(15, abs=0.1)
+
+
+def test_of_a_camera_whose_key_frames_are_far_apart_it_says_how_to_see_them(tmp_path: Path) -> None:
+    report = probe(str(write_video(tmp_path / "a.mp4", 5)))
+    assert "key frame    unknown" in _lines(report), "a file that was read to its end has no more of them"
+    assert "key frame    fewer than two seen; --seconds looks for longer" in _lines(replace(report, live=True))
 
 
 def test_a_file_without_times_has_the_rate_at_which_it_is_read(tmp_path: Path) -> None:
