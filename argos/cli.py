@@ -51,7 +51,8 @@ _EXIT_CODES = """exit status:
   0 done, or stopped by a signal after draining    4 model missing or digest mismatch
   1 bug                                            5 device not available
   2 usage or configuration                         6 cannot bind or write
-  3 source not available                           7 a check failed (eval, diff, sub --conformance)"""
+  3 source not available                           7 a check failed: diff, doctor, eval, export,
+                                                     models compare, sub --conformance"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,7 +123,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _top_parser() -> argparse.ArgumentParser:
-    verbs = "\n".join(f"  {verb:<8} {summary}" for verb, (_, summary) in VERBS.items())
+    verbs = "\n".join(f"  {verb:<10} {summary}" for verb, (_, summary) in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="argos",
         usage="argos [-q | -v] [--log-format FORMAT] VERB ...",

@@ -70,7 +70,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     for name, (_, summary) in VERBS.items():
-        assert f"  {name:<8} {summary}\n" in text
+        assert f"\n  {name:<10} {summary}\n" in text
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         for finding in findings:
             mark = {"ok": " ", "note": "-", "problem": "!"}[finding.state]
-            print(f"{mark} {finding.name:<16} {finding.value}")
+            print(f"{mark} {finding.name:<22} {finding.value}")
             if finding.remedy:
-                print(f"  {'':<16} {finding.state}: {finding.remedy}")
+                print(f"  {'':<22} {finding.state}: {finding.remedy}")
         print(
             f"{len(problems)} problem{'s' * (len(problems) != 1)} found" if problems else "all that is needed is here"
         )

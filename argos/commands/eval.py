@@ -80,12 +80,12 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"model": card.identity, "card": said, "measured": found, "differ": far,
                           "left_out": held.left_out, "sheets": sheets}))  # fmt: skip
     else:
-        print(f"{card.identity}\n{'figure':<18} {'measured':>9} {'card':>9}")
+        print(f"{card.identity}\n{'figure':<22} {'measured':>9} {'card':>9}")
         for key, value in found.items():
             column = f"{said[key]:>9.4f}" if key in said else f"{'-':>9}"
-            print(f"{key:<18} {value:>9.4f} {column}{'  differs' if key in far else ''}")
+            print(f"{key:<22} {value:>9.4f} {column}{'  differs' if key in far else ''}")
         if held.left_out:
-            print(f"{'left out':<18} {held.left_out:>9} pictures that cannot be read; the log names them")
+            print(f"{'left out':<22} {held.left_out:>9} pictures that cannot be read; the log names them")
         for sheet in sheets:
             print(sheet)
     return MISSED if far else 0

@@ -154,7 +154,7 @@ def _card(card: Card) -> str:
         f"sha256       {card.sha256}",
         "",
         "measured",
-        *(f"  {name:<18} {value:.4f}" for name, value in card.metrics.items()),
+        *(f"  {name:<22} {value:.4f}" for name, value in card.metrics.items()),
         *textwrap.wrap(card.measured, 100, initial_indent="  ", subsequent_indent="  "),
         "",
         "limits",

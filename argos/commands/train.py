@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "labelled by the teacher (default: unet_lite), no other data is needed")  # fmt: skip
     parser.add_argument("--every", type=float, metavar="S", help="with --from: seconds between the frames that are "
                         f"kept (default: {EVERY_S})")  # fmt: skip
-    parser.add_argument("--frames", type=int, metavar="N", help=f"with --from: most frames (default: {FRAMES})")
+    parser.add_argument("--frames", type=int, metavar="N",
+                        help=f"with --from: most frames, 10 or more (default: {FRAMES})")  # fmt: skip
     parser.add_argument("--ship", action="store_true", help="do not train: write what the training in OUT made "
                         "to argos/weights, with the cards of the shipped models; for the project itself")  # fmt: skip
     train_own.add_arguments(parser)
@@ -201,7 +202,7 @@ def _ship(recipe: str, folder: Path) -> int:
             raise UsageError(f"--out {folder}: there is no {name}; name the folder of a finished training")
     for model in models:
         for key, value in ship(model, folder, SHIPPED).metrics.items():
-            print(f"{model:<16} {key:<16} {value:.4f}", flush=True)
+            print(f"{model:<16} {key:<22} {value:.4f}", flush=True)
     return 0
 
 
@@ -236,9 +237,9 @@ def _adapt(args: argparse.Namespace, folder: Path) -> int:
     if adapted is None:  # the first process of torchrun says it
         return 0
     print(f"learnt from {adapted.photos[0]} frames, measured on the {adapted.photos[1]} after them")
-    print(f"{'':<16} {'before':>8} {'after':>8}")
+    print(f"{'':<22} {'before':>8} {'after':>8}")
     for key, value in adapted.after.items():
-        print(f"{key:<16} {adapted.before[key]:>8.3f} {value:>8.3f}")
+        print(f"{key:<22} {adapted.before[key]:>8.3f} {value:>8.3f}")
     if adapted.worse:
         print(f"worse than before: keep {args.start or args.name}, or train again with more --minutes or --frames")
     _say_models({load_card(str(adapted.path)).task: adapted.path})

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"measured on {learnt.photos} pictures that it did not learn from")
     for key, value in learnt.figures.items():
-        print(f"{key:<16} {value:>8.3f}")
+        print(f"{key:<22} {value:>8.3f}")
     print(f"in the configuration:\n{keys_of(model, learnt.weights)}", end="")
     return 0
 

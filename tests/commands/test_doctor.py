@@ -39,9 +39,9 @@ def test_each_problem_has_a_remedy_and_the_status_is_7(
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert main(["doctor"]) == 7
     lines = capsys.readouterr().out.splitlines()
-    at = lines.index("! weights          none")
+    at = lines.index(f"! {'weights':<22} none")
     assert lines[at + 1].strip() == "problem: install argos-vision again: this copy has no models"
-    at = lines.index("- display          none")
+    at = lines.index(f"- {'display':<22} none")
     assert lines[at + 1].strip() == "note: no windows here: use argos sub --view FILE.jpg and recorded overlays"
     assert lines[-1] == "1 problem found"
 
