@@ -286,7 +286,8 @@ def _wire_kind(field: Mapping[str, Any]) -> str:
 
 
 def _text(struct: type) -> str:
-    return re.sub(r"\s*\n\s*", " ", (struct.__doc__ or "").strip()).replace("``", "`")
+    paragraphs = (struct.__doc__ or "").strip().replace("``", "`").split("\n\n")
+    return "\n\n".join(re.sub(r"\s*\n\s*", " ", paragraph).strip() for paragraph in paragraphs)
 
 
 def _cell(text: str) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+
+from argos.publishing.wire import EventHeader, ResultHeader, StatusHeader
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -39,6 +42,13 @@ def test_no_page_is_left_over_and_none_is_empty_of_what_it_is_about(pages: dict[
     }.items():
         for word in words:
             assert word in pages[name], (name, word)
+
+
+def test_the_fields_of_results_events_and_statuses_are_explained() -> None:
+    plain = {"schema", "run", "camera", "size", "semantic", "state", "t_sent_ns"}  # what the names say is enough
+    for header in (ResultHeader, EventHeader, StatusHeader):
+        explained = set(re.findall(r"\w+", " ".join(re.findall(r"``([^`]+)``", header.__doc__ or ""))))
+        assert set(header.__struct_fields__) - plain <= explained, header
 
 
 def test_a_change_of_the_code_makes_a_page_stale(monkeypatch: pytest.MonkeyPatch) -> None:

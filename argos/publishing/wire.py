@@ -76,6 +76,14 @@ class ResultHeader(msgspec.Struct, frozen=True):
     task is off or a network failed. ``privacy`` is ``off`` when nothing is covered in the pictures, ``ok`` when what is
     asked for is, ``fallback:CAUSE`` when more is because the mask is not trusted (``failed``, ``missing``, ``stale``,
     ``late``, ``uncertain``).
+
+    ``run`` is the id of the process run; ``epoch`` grows by one at each reconnect. ``pts`` is the time of the frame in
+    ticks of ``time_base`` (null where the stream has none), ``pts_s`` the same in seconds, never decreasing within an
+    epoch. ``t_capture_ns`` is when it arrived (live) or was decoded (file), and ``clock`` says where that comes from;
+    ``t_publish_ns`` is when the result was done. ``mode`` is how the deep network was run, ``skip`` where nothing was
+    proposed; ``regions`` are ``[x, y, w, h, score]``. ``deep_share`` is the share of the full frame's pixels that the
+    deep network computed, margins and empty canvas counted, so it can exceed 1. ``models`` has ``name@sha256:...`` by
+    role, ``config`` is the digest of the configuration, ``spans_ms`` has milliseconds by stage.
     """
 
     schema: Annotated[str, Meta(pattern=r"^argos\.result/1\.\d+$")]
@@ -105,6 +113,11 @@ class ResultHeader(msgspec.Struct, frozen=True):
 
 class StatusHeader(msgspec.Struct, frozen=True):
     """How a camera is doing; sent every second, on change, and to each new subscription.
+
+    ``code`` is a stable word for why it is not up, ``message`` the same in words; ``t_since_ns`` is when ``state``
+    changed. ``fps_in`` are decoded frames per second, ``fps_out`` results, over the last seconds; ``age_ms`` is the age
+    of the last result when it was published, ``last_pts_s`` the time of the last decoded frame, both null before the
+    first. ``dropped`` counts frames by reason since the start, ``epoch`` the reconnects.
 
     ``step`` is that of the ladder under overload, 0 when nothing is held back; ``config`` is the digest of the
     configuration in force (both since 1.1).
@@ -137,8 +150,14 @@ class EventHeader(msgspec.Struct, frozen=True):
     this direction, since the run began; ``occupancy`` is null for lines. ``dwell_s`` is how long the person was in the
     zone or the crowd was one, seconds; null for ``zone_enter``, ``line_cross`` and ``crowd_start``. ``cause``
     (``left``, ``lost``, ``reconnected``, ``closed``: the active hours are over) is null but for ``zone_leave``,
-    ``loiter_end``, and a ``crowd_end`` that nobody's leaving made; ``direction`` is null for zones. Readers ignore a
+    ``loiter_end``, and a ``crowd_end`` that nobody's leaving made; ``direction`` is ``left_to_right`` or
+    ``right_to_left``, seen from the line's first point towards its second, and null for zones. Readers ignore a
     ``type`` that they do not know.
+
+    ``name`` is that of the zone or line. ``result_seq``, ``frame``, ``pts_s`` and ``t_capture_ns`` are those of the
+    result that confirmed it. ``box`` is ``[x, y, w, h]`` of the person, the last one where it is gone, and ``anchor``
+    is ``[x, y]`` where it stands, in pixels of the frame. ``t_publish_ns`` is when the message was published over
+    ZeroMQ; 0 in what files, webhooks and brokers get. ``run`` is the id of the process run.
     """
 
     schema: Annotated[str, Meta(pattern=r"^argos\.event/1\.\d+$")]
