@@ -185,7 +185,9 @@ def of_module(network: Callable[[Tensor], Any], name: str, device: str = "cpu") 
     place = torch.device(device)
     if not isinstance(network, nn.Module):
         return OwnNetwork(name, network, place)
-    network = network.to(place).eval().requires_grad_(False)
+    network = network.to(place).eval()
+    for weight in network.parameters():  # a module of TorchScript refuses requires_grad_ as a whole
+        weight.requires_grad_(False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return OwnNetwork(name, network, place, module=network, sha256=_digest_of(network))
 

@@ -192,6 +192,16 @@ def test_weights_come_from_a_safetensors_file_of_any_precision(shapes: dict[str,
         load_own(shapes["code"], {}, tmp_path / "nothing.pth")
 
 
+def test_a_module_of_torchscript_runs_as_its_source_does(shapes: dict[str, str]) -> None:
+    network = build_own(shapes["code"], {}).eval()
+    pictures = real_pictures(64, 96)
+    scores = [
+        OwnSemantic(of_module(module, "theirs"), Takes(), SemanticGives(name="out", person=(1,))).scores(pictures)
+        for module in (network, torch.jit.script(network))
+    ]
+    np.testing.assert_allclose(scores[1], scores[0], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
