@@ -96,18 +96,19 @@ class OwnInstances:
         masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
         boxes = checked(boxes.float(), "instance")
         filled = self.takes.padded(size)
-        count = {"boxes": len(boxes), "scores": len(scores), "masks": len(masks)}
+        given = {"boxes": boxes, "scores": scores, "masks": masks}
+        if self.gives.person is not None:
+            given["labels"] = self._of(outputs, "labels", self.gives.labels)
+        axes = {"boxes": 2, "scores": 1, "masks": 3, "labels": 1}
+        if len({len(value) for value in given.values()}) != 1 or any(given[n].ndim != axes[n] for n in given):
+            told = ", ".join(f"{what} {'x'.join(map(str, value.shape))}" for what, value in given.items())
+            raise WeightsError(
+                f"{self.network.name}: gives {told}; expected one of each per person, masks NxHxW or Nx1xHxW"
+            )
         good = scores >= self.score_threshold
         if self.gives.person is not None:
-            labels = self._of(outputs, "labels", self.gives.labels)
-            count["labels"] = len(labels)
-            good &= torch.isin(labels.round().long(), torch.tensor(self.gives.person, device=labels.device))
-        if len(set(count.values())) != 1 or scores.ndim != 1 or masks.ndim != 3:
-            told = ", ".join(f"{number} {what}" for what, number in count.items())
-            raise WeightsError(
-                f"{self.network.name}: gives {told}, scores {'x'.join(map(str, scores.shape))}, masks "
-                f"{'x'.join(map(str, masks.shape))}; expected one of each per person, masks NxHxW or Nx1xHxW"
-            )
+            labels = given["labels"].float().round().long()
+            good &= torch.isin(labels, torch.tensor(self.gives.person, device=labels.device))
         if self.gives.cover == "picture" and len(masks) and not fits(filled, (masks.shape[1], masks.shape[2]), None):
             raise WeightsError(
                 f"{self.network.name}: gives masks of {masks.shape[1]}x{masks.shape[2]} for a picture of "

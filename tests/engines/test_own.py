@@ -287,6 +287,24 @@ def test_one_number_for_the_only_person_names_the_key(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [{"labels": torch.ones(3)}, {"labels": torch.ones(2, 1)}, {"scores": torch.ones(3)}, {"scores": torch.ones(2, 1)}],
+)
+def test_another_number_of_labels_or_scores_than_people_is_told(wrong: dict[str, torch.Tensor]) -> None:
+    two = {"boxes": torch.ones(2, 4), "scores": torch.ones(2), "labels": torch.ones(2), "masks": torch.ones(2, *SIZE)}
+    own = OwnInstances(of_module(lambda image: two | wrong, "mine"), Takes(), InstancesGives(person=(1,)), 0.5, 0.5)
+    with pytest.raises(WeightsError, match=r"mine: gives boxes 2x4, scores .*; expected one of each per person"):
+        own.instances(real_pictures(*SIZE, 1))
+
+
+def test_labels_may_be_bits() -> None:
+    one = {"boxes": [[1, 1, 9, 9]], "scores": [1.0], "labels": [True], "masks": np.ones((1, *SIZE)).tolist()}
+    people = {key: torch.tensor(value) for key, value in one.items()}
+    own = OwnInstances(of_module(lambda image: people, "mine"), Takes(), InstancesGives(person=(1,)), 0.5, 0.5)
+    assert len(own.instances(real_pictures(*SIZE, 1))[0]) == 1
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [(None, "gives a NoneType"), ("no", "gives a str"), ([], "gives no tensor"), ({"a": 1}, "gives no tensor")],
 )
