@@ -117,7 +117,7 @@ class OwnSemantic:
         if self.gives.meaning == "probabilities":
             return odds[:, self._person(odds.shape[1], "channels")].sum(dim=1)
         person = torch.tensor(self._person(None, "classes"), device=odds.device)
-        return torch.isin(odds[:, 0].round().long(), person).float()
+        return torch.isin(checked(odds[:, 0].float(), "semantic").round().long(), person).float()
 
     def _of_shape(self, found: Tensor, size: Size) -> Tensor:
         """The map as ``(B, K, h, w)``, if that is what it is."""

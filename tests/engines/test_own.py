@@ -304,6 +304,14 @@ def test_labels_may_be_bits() -> None:
     assert len(own.instances(real_pictures(*SIZE, 1))[0]) == 1
 
 
+def test_classes_may_be_bits_and_none_may_be_nan() -> None:
+    gives, pictures = SemanticGives(meaning="classes", person=(1,)), real_pictures(*SIZE, 1)
+    bright = OwnSemantic(of_module(lambda image: image[:, :1] > 0.5, "mine"), Takes(), gives)
+    assert (bright.scores(pictures) == (pictures[..., 0] > 127)).all()
+    with pytest.raises(WeightsError, match="gives NaN"):
+        OwnSemantic(of_module(lambda image: image[:, :1] * torch.nan, "mine"), Takes(), gives).scores(pictures)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [(None, "gives a NoneType"), ("no", "gives a str"), ([], "gives no tensor"), ({"a": 1}, "gives no tensor")],
