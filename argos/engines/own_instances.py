@@ -14,7 +14,7 @@ from torch import Tensor
 
 from argos.engines.dense import MOST_PEOPLE
 from argos.engines.own_network import OwnNetwork, output_of
-from argos.engines.own_semantic import fits
+from argos.engines.own_semantic import ROUNDED, fits
 from argos.engines.segmenter import Instancewise, Takes
 from argos.errors import WeightsError
 from argos.networks.finite import checked
@@ -88,7 +88,7 @@ class OwnInstances:
         """What the network gave for one picture of ``size`` -> its people.
 
         Raises:
-            WeightsError: an output is missing or has another shape; NaN.
+            WeightsError: an output is missing or has another shape; NaN, or scores outside of 0..1.
         """
         boxes = self._of(outputs, "boxes", self.gives.boxes, 4)
         scores = checked(self._of(outputs, "scores", self.gives.scores).float(), "instance")
@@ -105,6 +105,11 @@ class OwnInstances:
             raise WeightsError(
                 f"{self.network.name}: gives {told}; expected one of each per person, masks NxHxW or Nx1xHxW"
             )
+        if not ((scores >= -ROUNDED) & (scores <= 1 + ROUNDED)).all():
+            raise WeightsError(
+                f"{self.network.name}: gives scores of {float(scores.min()):g} to {float(scores.max()):g}, expected "
+                f"values in 0..1; {KEY}.output.scores says which output"
+            )
         good = scores >= self.score_threshold
         if self.gives.person is not None:
             labels = given["labels"].float().round().long()
@@ -118,7 +123,7 @@ class OwnInstances:
         where, sure = boxes[kept].float().numpy(force=True), scores[kept].float().numpy(force=True)
         kept = kept[nms(where, sure, np.zeros(len(kept), np.int64), self.nms)][:MOST_PEOPLE]
         people = [
-            (float(scores[k]), found)
+            (float(scores[k].clamp(0, 1)), found)
             for k in kept.tolist()
             if (found := self._person(boxes[k], checked(masks[k].float(), "instance"), size, filled)) is not None
         ]

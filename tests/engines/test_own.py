@@ -297,6 +297,14 @@ def test_another_number_of_labels_or_scores_than_people_is_told(wrong: dict[str,
         own.instances(real_pictures(*SIZE, 1))
 
 
+@pytest.mark.parametrize(("scores", "told"), [([90.0, 4.0], "4 to 90"), ([2.5, -3.0], "-3 to 2.5")])
+def test_scores_of_people_that_are_none_are_told(scores: list[float], told: str) -> None:
+    two = {"boxes": torch.ones(2, 4), "scores": torch.tensor(scores), "masks": torch.ones(2, *SIZE)}
+    own = OwnInstances(of_module(lambda image: two, "mine"), Takes(), InstancesGives(), 0.5, 0.5)
+    with pytest.raises(WeightsError, match=rf"mine: gives scores of {told}, expected values in 0..1; engine.*scores"):
+        own.instances(real_pictures(*SIZE, 1))
+
+
 def test_labels_may_be_bits() -> None:
     one = {"boxes": [[1, 1, 9, 9]], "scores": [1.0], "labels": [True], "masks": np.ones((1, *SIZE)).tolist()}
     people = {key: torch.tensor(value) for key, value in one.items()}
