@@ -102,6 +102,8 @@ def load_card(name: str) -> Card:
         card = msgspec.json.decode(path.read_bytes(), type=Card)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no card beside the weights; a model needs both files") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise WeightsError(f"{path}: not a model card ({error})") from error
     for key in (*THRESHOLDS[card.task], *(key for key in MORE_THRESHOLDS[card.task] if key in card.thresholds)):
@@ -126,8 +128,15 @@ def weights_path(name: str) -> Path:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def load_network(name: str, device: str = "cpu", task: Task | None = None) -> tuple[nn.Module, Card]:

@@ -64,6 +64,15 @@ def test_damaged_file_is_refused_by_its_digest(model: Path) -> None:
         load_network(str(model))
 
 
+def test_files_that_cannot_be_read_are_told(model: Path) -> None:
+    with pytest.raises(WeightsError, match=rf"{model.parent}: cannot be read \(Is a directory\)"):
+        digest(model.parent)
+    model.with_suffix(".json").unlink()
+    model.with_suffix(".json").mkdir()
+    with pytest.raises(WeightsError, match=r"own.json: cannot be read \(Is a directory\)"):
+        load_card(str(model))
+
+
 def test_wrong_shape_names_tensor_and_both_shapes(model: Path) -> None:
     state = load_file(model)
     name = next(key for key, value in state.items() if value.ndim == 4)
