@@ -59,6 +59,10 @@ def no_module():
     return 3
 
 
+def lazy():
+    return nn.Sequential(nn.LazyConv2d(1, 3))
+
+
 def broken():
     raise RuntimeError("out of paper")
 '''

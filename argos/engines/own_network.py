@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from argos.engines.onnx import METADATA_KEY, OnnxNetwork
 from argos.engines.segmenter import Takes
@@ -214,6 +215,12 @@ def build_own(spec: str, arguments: Mapping[str, Any]) -> nn.Module:
         raise WeightsError(f"{spec}: cannot be called with the arguments given ({given}): {said(error)}") from error
     if not isinstance(network, nn.Module):
         raise WeightsError(f"{spec}: should return a torch.nn.Module, got {type(network).__name__}")
+    lazy = next((key for key, value in network.state_dict(keep_vars=True).items() if is_lazy(value)), None)
+    if lazy is not None:
+        raise WeightsError(
+            f"{spec}: {lazy} gets its size from the first picture (a lazy layer); run the network once before it is "
+            "returned"
+        )
     return network
 
 

@@ -209,6 +209,7 @@ def test_a_module_of_torchscript_runs_as_its_source_does(shapes: dict[str, str])
         ("shapes", {"clases": 3}, r"cannot be called with the arguments given \(clases=3\): TypeError"),
         ("no_module", {}, r"no_module: should return a torch.nn.Module, got int"),
         ("broken", {}, r"RuntimeError: out of paper"),
+        ("lazy", {}, r"lazy: 0.weight gets its size from the first picture \(a lazy layer\); run the network once"),
     ],
 )
 def test_code_that_gives_no_network_says_why(
