@@ -107,6 +107,12 @@ def own_instances_of(
     card = own_card(network.name, "instances", network.sha256, thresholds, model.arguments)
     score_threshold, nms = card.thresholds["score_threshold"], card.thresholds["nms"]
     if network.about is not None:
+        for key in ("input", "output"):
+            if getattr(model, key) is not None:
+                raise WeightsError(
+                    f"{own_instances.KEY}.{key}: {network.name} was written by argos export and says itself what it "
+                    "takes and gives: remove the key"
+                )
         return ExportedInstances(network, branches_of(network, model.weights), score_threshold, nms), card
     if model.weights is not None and is_file(model.network):
         raise WeightsError(

@@ -139,6 +139,10 @@ def test_what_argos_exported_finds_what_the_model_finds(own: dict[str, Path], tm
         WeightsError, match=r"exported from own-instances@sha256:\w+, and the branches are those of ssdi"
     ):
         line(f"engine.models.instances.network={files['instances']}", "engine.models.instances.weights=ssdisb")
+    for key in ("input={order: bgr}", "output={person: [1]}"):
+        said = rf"models.instances.{key[:5]}.*: .* was written by argos export and says itself .*: remove the key"
+        with pytest.raises(WeightsError, match=said):
+            line(f"engine.models.instances.network={files['instances']}", f"engine.models.instances.{key}")
     with pytest.raises(WeightsError, match=r"no shipped model, .* set engine.models.instances.weights to the"):
         line(f"engine.models.instances={files['instances']}")
 
