@@ -304,6 +304,7 @@ def _from_program(path: Path) -> OwnNetwork:
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; give the path of a .pt2 file of torch.export.save")
     extra = {METADATA_KEY: ""}
+    logging.getLogger("torch.export").setLevel(logging.ERROR)  # it logs what it raises too, with the traceback
     try:
         program = torch.export.load(path, extra_files=extra)
     except Exception as error:  # of zip files, pickles, JSON and torch
