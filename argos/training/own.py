@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from argos.engines.dense import AUTO_SIDE
-from argos.engines.own_network import OwnNetwork, named_outputs, of_module
+from argos.engines.own_network import OwnNetwork, of_module
 from argos.engines.own_semantic import OwnSemantic, SemanticGives
 from argos.engines.segmenter import Takes
 from argos.engines.weights import load_network
@@ -82,9 +82,12 @@ def train_own(
         What came of it; None in every process of ``torchrun`` but the first, which measures and writes.
 
     Raises:
-        WeightsError: it gives no logits, or something else than ``gives`` says; or as ``fit``.
+        WeightsError: it is of TorchScript, fails, gives no logits, or something else than ``gives`` says; or as
+            ``fit``.
         DataError: ``folder`` holds another training.
     """
+    if isinstance(network, torch.jit.ScriptModule):
+        raise WeightsError(f"{name}: a module of TorchScript does not learn; name a function that builds it in Python")
     if gives.meaning != "logits":
         raise WeightsError(
             f"{name}: gives {gives.meaning}, and training needs logits: leave the last sigmoid, softmax or argmax out"
@@ -130,6 +133,8 @@ def own_loss(name: str, takes: Takes, gives: SemanticGives) -> Callable[[nn.Modu
     Args:
         name: of the network, for messages.
         takes, gives: as in the pipeline.
+
+    The loss raises ``WeightsError`` where the network fails, or gives something else than ``gives`` says.
     """
 
     def loss(network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
@@ -137,7 +142,9 @@ def own_loss(name: str, takes: Takes, gives: SemanticGives) -> Callable[[nn.Modu
         size = (batch.images.shape[2], batch.images.shape[3])
         image = takes.normalised(takes.filled(batch.images)).contiguous(memory_format=torch.channels_last)
         filled = takes.padded(size)
-        odds = own.odds(named_outputs(network(image), name), filled, len(image))
+        odds = own.odds(own.network.run(image), filled, len(image))
+        if torch.is_grad_enabled() and not odds.requires_grad:
+            raise WeightsError(f"{name}: gives what its weights do not learn from: leave detach and comparisons out")
         if odds.shape[1:] != filled:
             odds = F.interpolate(odds[:, None], filled, mode="bilinear")[:, 0]
         return mask_loss(odds[:, : size[0], : size[1]], batch.ids, positive_weight=1.5)

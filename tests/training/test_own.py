@@ -46,6 +46,31 @@ def test_a_network_with_stride_classes_and_normalisation_learns(tmp_path: Path) 
     assert losses[-1] < 0.2 * losses[0]
 
 
+class Odd(nn.Conv2d):
+    """Gives a comparison; with too few colours it fails."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(image) > 0
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Odd(3, 1, 1), "mine: gives what its weights do not learn from"),
+        (Odd(4, 1, 1), "mine: fails on pictures 2x3x64x64: RuntimeError"),
+    ],
+)
+def test_what_goes_wrong_in_the_network_while_it_learns_is_told(network: nn.Module, message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        own_loss("mine", Takes(), SemanticGives())(network, batch())
+
+
+def test_torchscript_does_not_learn(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="mine: a module of TorchScript does not learn; name a function"):
+        train_own(torch.jit.script(nn.Conv2d(3, 1, 1)), "mine", Takes(), SemanticGives(),
+                  Mix([], [], [], []), [], tmp_path, 0.01)  # fmt: skip
+
+
 def test_a_layer_with_two_names_is_written(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
     network.add_module("again", network[0])
