@@ -117,7 +117,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
         again: how it is loaded again; None where it does not come from a file.
         window: show the pictures on this machine's display.
     """
-    from argos.engines.threads import prepare_threads
+    from argos.engines.threads import prepare_threads, share_heaps
     from argos.logs import set_up_logs
     from argos.pipelines.compiling import compile_beside
 
@@ -130,6 +130,7 @@ def run_config(config: Config, args: argparse.Namespace, again: Again | None = N
     terminals = hold_hangup()
     allow_descriptors()
     prepare_threads(config.engine.threads)
+    share_heaps()
     compile_beside()
     with contextlib.ExitStack() as beside:
         with _nothing_collected():

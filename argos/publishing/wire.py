@@ -77,13 +77,14 @@ class ResultHeader(msgspec.Struct, frozen=True):
     asked for is, ``fallback:CAUSE`` when more is because the mask is not trusted (``failed``, ``missing``, ``stale``,
     ``late``, ``uncertain``).
 
-    ``run`` is the id of the process run; ``epoch`` grows by one at each reconnect. ``pts`` is the time of the frame in
-    ticks of ``time_base`` (null where the stream has none), ``pts_s`` the same in seconds, never decreasing within an
-    epoch. ``t_capture_ns`` is when it arrived (live) or was decoded (file), and ``clock`` says where that comes from;
-    ``t_publish_ns`` is when the result was done. ``mode`` is how the deep network was run, ``skip`` where nothing was
-    proposed; ``regions`` are ``[x, y, w, h, score]``. ``deep_share`` is the share of the full frame's pixels that the
-    deep network computed, margins and empty canvas counted, so it can exceed 1. ``models`` has ``name@sha256:...`` by
-    role, ``config`` is the digest of the configuration, ``spans_ms`` has milliseconds by stage.
+    ``run`` is the id of the process run; ``epoch`` grows by one at each reconnect, and where ids begin again.
+    ``pts`` is the time of the frame in ticks of ``time_base`` (null where the stream has none), ``pts_s`` the same
+    in seconds, never decreasing within an epoch. ``t_capture_ns`` is when it arrived (live) or was decoded (file),
+    and ``clock`` says where that comes from; ``t_publish_ns`` is when the result was done. ``mode`` is how the deep
+    network was run, ``skip`` where nothing was proposed; ``regions`` are ``[x, y, w, h, score]``. ``deep_share`` is
+    the share of the full frame's pixels that the deep network computed, margins and empty canvas counted, so it can
+    exceed 1. ``models`` has ``name@sha256:...`` by role, ``config`` is the digest of the configuration,
+    ``spans_ms`` has milliseconds by stage.
     """
 
     schema: Annotated[str, Meta(pattern=r"^argos\.result/1\.\d+$")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -72,3 +73,39 @@ def test_a_program_that_took_more_threads_than_its_container_has_is_held_to_thos
         assert torch.get_num_threads() == 2, "what is asked for"
     finally:
         torch.set_num_threads(before)
+
+
+HEAPS = """\
+import ctypes, os, sys, threading
+from argos.engines.threads import share_heaps
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+if sys.argv[1] == "shared":
+    share_heaps()
+together = threading.Barrier(8)
+def hold():
+    together.wait(20)
+    libc.malloc(ctypes.c_size_t(1000))
+    together.wait(20)
+threads = [threading.Thread(target=hold) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+file = ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+def heaps(*arguments: str, **environment: str) -> int:
+    """How many heaps the threads of a process have made."""
+    clean = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    command = [sys.executable, "-c", HEAPS, *arguments]
+    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True)
+    return done.stdout.count("<heap nr=")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_threads_share_two_heaps_unless_the_environment_says_otherwise() -> None:
+    assert heaps("own") > threads.HEAPS
+    assert heaps("shared") == threads.HEAPS
+    assert heaps("shared", MALLOC_ARENA_MAX="5") > threads.HEAPS
