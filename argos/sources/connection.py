@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 import av
 from av.container import InputContainer
 from av.stream import Discard
-from av.video.reformatter import VideoReformatter
 
 from argos.errors import SourceError
 from argos.sources.clock import FrameClock, Pacer
 from argos.sources.faults import code_of, live_error, place, webcam_error
 from argos.sources.names import device_path, kind_of
 from argos.sources.options import SourceOptions
-from argos.sources.pixels import rgb
+from argos.sources.pixels import Upright
 from argos.sources.stream import frame_step_s, open_container, packets, presentation_s, video_stream
 from argos.sources.tap import PacketTap, tapped
 from argos.types import Frame
@@ -146,7 +145,7 @@ class Connection:
             with open_live(self.source, self.camera, self.options) as container, tapped(self.tap):
                 if self.was_up and _is_hls(self.source) and container.duration is not None:
                     return  # the playlist has come to its end: it would show what was shown before
-                pacer, reformatter = Pacer(self.options.fps), VideoReformatter()
+                pacer, upright = Pacer(self.options.fps), Upright()
                 is_first = True
                 for picture, pts_s, arrival_ns in self._pictures(container):
                     index = self.index
@@ -163,7 +162,7 @@ class Connection:
                         continue
                     base = picture.time_base or Fraction(1, 1000)
                     yield Frame(
-                        pixels=rgb(picture, reformatter),
+                        pixels=upright.rgb(picture),
                         camera=self.camera,
                         index=index,
                         pts_s=pts_s,

@@ -9,22 +9,32 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 
-def rgb(picture: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    """Convert a decoded picture.
+class Upright:
+    """Converts the decoded pictures of one stream to upright RGB; keeps its tables from picture to picture."""
 
-    Args:
-        picture: any pixel format and size; each may change from picture to picture.
-        reformatter: one per stream, keeps the conversion tables from picture to picture.
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._rotation: int | None = None
+        self._matrix: NDArray[np.int32] | None = None
 
-    Returns:
-        ``(H, W, 3)`` uint8 RGB, contiguous, turned upright and mirrored where the stream says how.
-    """
-    # FFmpeg pads rows: an odd width comes as a view with strides
-    pixels: NDArray[np.uint8] = np.ascontiguousarray(
-        reformatter.reformat(picture, format="rgb24").to_ndarray(), np.uint8
-    )
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    return pixels if matrix is None else _displayed(pixels, np.frombuffer(matrix, np.int32))
+    def rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+        """Convert a picture.
+
+        Args:
+            picture: any pixel format and size; each may change from picture to picture.
+
+        Returns:
+            ``(H, W, 3)`` uint8 RGB, contiguous, turned upright and mirrored where the stream says how.
+        """
+        # FFmpeg pads rows: an odd width comes as a view with strides
+        pixels: NDArray[np.uint8] = np.ascontiguousarray(
+            self._reformatter.reformat(picture, format="rgb24").to_ndarray(), np.uint8
+        )
+        # PyAV ties a picture whose side data is looked at into a cycle: its memory waits for the garbage collector
+        if picture.rotation != self._rotation:
+            self._rotation, matrix = picture.rotation, picture.side_data.get("DISPLAYMATRIX")
+            self._matrix = None if matrix is None else np.frombuffer(matrix, np.int32).copy()
+        return pixels if self._matrix is None else _displayed(pixels, self._matrix)
 
 
 def _displayed(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:

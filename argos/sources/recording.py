@@ -8,13 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from av.video.reformatter import VideoReformatter
-
 from argos.errors import SourceError
 from argos.sources.clock import FrameClock, Pacer
 from argos.sources.names import file_path, redact
 from argos.sources.options import SourceOptions
-from argos.sources.pixels import rgb
+from argos.sources.pixels import Upright
 from argos.sources.segments import Origin, origin_of, segments_of
 from argos.sources.stream import Tally, frame_step_s, pictures, presentation_s, video_stream
 from argos.sources.video import open_video
@@ -52,7 +50,7 @@ def read_recording(source: str, camera: str, options: SourceOptions, stop: threa
     """
     tally, damaged, epoch = Tally(), 0, -1
     shown = ""
-    clock, pacer, reformatter = FrameClock(1 / 25), Pacer(options.fps), VideoReformatter()
+    clock, pacer, upright = FrameClock(1 / 25), Pacer(options.fps), Upright()
     for path in segments_of(file_path(source)):
         try:
             container = open_video(str(path), SourceOptions())
@@ -76,7 +74,7 @@ def read_recording(source: str, camera: str, options: SourceOptions, stop: threa
                 pts_s = clock.read(None if since_s is None else begin_s + since_s)
                 if pacer.passes(pts_s):
                     yield Frame(
-                        pixels=rgb(picture, reformatter),
+                        pixels=upright.rgb(picture),
                         camera=camera,
                         index=tally.pictures - 1,
                         pts_s=pts_s,

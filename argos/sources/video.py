@@ -12,7 +12,6 @@ from fractions import Fraction
 
 import av
 from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from argos.errors import SourceError
@@ -20,7 +19,7 @@ from argos.sources.clock import FrameClock, Pacer
 from argos.sources.faults import code_of
 from argos.sources.names import file_path, redact
 from argos.sources.options import SourceOptions
-from argos.sources.pixels import rgb
+from argos.sources.pixels import Upright
 from argos.sources.stream import (
     Tally,
     frame_step_s,
@@ -91,7 +90,7 @@ def read_video(
         if tap is not None:
             tap.opened(stream)
         step_s = frame_step_s(stream)
-        clock, pacer, reformatter = FrameClock(step_s), Pacer(options.fps), VideoReformatter()
+        clock, pacer, upright = FrameClock(step_s), Pacer(options.fps), Upright()
         end_s, interlaced = 0.0, False
         for picture in pictures(container, stream, tally, tap):
             if stop.is_set():
@@ -105,7 +104,7 @@ def read_video(
             interlaced = interlaced or picture.interlaced_frame
             if pacer.passes(pts_s):
                 yield Frame(
-                    pixels=rgb(picture, reformatter),
+                    pixels=upright.rgb(picture),
                     camera=camera,
                     index=tally.pictures - 1,
                     pts_s=pts_s,

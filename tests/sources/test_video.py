@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import threading
@@ -98,6 +99,19 @@ def test_mirrored_pictures_are_shown_as_their_file_says(
         assert frame.size == size
         assert frame.pixels.flags.c_contiguous
         assert is_red(frame.pixels[corner])
+
+
+def test_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", 20, size=(64, 96), rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        count = sum(1 for _ in read(str(path), "cam"))
+        waiting = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert count == 20
+    assert waiting <= 2
 
 
 def test_pictures_of_an_avi_that_are_not_in_order_of_decoding_are_spaced_evenly(tmp_path: Path) -> None:
