@@ -51,12 +51,12 @@ from argos.pipelines.web import open_web, shapes_of
 from argos.publishing.curve import read_server_keys
 from argos.publishing.encode import MaskEncodings
 from argos.publishing.every import SPOOL_BYTES
+from argos.publishing.overlays import reduced
 from argos.publishing.publisher import Publisher
 from argos.publishing.wire import NO_CAMERA
 from argos.recording.recorder import PacketRecorder
 from argos.recording.results import RecordedResults
 from argos.types import OVERLOAD_STEPS, Result, Status
-from argos.web.pictures import reduced
 
 if TYPE_CHECKING:
     from argos.web.server import WebServer

@@ -24,6 +24,16 @@ def jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
     return bytes(data)
 
 
+def reduced(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """A picture ``(H, W, 3)`` uint8 no wider than ``width``."""
+    if picture.shape[1] <= width:
+        return picture
+    import cv2  # as above
+
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class OverlayEncoder:
     """Draws and encodes what is offered; an offer replaces the one of its camera that still waits.
 

@@ -7,13 +7,9 @@ import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from argos.drawing.overlay import overlay
 from argos.publishing.encode import MaskEncodings, encode_result
-from argos.publishing.overlays import jpeg
+from argos.publishing.overlays import jpeg, reduced
 from argos.types import Result
 
 WIDTHS = (320, 480, 640, 960, 1280, 1920)
@@ -81,14 +77,6 @@ class Pictures:
             future = asyncio.get_running_loop().run_in_executor(self._thread, make)
             self._newest[key] = result.seq, future
         return await asyncio.shield(future)  # the viewer who asked first may leave, others wait for the same
-
-
-def reduced(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """A picture ``(H, W, 3)`` uint8 no wider than ``width``."""
-    if picture.shape[1] <= width:
-        return picture
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def joined(parts: list[bytes]) -> bytes:
