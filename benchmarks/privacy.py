@@ -1,6 +1,6 @@
 """How much of people is shown although it should be covered, and how much is covered besides.
 
-    python benchmarks/privacy.py               # the sample, whose truth is known to the pixel; two minutes
+    python benchmarks/privacy.py               # the sample, whose truth is known to the pixel; a quarter of a minute
     python benchmarks/privacy.py --frames 90
 
 ``privacy: {people: fill}`` in mode ``auto``, as shipped but for the settings named. *shown*: share of the true pixels

@@ -118,7 +118,7 @@ class StatusHeader(msgspec.Struct, frozen=True):
     ``code`` is a stable word for why it is not up, ``message`` the same in words; ``t_since_ns`` is when ``state``
     changed. ``fps_in`` are decoded frames per second, ``fps_out`` results, over the last seconds; ``age_ms`` is the age
     of the last result when it was published, ``last_pts_s`` the time of the last decoded frame, both null before the
-    first. ``dropped`` counts frames by reason since the start, ``epoch`` the reconnects.
+    first. ``dropped`` counts frames by reason since the start; ``epoch`` is that of the results.
 
     ``step`` is that of the ladder under overload, 0 when nothing is held back; ``config`` is the digest of the
     configuration in force (both since 1.1).
